@@ -1,0 +1,247 @@
+//! The workload models: graphs as PyTorch exports them, recipes that make their weights, inputs, and goldens by
+//! onnxruntime. Knows the files in `data/`; must never know how a model is run.
+
+mod recipe;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use std::fmt;
+
+/// Why a model's files could not be used.
+#[derive(Debug)]
+pub struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// One model with everything that goes with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Model {
+    /// Name of its files.
+    pub name: &'static str,
+    /// The graph; its large weights are external data.
+    pub onnx: &'static [u8],
+    weights: &'static str,
+    inputs: &'static str,
+    golden: &'static str,
+}
+
+macro_rules! model {
+    ($name:literal) => {
+        Model {
+            name: $name,
+            onnx: include_bytes!(concat!("../data/", $name, ".onnx")),
+            weights: include_str!(concat!("../data/", $name, ".weights.json")),
+            inputs: include_str!(concat!("../data/", $name, ".inputs.json")),
+            golden: include_str!(concat!("../data/", $name, ".golden.json")),
+        }
+    };
+}
+
+/// Every model.
+pub const MODELS: [Model; 8] = [
+    model!("squeezenet1_1"),
+    model!("mobilenet_v2"),
+    model!("resnet18"),
+    model!("minilm_l6"),
+    model!("vit_tiny"),
+    model!("clip_tiny"),
+    model!("gpt2_small_kv"),
+    model!("whisper_tiny_encoder"),
+];
+
+/// How many of [`MODELS`], from the first on, the demo page runs.
+pub const DEMO: usize = 4;
+
+/// Elements of an input.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data {
+    /// float32
+    F32(Vec<f32>),
+    /// int64
+    I64(Vec<i64>),
+}
+
+/// One input of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    /// Name in the graph.
+    pub name: String,
+    /// Dimensions, outermost first.
+    pub dims: Vec<usize>,
+    /// Elements.
+    pub data: Data,
+}
+
+/// What onnxruntime gave for one output.
+#[derive(Clone, Debug)]
+pub struct Golden {
+    /// Name in the graph.
+    pub name: String,
+    /// Dimensions, outermost first.
+    pub dims: Vec<usize>,
+    /// Distance between the elements that are kept.
+    pub every: usize,
+    /// Those elements.
+    pub values: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct Weights {
+    bytes: usize,
+    tensors: Vec<recipe::Tensor>,
+}
+
+#[derive(Deserialize)]
+struct InputFile {
+    dtype: String,
+    shape: Vec<usize>,
+    values: Option<Vec<i64>>,
+}
+
+#[derive(Deserialize)]
+struct GoldenFile {
+    shape: Vec<usize>,
+    every: usize,
+    values: String,
+}
+
+/// The model of that name.
+pub fn find(name: &str) -> Option<&'static Model> {
+    static ALL: [Model; 8] = MODELS;
+    ALL.iter().find(|m| m.name == name)
+}
+
+impl Model {
+    fn fault(&self, file: &str, why: impl fmt::Display) -> Error {
+        Error(format!("{}.{file}.json: {why}", self.name))
+    }
+
+    fn parse<T: serde::de::DeserializeOwned>(&self, file: &str, text: &str) -> Result<T, Error> {
+        serde_json::from_str(text).map_err(|e| self.fault(file, e))
+    }
+
+    /// Name of the external data file that the graph refers to.
+    pub fn data_file(&self) -> String {
+        format!("{}.onnx.data", self.name)
+    }
+
+    /// The bytes of that file, made by the recipe.
+    pub fn weights(&self) -> Result<Vec<u8>, Error> {
+        let file: Weights = self.parse("weights", self.weights)?;
+        recipe::file(file.bytes, &file.tensors).map_err(|e| self.fault("weights", e))
+    }
+
+    /// The inputs for which the goldens were made.
+    pub fn inputs(&self) -> Result<Vec<Input>, Error> {
+        let files: serde_json::Map<String, serde_json::Value> = self.parse("inputs", self.inputs)?;
+        let mut inputs = vec![];
+        for (name, value) in files {
+            let file: InputFile = serde_json::from_value(value).map_err(|e| self.fault("inputs", e))?;
+            let count = file.shape.iter().product();
+            let data = match (file.dtype.as_str(), file.values) {
+                ("float32", None) => Data::F32(recipe::uniform(count, 0)),
+                ("int64", Some(values)) if values.len() == count => Data::I64(values),
+                _ => return Err(self.fault("inputs", format!("input '{name}' of {}", file.dtype))),
+            };
+            inputs.push(Input { name, dims: file.shape, data });
+        }
+        Ok(inputs)
+    }
+
+    /// Other inputs of the same shapes for each `seed`; ids stay within those seen, masks stay as they are.
+    pub fn inputs_varied(&self, seed: u64) -> Result<Vec<Input>, Error> {
+        let mut inputs = self.inputs()?;
+        for input in &mut inputs {
+            match &mut input.data {
+                Data::F32(values) => *values = recipe::uniform(values.len(), seed << 32),
+                Data::I64(values) => {
+                    if values.iter().any(|&v| v > 1) && !values.is_empty() {
+                        let by = seed as usize % values.len();
+                        values.rotate_left(by);
+                    }
+                }
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// What onnxruntime gave.
+    pub fn golden(&self) -> Result<Vec<Golden>, Error> {
+        let files: serde_json::Map<String, serde_json::Value> = self.parse("golden", self.golden)?;
+        let mut goldens = vec![];
+        for (name, value) in files {
+            let file: GoldenFile = serde_json::from_value(value).map_err(|e| self.fault("golden", e))?;
+            let bytes = STANDARD.decode(&file.values).map_err(|e| self.fault("golden", e))?;
+            let values: Vec<f32> =
+                bytes.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect();
+            let count: usize = file.shape.iter().product();
+            if file.every == 0 || values.len() != count.div_ceil(file.every) {
+                return Err(self.fault("golden", format!("{} values of output '{name}'", values.len())));
+            }
+            goldens.push(Golden { name, dims: file.shape, every: file.every, values });
+        }
+        Ok(goldens)
+    }
+}
+
+impl Golden {
+    /// ‖out − golden‖ / ‖golden‖ over the elements that are kept; infinite where `out` has another size.
+    pub fn relative_error(&self, out: &[f32]) -> f64 {
+        if out.len() != self.dims.iter().product::<usize>() {
+            return f64::INFINITY;
+        }
+        let (mut off, mut norm) = (0.0, 0.0);
+        for (&want, &have) in self.values.iter().zip(out.iter().step_by(self.every)) {
+            off += (f64::from(have) - f64::from(want)).powi(2);
+            norm += f64::from(want).powi(2);
+        }
+        (off / norm).sqrt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_whole() {
+        for model in &MODELS {
+            assert!(!model.inputs().unwrap().is_empty(), "{}", model.name);
+            let goldens = model.golden().unwrap();
+            assert!(goldens.iter().all(|g| g.values.iter().all(|v| v.is_finite())), "{}", model.name);
+        }
+    }
+
+    #[test]
+    fn the_recipe_makes_the_weights_that_the_goldens_were_made_with() {
+        let digests: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(include_str!("../data/digests.json")).unwrap();
+        for model in &MODELS[..DEMO] {
+            let digest = blake3::hash(&model.weights().unwrap()).to_hex().to_string();
+            assert_eq!(digests[model.name], digest, "{}", model.name);
+        }
+    }
+
+    #[test]
+    fn inputs_differ_by_seed_and_keep_their_masks() {
+        let model = find("minilm_l6").unwrap();
+        let (golden, other) = (model.inputs().unwrap(), model.inputs_varied(3).unwrap());
+        assert_ne!(golden[0], other[0]);
+        assert_eq!(golden[1], other[1]);
+        assert_ne!(find("resnet18").unwrap().inputs_varied(1).unwrap(), find("resnet18").unwrap().inputs().unwrap());
+    }
+
+    #[test]
+    fn an_output_of_another_size_is_infinitely_wrong() {
+        let golden = &find("resnet18").unwrap().golden().unwrap()[0];
+        assert!(golden.relative_error(&[0.0; 3]).is_infinite());
+        assert_eq!(golden.relative_error(&golden.values), 0.0);
+    }
+}

@@ -1,0 +1,296 @@
+/**
+ * Consort: several machine-learning models at once in one web page.
+ *
+ * Times are milliseconds, sizes are bytes. A value that is modelled and not measured says so in its name (`predicted…`).
+ */
+
+/** Element types of tensors. */
+export type TensorType = 'float32' | 'int64' | 'int32' | 'bool';
+
+/** The typed array that holds each element type. */
+export interface TensorData {
+  float32: Float32Array;
+  int64: BigInt64Array;
+  int32: Int32Array;
+  bool: Uint8Array;
+}
+
+/** A tensor in the page's memory, row-major. */
+export class Tensor<T extends TensorType = TensorType> {
+  /** Throws `ConsortError` of kind `invalid-input` where `data` does not have exactly the elements of `dims`. */
+  constructor(type: T, data: TensorData[T] | readonly number[] | readonly bigint[], dims: readonly number[]);
+  readonly type: T;
+  readonly data: TensorData[T];
+  readonly dims: readonly number[];
+  /** Number of elements. */
+  readonly size: number;
+}
+
+/** Stable names of what can go wrong. */
+export type ErrorKind =
+  | 'invalid-model'
+  | 'unsupported'
+  | 'invalid-input'
+  | 'missing-data'
+  | 'fetch'
+  | 'no-webgpu'
+  | 'device-lost'
+  | 'out-of-memory'
+  | 'aborted'
+  | 'closed'
+  | 'internal';
+
+/** Every error that Consort throws or rejects with. */
+export class ConsortError extends Error {
+  readonly name: 'ConsortError';
+  readonly kind: ErrorKind;
+  /** The model it belongs to, where one is known. */
+  readonly model?: string;
+  /** The graph node it belongs to, where one is known. */
+  readonly node?: string;
+}
+
+/** Where a model may run. */
+export type Lane = 'gpu';
+
+/** How a set of requests is executed. */
+export type Strategy = 'sequential' | 'parallel';
+
+/** What a plan is chosen for. */
+export type Goal = 'latency' | 'throughput' | 'memory';
+
+/** Options of `Pool.create`. */
+export interface PoolOptions {
+  /** Lanes that may be used; default: every lane that works here. */
+  lanes?: readonly Lane[];
+  /** Upper bound of the bytes that the pool may hold on the GPU. */
+  memoryBudget?: number;
+  /** Default goal; `'latency'` where absent. */
+  goal?: Goal;
+}
+
+/** Progress of a load. */
+export interface LoadProgress {
+  /** `fetch`: bytes of the model and its external data; `upload`: bytes of weights; `compile`: pipelines. */
+  phase: 'fetch' | 'upload' | 'compile';
+  done: number;
+  /** 0 where not yet known. */
+  total: number;
+}
+
+/** Options of `pool.load`. */
+export interface LoadOptions {
+  /** Name in messages and reports; default: the file's name without its ending. */
+  name?: string;
+  /** External data by the path that the model states; what is not given is fetched beside the model's URL. */
+  externalData?: Readonly<Record<string, string | URL | ArrayBuffer | Uint8Array>>;
+  /** Values of free dimensions to compile for at load, by name; every other value still works, compiled when first met. */
+  freeDimensions?: Readonly<Record<string, number>>;
+  onProgress?: (progress: LoadProgress) => void;
+  signal?: AbortSignal;
+}
+
+/** Type and shape of a model's input or output; a free dimension is its name, or `''` where the model gives none. */
+export interface ValueMetadata {
+  name: string;
+  type: TensorType;
+  shape: readonly (number | string)[];
+}
+
+/** Tensors by name. */
+export type Tensors = Record<string, Tensor>;
+
+/** Options of one run. */
+export interface RunOptions {
+  /** A fired signal rejects the call with kind `aborted`; other calls go on. */
+  signal?: AbortSignal;
+}
+
+/** One loaded model. */
+export class Session {
+  private constructor();
+  readonly name: string;
+  readonly lane: Lane;
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  readonly inputMetadata: readonly ValueMetadata[];
+  readonly outputMetadata: readonly ValueMetadata[];
+  /** Runs the model once. Any number of calls may be in flight at once. */
+  run(feeds: Readonly<Tensors>, options?: RunOptions): Promise<Tensors>;
+  /** Frees what only this session holds; calls in flight still finish. */
+  release(): Promise<void>;
+}
+
+/** One call of a session. */
+export interface Request {
+  session: Session;
+  feeds: Readonly<Tensors>;
+}
+
+/** A request of which only the shapes matter; `feeds` or `shapes` must be there. */
+export interface RequestShape {
+  session: Session;
+  feeds?: Readonly<Tensors>;
+  shapes?: Readonly<Record<string, readonly number[]>>;
+}
+
+/** Options of `pool.runAll`. */
+export interface RunAllOptions extends RunOptions {
+  /** Default `'auto'`. */
+  strategy?: Strategy | 'auto';
+  goal?: Goal;
+}
+
+/** One stretch of work in a timeline. */
+export interface Span {
+  /** `host`: recording and submitting; `upload`; `gpu`: dispatches; `readback`: the map of the outputs. */
+  kind: 'host' | 'upload' | 'gpu' | 'readback';
+  /** Name of the model, or `''` where it belongs to all. */
+  model: string;
+  startMs: number;
+  endMs: number;
+}
+
+/** What one strategy is expected to cost. */
+export interface StrategyPrediction {
+  strategy: Strategy;
+  predictedMs: number;
+  /** 90 % of measurements are expected in here. */
+  intervalMs: readonly [number, number];
+  /** Requests per second when the same set is run again and again. */
+  predictedThroughput: number;
+  /** GPU bytes: weights, arenas, parameters and staging that the execution needs. */
+  predictedBytes: number;
+  timeline: readonly Span[];
+}
+
+/** What `pool.predict` returns. */
+export interface Prediction {
+  strategies: readonly StrategyPrediction[];
+  recommended: Strategy;
+  /** Why, in words and numbers. */
+  reason: string;
+}
+
+/** One strategy, predicted and measured. */
+export interface StrategyComparison extends StrategyPrediction {
+  /** Median of the repeats. */
+  measuredMs: number;
+  /** Lower and upper quartile of the repeats. */
+  spreadMs: readonly [number, number];
+  /** The allocator's own count of what the execution held. */
+  measuredBytes: number;
+  measuredTimeline: readonly Span[];
+}
+
+/** What `pool.compare` returns. */
+export interface Comparison {
+  strategies: readonly StrategyComparison[];
+  recommended: Strategy;
+  measuredBest: Strategy;
+  /** Measured time of the recommended strategy over that of the best, less one. */
+  regret: number;
+  repeats: number;
+}
+
+/** Error of the predictor on observations that its refit did not see. */
+export interface Accuracy {
+  /** All observations so far. */
+  observations: number;
+  /** Those kept away from the refit. */
+  heldOut: number;
+  /** Mean absolute relative error of the probes-only predictor on the held-out observations; `null` while there are none. */
+  errorBefore: number | null;
+  /** The same of the refitted predictor. */
+  errorAfter: number | null;
+  /** Share of held-out measurements inside the interval stated before they ran; `null` while there are none. */
+  coverage: number | null;
+  /** Each observation in order: what was predicted before it ran, what was measured. */
+  history: readonly {
+    strategy: Strategy;
+    models: readonly string[];
+    predictedMs: number;
+    intervalMs: readonly [number, number];
+    measuredMs: number;
+    heldOut: boolean;
+    /** Absolute relative error of that prediction. */
+    error: number;
+  }[];
+}
+
+/** The pool's memory on the GPU, in bytes. */
+export interface MemoryReport {
+  weights: number;
+  arenas: number;
+  staging: number;
+  parameters: number;
+  total: number;
+  sessions: readonly {
+    name: string;
+    /** Weights that this session uses. */
+    weights: number;
+    /** Of these, bytes that other sessions use too. */
+    sharedWeights: number;
+  }[];
+}
+
+/** What this browser and adapter can do, found out live. */
+export interface Capabilities {
+  lanes: readonly Lane[];
+  webgpu: {
+    vendor: string;
+    architecture: string;
+    device: string;
+    description: string;
+    isFallbackAdapter: boolean;
+    features: readonly string[];
+    limits: Readonly<Record<string, number>>;
+  };
+  /** Name of this combination of adapter, features and limits. */
+  fingerprint: string;
+}
+
+/** What the probes at start measured. */
+export interface Profile {
+  fingerprint: string;
+  /** Multiply-adds count as two operations. */
+  gflops: number;
+  /** Bytes that a copy kernel reads and writes, in GB per second. */
+  bandwidthGBps: number;
+  dispatchUs: number;
+  submitUs: number;
+  /** From submit to a mapped 4-byte buffer. */
+  readbackMs: number;
+  uploadGBps: number;
+  readbackGBps: number;
+  /** Whether this browser resolves a map sooner when empty submits follow it. */
+  nudge: boolean;
+  /** How long all probes took together. */
+  probeMs: number;
+}
+
+/** A shared pool of GPU memory with the sessions that live on it. */
+export class Pool {
+  private constructor();
+  /** Rejects with kind `no-webgpu` where there is no adapter. */
+  static create(options?: PoolOptions): Promise<Pool>;
+  readonly capabilities: Capabilities;
+  readonly profile: Profile;
+  /** Loads a model from a URL (its external data beside it) or from its bytes. */
+  load(source: string | URL | ArrayBuffer | Uint8Array, options?: LoadOptions): Promise<Session>;
+  /** Runs all requests in one execution; the outputs come in their order. */
+  runAll(requests: readonly Request[], options?: RunAllOptions): Promise<Tensors[]>;
+  predict(requests: readonly RequestShape[], options?: { goal?: Goal }): Promise<Prediction>;
+  /** Runs every strategy in turn, interleaved, `repeats` times (default 5) after one warm-up. */
+  compare(requests: readonly Request[], options?: { repeats?: number; goal?: Goal; signal?: AbortSignal }): Promise<Comparison>;
+  memory(): MemoryReport;
+  accuracy(): Accuracy;
+  /** Releases every session and the device; calls in flight are rejected with kind `closed`. */
+  close(): Promise<void>;
+}
+
+/**
+ * Loads the wasm file; called by `Pool.create` where it was not called before.
+ * `source` is needed only where the file does not stand beside this module.
+ */
+export function init(source?: string | URL | globalThis.Request | Response | BufferSource | WebAssembly.Module): Promise<void>;

@@ -1,0 +1,14 @@
+//! The typed graph: values, nodes, constants, and what an operator must say of itself.
+//! Knows ONNX's meaning but not its bytes; must never know a device, JS, or which operators exist.
+
+mod attributes;
+mod ir;
+mod operator;
+mod specialise;
+mod tensor;
+
+pub use attributes::{Attribute, Attributes};
+pub use ir::{Constant, ContentHash, Dim, Graph, Node, Value, ValueId};
+pub use operator::{Call, Operand, Operator, OperatorSet, TensorType};
+pub use specialise::{FOLDED_ELEMENTS, Source, SpecialNode, SpecialTensor, Specialised, TensorId, specialise};
+pub use tensor::{DType, Data, HostTensor};

@@ -1,0 +1,236 @@
+//! Tensors on the host: what constants are, what folding and the CPU references compute with.
+
+use crate::error::{Error, Kind, Result};
+
+/// Element types that a graph may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum DType {
+    /// 32-bit float.
+    Float32,
+    /// 64-bit signed integer; 32 bits wide on the GPU, range-checked on upload.
+    Int64,
+    /// 32-bit signed integer.
+    Int32,
+    /// Truth value; a 32-bit 0 or 1 on the GPU.
+    Bool,
+}
+
+impl DType {
+    /// Name as ONNX and onnxruntime-web write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            DType::Float32 => "float32",
+            DType::Int64 => "int64",
+            DType::Int32 => "int32",
+            DType::Bool => "bool",
+        }
+    }
+
+    /// Bytes of one element in an ONNX file or a JS typed array.
+    pub fn host_bytes(self) -> usize {
+        match self {
+            DType::Float32 | DType::Int32 => 4,
+            DType::Int64 => 8,
+            DType::Bool => 1,
+        }
+    }
+
+    /// The element's WGSL storage type; each is 4 bytes.
+    pub fn wgsl(self) -> &'static str {
+        match self {
+            DType::Float32 => "f32",
+            DType::Int64 | DType::Int32 => "i32",
+            DType::Bool => "u32",
+        }
+    }
+}
+
+/// The elements of a host tensor, in row-major order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data {
+    /// float32
+    Float32(Vec<f32>),
+    /// int64
+    Int64(Vec<i64>),
+    /// int32
+    Int32(Vec<i32>),
+    /// bool, each 0 or 1
+    Bool(Vec<u8>),
+}
+
+/// A tensor whose elements the host holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostTensor {
+    shape: Vec<usize>,
+    data: Data,
+}
+
+impl HostTensor {
+    /// A tensor of `shape` with `data`, which must have exactly that many elements.
+    pub fn new(shape: impl Into<Vec<usize>>, data: Data) -> Result<Self> {
+        let shape = shape.into();
+        let tensor = HostTensor { shape, data };
+        let expected: usize = tensor.shape.iter().product();
+        if tensor.len() != expected {
+            return Err(Error::new(
+                Kind::InvalidInput,
+                format!("shape {:?} has {expected} elements, the data {}", tensor.shape, tensor.len()),
+            ));
+        }
+        Ok(tensor)
+    }
+
+    /// A float32 tensor; see [`HostTensor::new`].
+    pub fn f32(shape: impl Into<Vec<usize>>, data: Vec<f32>) -> Result<Self> {
+        Self::new(shape, Data::Float32(data))
+    }
+
+    /// An int64 tensor; see [`HostTensor::new`].
+    pub fn i64(shape: impl Into<Vec<usize>>, data: Vec<i64>) -> Result<Self> {
+        Self::new(shape, Data::Int64(data))
+    }
+
+    /// A bool tensor; see [`HostTensor::new`].
+    pub fn bool(shape: impl Into<Vec<usize>>, data: Vec<u8>) -> Result<Self> {
+        Self::new(shape, Data::Bool(data))
+    }
+
+    /// Dimensions, outermost first.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Elements, row-major.
+    pub fn data(&self) -> &Data {
+        &self.data
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> DType {
+        match &self.data {
+            Data::Float32(_) => DType::Float32,
+            Data::Int64(_) => DType::Int64,
+            Data::Int32(_) => DType::Int32,
+            Data::Bool(_) => DType::Bool,
+        }
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        match &self.data {
+            Data::Float32(v) => v.len(),
+            Data::Int64(v) => v.len(),
+            Data::Int32(v) => v.len(),
+            Data::Bool(v) => v.len(),
+        }
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The same elements under another shape of the same size.
+    pub fn reshaped(&self, shape: impl Into<Vec<usize>>) -> Result<Self> {
+        Self::new(shape, self.data.clone())
+    }
+
+    /// The elements at `places`, in their order, as a tensor of `shape`.
+    pub fn pick(&self, shape: impl Into<Vec<usize>>, places: impl Iterator<Item = usize>) -> Result<Self> {
+        let data = match &self.data {
+            Data::Float32(v) => Data::Float32(places.map(|i| v[i]).collect()),
+            Data::Int64(v) => Data::Int64(places.map(|i| v[i]).collect()),
+            Data::Int32(v) => Data::Int32(places.map(|i| v[i]).collect()),
+            Data::Bool(v) => Data::Bool(places.map(|i| v[i]).collect()),
+        };
+        Self::new(shape, data)
+    }
+
+    /// The elements of all `parts`, which are of type `dtype`, as one vector.
+    pub fn joined(dtype: DType, parts: &[&HostTensor]) -> Result<Self> {
+        let mut all = Self::from_f64(dtype, [0], &[])?;
+        for part in parts {
+            match (&mut all.data, &part.data) {
+                (Data::Float32(a), Data::Float32(b)) => a.extend(b),
+                (Data::Int64(a), Data::Int64(b)) => a.extend(b),
+                (Data::Int32(a), Data::Int32(b)) => a.extend(b),
+                (Data::Bool(a), Data::Bool(b)) => a.extend(b),
+                _ => return Err(Error::new(Kind::InvalidModel, format!("a part is not of type {}", dtype.name()))),
+            }
+        }
+        all.shape = vec![all.len()];
+        Ok(all)
+    }
+
+    /// The elements as f32, if that is their type.
+    pub fn as_f32(&self) -> Option<&[f32]> {
+        match &self.data {
+            Data::Float32(v) => Some(v),
+            _ => None,
+        }
+    }
+
+    /// Integer or bool elements widened to i64; `None` for floats.
+    pub fn to_i64(&self) -> Option<Vec<i64>> {
+        match &self.data {
+            Data::Int64(v) => Some(v.clone()),
+            Data::Int32(v) => Some(v.iter().map(|&x| x.into()).collect()),
+            Data::Bool(v) => Some(v.iter().map(|&x| x.into()).collect()),
+            Data::Float32(_) => None,
+        }
+    }
+
+    /// Every element as f64 (exact but for int64 beyond 2^53).
+    pub fn to_f64(&self) -> Vec<f64> {
+        match &self.data {
+            Data::Float32(v) => v.iter().map(|&x| x.into()).collect(),
+            Data::Int64(v) => v.iter().map(|&x| x as f64).collect(),
+            Data::Int32(v) => v.iter().map(|&x| x.into()).collect(),
+            Data::Bool(v) => v.iter().map(|&x| x.into()).collect(),
+        }
+    }
+
+    /// A tensor of `dtype` from f64 elements, rounded toward zero for integers as ONNX Cast does.
+    pub fn from_f64(dtype: DType, shape: impl Into<Vec<usize>>, values: &[f64]) -> Result<Self> {
+        let data = match dtype {
+            DType::Float32 => Data::Float32(values.iter().map(|&x| x as f32).collect()),
+            DType::Int64 => Data::Int64(values.iter().map(|&x| x as i64).collect()),
+            DType::Int32 => Data::Int32(values.iter().map(|&x| x as i32).collect()),
+            DType::Bool => Data::Bool(values.iter().map(|&x| u8::from(x != 0.0)).collect()),
+        };
+        Self::new(shape, data)
+    }
+
+    /// The elements as the GPU stores them: 4 bytes each, int64 narrowed where it fits and refused where not.
+    pub fn to_device_words(&self) -> Result<Vec<u32>> {
+        Ok(match &self.data {
+            Data::Float32(v) => v.iter().map(|x| x.to_bits()).collect(),
+            Data::Int32(v) => v.iter().map(|&x| x as u32).collect(),
+            Data::Bool(v) => v.iter().map(|&x| u32::from(x != 0)).collect(),
+            Data::Int64(v) => v
+                .iter()
+                .map(|&x| {
+                    i32::try_from(x).map(|x| x as u32).map_err(|_| {
+                        Error::new(
+                            Kind::InvalidInput,
+                            format!("int64 value {x} does not fit the GPU's 32-bit integers"),
+                        )
+                    })
+                })
+                .collect::<Result<_>>()?,
+        })
+    }
+
+    /// The inverse of [`HostTensor::to_device_words`].
+    pub fn from_device_words(dtype: DType, shape: impl Into<Vec<usize>>, words: &[u32]) -> Result<Self> {
+        let data = match dtype {
+            DType::Float32 => Data::Float32(words.iter().map(|&x| f32::from_bits(x)).collect()),
+            DType::Int64 => Data::Int64(words.iter().map(|&x| i64::from(x as i32)).collect()),
+            DType::Int32 => Data::Int32(words.iter().map(|&x| x as i32).collect()),
+            DType::Bool => Data::Bool(words.iter().map(|&x| u8::from(x != 0)).collect()),
+        };
+        Self::new(shape, data)
+    }
+}

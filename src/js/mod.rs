@@ -1,0 +1,197 @@
+//! The wasm-bindgen surface: JS values in, JS values out; `pkg/index.js` gives it the names of `pkg/index.d.ts`.
+//! Knows how values cross; must never decide anything.
+
+mod load;
+mod values;
+
+use crate::browser;
+use crate::error::{Error, Kind, Result};
+use crate::pool::{Pool, PoolOptions, Request, RunOptions};
+use crate::predict::{Goal, Strategy};
+use futures_util::future::{Either, select};
+use serde::Deserialize;
+use std::pin::pin;
+use values::{Feeds, from_js, outputs_to_js, thrown, to_js};
+use wasm_bindgen::prelude::*;
+use web_sys::AbortSignal;
+
+/// A pool as JS holds it. Every error is thrown as `{kind, message, model?, node?}`.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct WasmPool {
+    pool: Pool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct CreateOptions {
+    lanes: Option<Vec<String>>,
+    memory_budget: Option<f64>,
+    goal: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct CallOptions {
+    strategy: Option<String>,
+    goal: Option<String>,
+    repeats: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct ShapeRequest {
+    session: f64,
+    shapes: crate::pool::Shapes,
+}
+
+fn goal(name: Option<&str>) -> Result<Option<Goal>> {
+    let Some(name) = name else { return Ok(None) };
+    let unknown = || Error::new(Kind::InvalidInput, format!("there is no goal '{name}'"));
+    Goal::parse(name).map(Some).ok_or_else(unknown)
+}
+
+impl CallOptions {
+    fn run(&self) -> Result<RunOptions> {
+        let strategy = match self.strategy.as_deref() {
+            None | Some("auto") => None,
+            Some(name) => Some(
+                Strategy::ALL
+                    .into_iter()
+                    .find(|s| s.as_str() == name)
+                    .ok_or_else(|| Error::new(Kind::InvalidInput, format!("there is no strategy '{name}'")))?,
+            ),
+        };
+        Ok(RunOptions { strategy, goal: goal(self.goal.as_deref())? })
+    }
+}
+
+/// The `signal` of an options object.
+fn signal(options: &JsValue) -> Option<AbortSignal> {
+    js_sys::Reflect::get(options, &"signal".into()).ok()?.dyn_into().ok()
+}
+
+/// `work`, or `Aborted` where the signal fires first: the work is dropped then.
+async fn until<T>(signal: Option<AbortSignal>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    match select(pin!(browser::aborted(signal)), pin!(work)).await {
+        Either::Left((error, _)) => Err(error),
+        Either::Right((result, _)) => result,
+    }
+}
+
+fn requests(value: &JsValue) -> Result<Vec<Request>> {
+    let list = js_sys::Array::from(value);
+    list.iter()
+        .map(|entry| {
+            let field = |name: &str| {
+                js_sys::Reflect::get(&entry, &name.into())
+                    .map_err(|_| Error::new(Kind::InvalidInput, "a request is not an object"))
+            };
+            let session = field("session")?.as_f64().unwrap_or(-1.0) as u64;
+            Ok(Request { session, feeds: Feeds::read(&field("feeds")?)? })
+        })
+        .collect()
+}
+
+#[wasm_bindgen]
+impl WasmPool {
+    /// Opens the lanes and measures them.
+    pub async fn create(options: JsValue) -> std::result::Result<WasmPool, JsValue> {
+        console_error_panic_hook::set_once();
+        let open = async {
+            let options: CreateOptions = from_js(options, "the pool's options")?;
+            if options.lanes.as_ref().is_some_and(|lanes| !lanes.iter().any(|lane| lane == "gpu")) {
+                return Err(Error::new(Kind::Unsupported, "none of the lanes asked for is known; there is 'gpu'"));
+            }
+            let memory_budget = match options.memory_budget {
+                Some(bytes) if !(bytes.is_finite() && bytes > 0.0) => {
+                    return Err(Error::new(Kind::InvalidInput, format!("a memory budget of {bytes} bytes")));
+                }
+                bytes => bytes.map(|b| b as u64),
+            };
+            let goal = goal(options.goal.as_deref())?.unwrap_or_default();
+            Pool::create(PoolOptions { memory_budget, goal }).await
+        };
+        open.await.map(|pool| WasmPool { pool }).map_err(|e| thrown(&e))
+    }
+
+    /// `Capabilities`.
+    pub fn capabilities(&self) -> std::result::Result<JsValue, JsValue> {
+        to_js(&self.pool.capabilities())
+    }
+
+    /// `Profile`.
+    pub fn profile(&self) -> std::result::Result<JsValue, JsValue> {
+        to_js(&self.pool.profile())
+    }
+
+    /// `MemoryReport`.
+    pub fn memory(&self) -> std::result::Result<JsValue, JsValue> {
+        to_js(&self.pool.memory())
+    }
+
+    /// `Accuracy`.
+    pub fn accuracy(&self) -> std::result::Result<JsValue, JsValue> {
+        to_js(&self.pool.accuracy())
+    }
+
+    /// Loads a model from a URL or bytes: `{id, name, lane, inputs, outputs}`.
+    pub fn load(&self, source: JsValue, options: JsValue) -> js_sys::Promise {
+        let pool = self.pool.clone();
+        wasm_bindgen_futures::future_to_promise(async move {
+            let session =
+                until(signal(&options), load::load(&pool, &source, &options)).await.map_err(|e| thrown(&e))?;
+            to_js(&load::Loaded::of(&session))
+        })
+    }
+
+    /// Runs `[{session, feeds}]` in one execution: the outputs of each.
+    #[wasm_bindgen(js_name = runAll)]
+    pub fn run_all(&self, list: &JsValue, options: JsValue) -> js_sys::Promise {
+        let (pool, requests) = (self.pool.clone(), requests(list));
+        wasm_bindgen_futures::future_to_promise(async move {
+            let run = async {
+                let call: CallOptions = from_js(options.clone(), "the run's options")?;
+                pool.run(requests?, call.run()?).await
+            };
+            let outputs = until(signal(&options), run).await.map_err(|e| thrown(&e))?;
+            Ok(outputs.iter().map(|o| outputs_to_js(o)).collect::<js_sys::Array>().into())
+        })
+    }
+
+    /// Predicts `[{session, shapes}]`: a `Prediction`.
+    pub fn predict(&self, list: JsValue, options: JsValue) -> js_sys::Promise {
+        let pool = self.pool.clone();
+        wasm_bindgen_futures::future_to_promise(async move {
+            let predict = async {
+                let list: Vec<ShapeRequest> = from_js(list, "the requests")?;
+                let call: CallOptions = from_js(options, "the options")?;
+                let requests = list.into_iter().map(|r| (r.session as u64, r.shapes)).collect();
+                pool.predict(requests, goal(call.goal.as_deref())?).await
+            };
+            to_js(&predict.await.map_err(|e| thrown(&e))?)
+        })
+    }
+
+    /// Compares every strategy on `[{session, feeds}]`: a `Comparison`.
+    pub fn compare(&self, list: &JsValue, options: JsValue) -> js_sys::Promise {
+        let (pool, requests) = (self.pool.clone(), requests(list));
+        wasm_bindgen_futures::future_to_promise(async move {
+            let compare = async {
+                let call: CallOptions = from_js(options.clone(), "the comparison's options")?;
+                let repeats = call.repeats.unwrap_or(5.0);
+                pool.compare(requests?, repeats.max(0.0) as usize, goal(call.goal.as_deref())?).await
+            };
+            to_js(&until(signal(&options), compare).await.map_err(|e| thrown(&e))?)
+        })
+    }
+
+    /// Frees what only this session holds.
+    pub fn release(&self, session: f64) {
+        self.pool.release(session as u64);
+    }
+
+    /// Releases every session and the device.
+    pub fn close(&self) {
+        self.pool.close();
+    }
+}

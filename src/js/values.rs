@@ -1,0 +1,106 @@
+//! Tensors, errors and plain values across the boundary.
+
+use crate::error::{Error, Kind, Result};
+use crate::graph::{Data, HostTensor};
+use crate::pool::Outputs;
+use js_sys::{Array, BigInt64Array, Float32Array, Int32Array, Object, Reflect, Uint8Array};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::{JsCast, JsValue};
+
+/// An error as JS catches it: `{kind, message, model?, node?}`.
+pub fn thrown(error: &Error) -> JsValue {
+    let object = Object::new();
+    set(&object, "kind", &error.kind().as_str().into());
+    set(&object, "message", &error.to_string().into());
+    for (name, value) in [("model", error.model()), ("node", error.node())] {
+        if let Some(value) = value {
+            set(&object, name, &value.into());
+        }
+    }
+    object.into()
+}
+
+/// Sets a property of a plain object, which cannot fail.
+pub fn set(object: &Object, name: &str, value: &JsValue) {
+    let _ = Reflect::set(object, &name.into(), value);
+}
+
+/// A report as a plain object; 64-bit counts become numbers.
+pub fn to_js<T: Serialize>(value: &T) -> std::result::Result<JsValue, JsValue> {
+    value
+        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+        .map_err(|e| thrown(&Error::new(Kind::Internal, e.to_string())))
+}
+
+/// A plain object as a value; `undefined` and `null` are the default.
+pub fn from_js<T: DeserializeOwned>(value: JsValue, what: &str) -> Result<T> {
+    let value = if value.is_undefined() || value.is_null() { Object::new().into() } else { value };
+    serde_wasm_bindgen::from_value(value).map_err(|e| Error::new(Kind::InvalidInput, format!("{what}: {e}")))
+}
+
+/// Inputs by name, read from `{name: {type, data, dims}}`.
+pub struct Feeds;
+
+impl Feeds {
+    /// Copies the feeds out of JS.
+    pub fn read(value: &JsValue) -> Result<crate::pool::Feeds> {
+        if !value.is_object() {
+            return Err(Error::new(Kind::InvalidInput, "the feeds are not an object of tensors"));
+        }
+        Object::entries(value.unchecked_ref())
+            .iter()
+            .map(|entry| {
+                let entry: Array = entry.unchecked_into();
+                let name = entry.get(0).as_string().unwrap_or_default();
+                let tensor = tensor(&entry.get(1)).map_err(|e| Error::new(e.kind(), format!("input '{name}': {e}")))?;
+                Ok((name, tensor))
+            })
+            .collect()
+    }
+}
+
+fn tensor(value: &JsValue) -> Result<HostTensor> {
+    let refuse = |what: &str| Error::new(Kind::InvalidInput, what.to_owned());
+    let field = |name: &str| Reflect::get(value, &name.into()).map_err(|_| refuse("not a tensor"));
+    let dims: Array = field("dims")?.dyn_into().map_err(|_| refuse("a tensor without dims"))?;
+    let shape: Vec<usize> = dims
+        .iter()
+        .map(|d| {
+            let size = d.as_f64().filter(|d| *d >= 0.0 && d.fract() == 0.0 && *d < 9e15);
+            size.map(|d| d as usize).ok_or_else(|| refuse("a tensor whose dims are not whole numbers"))
+        })
+        .collect::<Result<_>>()?;
+    let (name, data) = (field("type")?.as_string().unwrap_or_default(), field("data")?);
+    let mismatch = || refuse(&format!("a {name} tensor whose data is of another type"));
+    let data = match name.as_str() {
+        "float32" => Data::Float32(data.dyn_into::<Float32Array>().map_err(|_| mismatch())?.to_vec()),
+        "int64" => Data::Int64(data.dyn_into::<BigInt64Array>().map_err(|_| mismatch())?.to_vec()),
+        "int32" => Data::Int32(data.dyn_into::<Int32Array>().map_err(|_| mismatch())?.to_vec()),
+        "bool" => {
+            let bytes = data.dyn_into::<Uint8Array>().map_err(|_| mismatch())?.to_vec();
+            Data::Bool(bytes.into_iter().map(|b| u8::from(b != 0)).collect())
+        }
+        _ => return Err(refuse(&format!("a tensor of type '{name}'"))),
+    };
+    HostTensor::new(shape, data)
+}
+
+/// Outputs as `{name: {type, data, dims}}`.
+pub fn outputs_to_js(outputs: &Outputs) -> JsValue {
+    let object = Object::new();
+    for (name, tensor) in outputs {
+        let value = Object::new();
+        let data: JsValue = match tensor.data() {
+            Data::Float32(v) => Float32Array::from(v.as_slice()).into(),
+            Data::Int64(v) => BigInt64Array::from(v.as_slice()).into(),
+            Data::Int32(v) => Int32Array::from(v.as_slice()).into(),
+            Data::Bool(v) => Uint8Array::from(v.as_slice()).into(),
+        };
+        set(&value, "type", &tensor.dtype().name().into());
+        set(&value, "data", &data);
+        set(&value, "dims", &tensor.shape().iter().map(|&d| JsValue::from(d as f64)).collect::<Array>());
+        set(&object, name, &value);
+    }
+    object.into()
+}

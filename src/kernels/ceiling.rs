@@ -1,0 +1,63 @@
+//! Kernels that measure an adapter's own ceilings: multiply-adds in registers, a plain copy, and nothing at all.
+
+use super::{Binding, Class, Element, KernelCall, Shader, Slot};
+use crate::graph::TensorId;
+
+const FMA: Shader = Shader {
+    name: "ceiling-fma",
+    class: Class::Matmul,
+    source: include_str!("ceiling_fma.wgsl"),
+    slots: &[Slot::write("y")],
+};
+const COPY: Shader = Shader {
+    name: "ceiling-copy",
+    class: Class::Movement,
+    source: include_str!("ceiling_copy.wgsl"),
+    slots: &[Slot::read("x"), Slot::write("y")],
+};
+const NOTHING: Shader = Shader {
+    name: "ceiling-nothing",
+    class: Class::Elementwise,
+    source: include_str!("ceiling_nothing.wgsl"),
+    slots: &[Slot::write("y")],
+};
+
+/// Threads in a workgroup of these kernels.
+const WORKGROUP: u32 = 64;
+
+/// Multiply-adds in registers only, `rounds` of 16 in each of `workgroups` × 64 threads, over a `y` of that many f32.
+pub fn fma(y: TensorId, workgroups: u32, rounds: u32) -> KernelCall {
+    let flops = f64::from(workgroups) * f64::from(WORKGROUP) * f64::from(rounds) * 16.0 * 2.0;
+    call(&FMA, vec![(y, Element::F32)], vec![rounds], workgroups, flops, f64::from(workgroups * WORKGROUP) * 4.0)
+}
+
+/// Copies `vec4s` × 16 bytes from `x` to `y`.
+pub fn copy(x: TensorId, y: TensorId, vec4s: u32) -> KernelCall {
+    let bindings = vec![(x, Element::Vec4F32), (y, Element::Vec4F32)];
+    call(&COPY, bindings, vec![vec4s], vec4s.div_ceil(WORKGROUP).min(65_535), 0.0, f64::from(vec4s) * 32.0)
+}
+
+/// One workgroup that writes one f32.
+pub fn nothing(y: TensorId) -> KernelCall {
+    call(&NOTHING, vec![(y, Element::F32)], vec![0], 1, 0.0, 4.0)
+}
+
+fn call(
+    shader: &'static Shader,
+    bindings: Vec<(TensorId, Element)>,
+    params: Vec<u32>,
+    workgroups: u32,
+    flops: f64,
+    bytes: f64,
+) -> KernelCall {
+    KernelCall {
+        shader,
+        snippets: Vec::new(),
+        constants: Vec::new(),
+        bindings: bindings.into_iter().map(|(tensor, element)| Binding { tensor, element }).collect(),
+        params,
+        workgroups: [workgroups, 1, 1],
+        flops,
+        bytes,
+    }
+}

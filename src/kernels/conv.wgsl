@@ -1,0 +1,59 @@
+// Convolution: each thread computes ${filters} filters × ${pixels} neighbouring pixels of one row in registers.
+// Per row of taps it loads each input element once and uses it for every tap that meets it. The host unrolls the tile;
+// a tile over the edge of the filters computes the last one again, pixels over the edge of a row are not stored.
+struct Params {
+    batch_tiles: u32,   // batch × rows × tiles of a row
+    row_tiles: u32,
+    height: u32,        // of the output
+    width: u32,
+    in_height: u32,
+    in_width: u32,
+    channels: u32,      // in, of all groups
+    group_channels: u32,
+    filters: u32,       // of all groups
+    group_filters: u32,
+    filter_tiles: u32,  // of one group
+    kernel_y: u32,
+    kernel_x: u32,
+    stride_y: u32,
+    dilation_y: u32,
+    dilation_x: u32,
+    before_y: u32,
+    before_x: u32,
+}
+
+fn activate(v: f32) -> f32 {
+    return ${activation};
+}
+
+@compute @workgroup_size(8, 8)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let tile = group.x * 8u + local.x;
+    let block = group.y * 8u + local.y;
+    if (block >= params.filter_tiles) {
+        return;
+    }
+    // Threads over the edge repeat the last tile: the same values, and no divergence.
+    let t = min(tile, params.batch_tiles - 1u);
+    let n = t / (params.row_tiles * params.height);
+    let oy = t / params.row_tiles % params.height;
+    let ox = t % params.row_tiles * ${pixels}u;
+    let group_index = group.z;
+    let iy = i32(oy * params.stride_y) - i32(params.before_y);
+    let ix = i32(ox * ${stride}u) - i32(params.before_x);
+    let dilation = i32(params.dilation_y);
+    let first_tap = u32(max(0, (dilation - 1 - iy) / dilation));
+    let last_tap = u32(clamp((i32(params.in_height) - iy + dilation - 1) / dilation, 0, i32(params.kernel_y)));
+    let taps = params.kernel_y * params.kernel_x;
+    let x_at = i32((n * params.channels + group_index * params.group_channels) * params.in_height) + iy;
+${begin}
+    for (var c = 0u; c < params.group_channels; c++) {
+        for (var ky = first_tap; ky < last_tap; ky++) {
+            let row = (x_at + i32(c * params.in_height + ky * params.dilation_y)) * i32(params.in_width) + ix;
+            let tap = c * taps + ky * params.kernel_x;
+${step}
+        }
+    }
+    let y_at = (n * params.filters + group_index * params.group_filters) * params.height + oy;
+${end}
+}

@@ -1,0 +1,203 @@
+//! The direct convolution kernel: a tile of filters × pixels in registers, loops over channels and taps.
+//! Knows the tile; must never know attributes.
+
+use super::conv::{Convolution, Operands};
+use super::limits::{rounds, word, workgroups};
+use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot};
+use crate::error::Result;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+static PLAIN: Shader = Shader {
+    name: "conv",
+    class: Class::Conv,
+    source: include_str!("conv.wgsl"),
+    slots: &[Slot::read("x"), Slot::read("w"), Slot::write("y")],
+};
+static WITH_BIAS: Shader = Shader {
+    name: "conv-bias",
+    class: Class::Conv,
+    source: include_str!("conv.wgsl"),
+    slots: &[Slot::read("x"), Slot::read("w"), Slot::write("y"), Slot::read("bias")],
+};
+
+/// Threads of a workgroup along tiles, and along filters.
+const WORKGROUP: usize = 8;
+/// Widest row of taps that is unrolled.
+const UNROLLED: usize = 7;
+
+/// What one thread computes, and what its code is unrolled for.
+#[derive(Clone, Copy, Debug)]
+struct Tile {
+    filters: usize,
+    pixels: usize,
+    stride: usize,
+    dilation: usize,
+    /// Taps of a row that are unrolled; a longer row is a loop over single taps.
+    taps: usize,
+    looped: bool,
+    /// Whether elements left or right of the input are met by a pixel that is stored.
+    padded: bool,
+}
+
+/// Appends the dispatch.
+pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'_>) -> Result<()> {
+    let (y, x) = (&conv.y, &conv.x);
+    let looped = x.kernel > UNROLLED || (x.kernel - 1) * x.dilation > 2 * UNROLLED;
+    let last = (x.output.max(1) - 1) * x.stride + (x.kernel - 1) * x.dilation;
+    let (filters, pixels) = size(conv);
+    let tile = Tile {
+        filters,
+        pixels,
+        stride: x.stride,
+        dilation: x.dilation,
+        taps: if looped { 1 } else { x.kernel },
+        looped,
+        padded: x.before > 0 || last >= x.input + x.before,
+    };
+    let per_channel = y.kernel * (1 + if looped { x.kernel } else { 0 });
+    rounds(conv.group_channels() * (1 + per_channel))?;
+    let row_tiles = x.output.div_ceil(pixels);
+    let tiles = conv.batch * y.output * row_tiles;
+    let blocks = conv.group_filters().div_ceil(filters);
+    let groups = workgroups([tiles.div_ceil(WORKGROUP), blocks.div_ceil(WORKGROUP), conv.group])?;
+    let params = [
+        tiles,
+        row_tiles,
+        y.output,
+        x.output,
+        y.input,
+        x.input,
+        conv.channels,
+        conv.group_channels(),
+        conv.filters,
+        conv.group_filters(),
+        blocks,
+        y.kernel,
+        x.kernel,
+        y.stride,
+        y.dilation,
+        x.dilation,
+        y.before,
+        x.before,
+    ];
+    let mut bindings = vec![operands.x, operands.w, operands.y];
+    bindings.extend(operands.bias);
+    let bytes = bindings.iter().map(|&id| out.bytes(id)).sum();
+    out.dispatch(KernelCall {
+        shader: if operands.bias.is_some() { &WITH_BIAS } else { &PLAIN },
+        snippets: vec![
+            ("pixels", pixels.to_string()),
+            ("filters", filters.to_string()),
+            ("stride", x.stride.to_string()),
+            ("begin", tile.begin()),
+            ("step", tile.step()),
+            ("end", tile.end(operands.bias.is_some())),
+            ("activation", conv.activation.wgsl("f32")),
+        ],
+        constants: vec![],
+        bindings: bindings.into_iter().map(|tensor| Binding { tensor, element: Element::F32 }).collect(),
+        params: params.into_iter().map(word).collect::<Result<_>>()?,
+        workgroups: groups,
+        flops: conv.flops(operands.bias.is_some()),
+        bytes,
+    });
+    Ok(())
+}
+
+/// Filters and pixels of a tile: what wastes least.
+fn size(conv: &Convolution) -> (usize, usize) {
+    let cost = |filters: usize, pixels: usize| {
+        let tiles = conv.x.output.div_ceil(pixels) * conv.group_filters().div_ceil(filters);
+        // A load weighs about as much as two multiply-adds on the software adapters.
+        tiles * (filters * pixels + 2 * filters + pixels)
+    };
+    let candidates = [(8, 7), (8, 8), (8, 5), (8, 4), (4, 7), (4, 4), (2, 7), (1, 7), (1, 4)];
+    candidates.into_iter().min_by_key(|&(filters, pixels)| cost(filters, pixels)).unwrap_or((8, 7))
+}
+
+impl Tile {
+    /// The input columns that the tile's taps meet, from the first pixel's first tap.
+    fn columns(self) -> BTreeSet<usize> {
+        let column = |p: usize, k: usize| p * self.stride + k * self.dilation;
+        (0..self.pixels).flat_map(|p| (0..self.taps).map(move |k| column(p, k))).collect()
+    }
+
+    fn begin(self) -> String {
+        let mut text = String::new();
+        for i in 0..self.filters {
+            let _ = writeln!(
+                text,
+                "    let f{i} = min(block * {}u + {i}u, params.group_filters - 1u);\n    \
+                 let w{i} = (group_index * params.group_filters + f{i}) * params.group_channels * taps;",
+                self.filters
+            );
+        }
+        if self.padded && !self.looped {
+            for c in self.columns() {
+                let _ = writeln!(text, "    let in{c} = u32(ix + {c}) < params.in_width;");
+            }
+        }
+        for i in 0..self.filters {
+            for p in 0..self.pixels {
+                let _ = writeln!(text, "    var s{i}_{p} = 0.0;");
+            }
+        }
+        text
+    }
+
+    /// One row of taps of one channel.
+    fn step(self) -> String {
+        let mut text = String::new();
+        if self.looped {
+            text.push_str("            for (var kx = 0u; kx < params.kernel_x; kx++) {\n");
+            text.push_str("            let shift = i32(kx * params.dilation_x);\n");
+        }
+        let (shift, tap) = if self.looped { (" + shift", " + kx") } else { ("", "") };
+        for c in self.columns() {
+            let load = format!("x[row + {c}{shift}]");
+            let _ = match (self.padded, self.looped) {
+                (false, _) => writeln!(text, "            let x{c} = {load};"),
+                (true, false) => writeln!(text, "            let x{c} = select(0.0, {load}, in{c});"),
+                (true, true) => {
+                    writeln!(
+                        text,
+                        "            let x{c} = select(0.0, {load}, u32(ix + {c} + shift) < params.in_width);"
+                    )
+                }
+            };
+        }
+        for i in 0..self.filters {
+            for k in 0..self.taps {
+                let _ = writeln!(text, "            let w{i}_{k} = w[w{i} + tap{tap} + {k}u];");
+                for p in 0..self.pixels {
+                    let column = p * self.stride + k * self.dilation;
+                    let _ = writeln!(text, "            s{i}_{p} += w{i}_{k} * x{column};");
+                }
+            }
+        }
+        if self.looped {
+            text.push_str("            }\n");
+        }
+        text
+    }
+
+    fn end(self, bias: bool) -> String {
+        let mut text = String::new();
+        for i in 0..self.filters {
+            let _ = writeln!(text, "    let y{i} = (y_at + f{i} * params.height) * params.width + ox;");
+            if bias {
+                let _ = writeln!(text, "    let b{i} = bias[group_index * params.group_filters + f{i}];");
+            }
+        }
+        for p in 0..self.pixels {
+            let _ = writeln!(text, "    if (ox + {p}u < params.width) {{");
+            for i in 0..self.filters {
+                let bias = if bias { format!(" + b{i}") } else { String::new() };
+                let _ = writeln!(text, "        y[y{i} + {p}u] = activate(s{i}_{p}{bias});");
+            }
+            text.push_str("    }\n");
+        }
+        text
+    }
+}

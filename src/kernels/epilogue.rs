@@ -1,0 +1,54 @@
+//! What a product or convolution does to each sum before it is stored: nothing, or an activation fused into the node.
+//! A graph pass fuses by adding the attributes `activation` and `activation_params` that onnxruntime's fused operators use.
+
+use crate::error::{Error, Kind, Result};
+use crate::graph::{Attribute, Attributes};
+
+/// Attributes of a fused activation.
+pub const ACTIVATION: &str = "activation";
+/// Its parameters: for `Clip` the least and the greatest value.
+pub const ACTIVATION_PARAMS: &str = "activation_params";
+
+/// A fused activation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// None.
+    Identity,
+    /// `max(v, 0)`
+    Relu,
+    /// `min(max(v, low), high)`
+    Clip(f32, f32),
+}
+
+impl Activation {
+    /// The activation that a node's attributes name.
+    pub fn of(attributes: &Attributes) -> Result<Activation> {
+        match attributes.string(ACTIVATION, "")? {
+            "" => Ok(Activation::Identity),
+            "Relu" => Ok(Activation::Relu),
+            "Clip" => match attributes.get(ACTIVATION_PARAMS) {
+                Some(Attribute::Floats(v)) if v.len() == 2 => Ok(Activation::Clip(v[0], v[1])),
+                _ => Err(Error::new(Kind::InvalidModel, "a fused Clip needs two activation_params")),
+            },
+            other => Err(Error::new(Kind::Unsupported, format!("a fused activation '{other}'"))),
+        }
+    }
+
+    /// The WGSL expression over `v`, which is of `ty`: `f32` or a vector of it.
+    pub fn wgsl(self, ty: &str) -> String {
+        match self {
+            Activation::Identity => "v".to_owned(),
+            Activation::Relu => format!("max(v, {ty}(0.0))"),
+            Activation::Clip(low, high) => format!("clamp(v, {ty}({low:?}), {ty}({high:?}))"),
+        }
+    }
+
+    /// The value for `v`.
+    pub fn apply(self, v: f64) -> f64 {
+        match self {
+            Activation::Identity => v,
+            Activation::Relu => v.max(0.0),
+            Activation::Clip(low, high) => v.max(low.into()).min(high.into()),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Where operators put their dispatches while a program is built: tensors by id, no memory places yet.
+
+use super::KernelCall;
+use crate::error::{Error, Kind, Result};
+use crate::graph::{ContentHash, Source, Specialised, TensorId, TensorType};
+
+/// Where a tensor lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// A weight, by content.
+    Constant(ContentHash),
+    /// A graph input, by index.
+    Input(usize),
+    /// Written by a dispatch.
+    Computed,
+    /// The same bytes as another tensor, under another shape.
+    View(TensorId),
+}
+
+/// A tensor of the program being built.
+#[derive(Clone, Debug)]
+pub struct LoweredTensor {
+    /// Element type and shape.
+    pub ty: TensorType,
+    /// Where it lives.
+    pub home: Home,
+}
+
+/// The dispatches so far, and the node that adds to them now.
+#[derive(Debug, Default)]
+pub struct Lowering<'a> {
+    /// Tensors by id: those of the specialised graph, then temporaries.
+    pub tensors: Vec<LoweredTensor>,
+    /// Dispatches in order, each with the index of its node in [`Specialised::nodes`].
+    pub calls: Vec<(usize, KernelCall)>,
+    node: usize,
+    inputs: &'a [Option<TensorId>],
+    outputs: &'a [Option<TensorId>],
+}
+
+impl<'a> Lowering<'a> {
+    /// A lowering with the tensors of `graph` and no dispatches.
+    pub fn new(graph: &Specialised) -> Self {
+        let tensors = graph
+            .tensors
+            .iter()
+            .map(|t| LoweredTensor {
+                ty: t.ty.clone(),
+                home: match &t.source {
+                    Source::Input(i) => Home::Input(*i),
+                    Source::Constant(hash, _) => Home::Constant(*hash),
+                    Source::Node => Home::Computed,
+                },
+            })
+            .collect();
+        Lowering { tensors, ..Default::default() }
+    }
+
+    /// Sets the node whose dispatches come next.
+    pub fn enter(&mut self, node: usize, inputs: &'a [Option<TensorId>], outputs: &'a [Option<TensorId>]) {
+        (self.node, self.inputs, self.outputs) = (node, inputs, outputs);
+    }
+
+    /// Input `i` of the node.
+    pub fn input(&self, i: usize) -> Result<TensorId> {
+        self.optional_input(i).ok_or_else(|| Error::new(Kind::InvalidModel, format!("input {i} is missing")))
+    }
+
+    /// Input `i` of the node, if it is given.
+    pub fn optional_input(&self, i: usize) -> Option<TensorId> {
+        self.inputs.get(i).copied().flatten()
+    }
+
+    /// Output `i` of the node; a temporary is made by the caller where the model leaves it out.
+    pub fn output(&self, i: usize) -> Result<TensorId> {
+        self.outputs
+            .get(i)
+            .copied()
+            .flatten()
+            .ok_or_else(|| Error::new(Kind::InvalidModel, format!("output {i} is missing")))
+    }
+
+    /// Output `i` of the node, if the model names it.
+    pub fn optional_output(&self, i: usize) -> Option<TensorId> {
+        self.outputs.get(i).copied().flatten()
+    }
+
+    /// Element type and shape of a tensor.
+    pub fn ty(&self, id: TensorId) -> &TensorType {
+        &self.tensors[id.0].ty
+    }
+
+    /// A new tensor for what one dispatch of the node hands to another.
+    pub fn temporary(&mut self, ty: TensorType) -> TensorId {
+        self.tensors.push(LoweredTensor { ty, home: Home::Computed });
+        TensorId(self.tensors.len() - 1)
+    }
+
+    /// Makes `output` the same bytes as `input`, which must have as many elements of the same width.
+    pub fn view(&mut self, output: TensorId, input: TensorId) {
+        self.tensors[output.0].home = Home::View(input);
+    }
+
+    /// Whether two tensors are the same bytes: one seen through views, or equal constants.
+    pub fn same(&self, a: TensorId, b: TensorId) -> bool {
+        let root = |mut id: TensorId| {
+            while let Home::View(of) = self.tensors[id.0].home {
+                id = of;
+            }
+            id
+        };
+        let (a, b) = (root(a), root(b));
+        a == b
+            || matches!((&self.tensors[a.0].home, &self.tensors[b.0].home), (Home::Constant(a), Home::Constant(b)) if a == b)
+    }
+
+    /// Appends a dispatch.
+    pub fn dispatch(&mut self, call: KernelCall) {
+        self.calls.push((self.node, call));
+    }
+
+    /// Bytes of a tensor on the GPU.
+    pub fn bytes(&self, id: TensorId) -> f64 {
+        (self.ty(id).len() * 4) as f64
+    }
+}

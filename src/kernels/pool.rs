@@ -1,0 +1,128 @@
+//! MaxPool and AveragePool in one and two dimensions.
+
+use super::limits::{rounds, word};
+use super::operand::{at_most_outputs, float, float_shape, values};
+use super::rows::{GROUP, spread};
+use super::window::{self, Axis};
+use super::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
+use crate::error::{Error, Kind, Result};
+use crate::graph::{Call, HostTensor, Operator, TensorType};
+
+/// The operators of this family.
+pub const OPERATORS: &[&dyn Kernel] = &[&Pool { average: false }, &Pool { average: true }];
+
+static SHADER: Shader = Shader {
+    name: "pool",
+    class: Class::Pool,
+    source: include_str!("pool.wgsl"),
+    slots: &[Slot::read("x"), Slot::write("y")],
+};
+
+/// The greatest element, or the mean, of each window.
+#[derive(Debug)]
+pub struct Pool {
+    average: bool,
+}
+
+struct Windows {
+    planes: usize,
+    y: Axis,
+    x: Axis,
+    shape: Vec<usize>,
+    /// Whether a mean counts the padding as zeros.
+    counts_padding: bool,
+}
+
+fn windows(call: &Call<'_>) -> Result<Windows> {
+    at_most_outputs(call, 1)?;
+    let input = float_shape(call, 0)?;
+    let kernel = call
+        .attributes
+        .ints("kernel_shape")?
+        .ok_or_else(|| Error::new(Kind::InvalidModel, "a pool without kernel_shape"))?;
+    if call.attributes.int("storage_order", 0)? != 0 {
+        return Err(Error::new(Kind::Unsupported, "column-major storage_order"));
+    }
+    let [y, x] = window::axes(call.attributes, input, &window::sizes("kernel_shape", kernel)?)?;
+    let mut shape = input[..2].to_vec();
+    shape.extend((input.len() == 4).then_some(y.output));
+    shape.push(x.output);
+    let counts_padding = call.attributes.int("count_include_pad", 0)? != 0;
+    Ok(Windows { planes: input[0] * input[1], y, x, shape, counts_padding })
+}
+
+impl Operator for Pool {
+    fn op_type(&self) -> &'static str {
+        if self.average { "AveragePool" } else { "MaxPool" }
+    }
+
+    fn attributes(&self) -> &'static [&'static str] {
+        if self.average {
+            &["auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"]
+        } else {
+            &["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"]
+        }
+    }
+
+    fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
+        Ok(vec![float(windows(call)?.shape)])
+    }
+
+    fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
+        let w = windows(call)?;
+        let x = values(inputs, 0)?;
+        let mut result = Vec::with_capacity(w.shape.iter().product());
+        for plane in 0..w.planes {
+            for oy in 0..w.y.output {
+                for ox in 0..w.x.output {
+                    let met: Vec<f64> =
+                        w.y.taps(oy)
+                            .flat_map(|(_, iy)| {
+                                let row = (plane * w.y.input + iy) * w.x.input;
+                                w.x.taps(ox).map(move |(_, ix)| row + ix)
+                            })
+                            .map(|i| x[i])
+                            .collect();
+                    let taps = if w.counts_padding { w.y.padded_taps(oy) * w.x.padded_taps(ox) } else { met.len() };
+                    result.push(if self.average {
+                        met.iter().sum::<f64>() / taps as f64
+                    } else {
+                        met.into_iter().fold(f64::from(f32::MIN), f64::max)
+                    } as f32);
+                }
+            }
+        }
+        Ok(vec![HostTensor::f32(w.shape, result)?])
+    }
+}
+
+impl Kernel for Pool {
+    fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
+        let w = windows(call)?;
+        let (x, y) = (out.input(0)?, out.output(0)?);
+        rounds(w.y.kernel * (1 + w.x.kernel))?;
+        let count = out.ty(y).len();
+        let workgroups = spread(count.div_ceil(GROUP))?;
+        let mut params = vec![count, workgroups[0] as usize, 0, 0];
+        for a in [&w.y, &w.x] {
+            let end = a.before + a.input + a.after;
+            params.extend([a.input, a.output, a.kernel, a.stride, a.dilation, a.before, end, 0]);
+        }
+        let (first, step, result) = match (self.average, w.counts_padding) {
+            (false, _) => ("-3.4028234e38", "max(value, element)", "value"),
+            (true, false) => ("0.0", "value + element", "value / f32(met)"),
+            (true, true) => ("0.0", "value + element", "value / f32(padded)"),
+        };
+        out.dispatch(KernelCall {
+            shader: &SHADER,
+            snippets: vec![("first", first.to_owned()), ("step", step.to_owned()), ("result", result.to_owned())],
+            constants: vec![],
+            bindings: [x, y].map(|tensor| Binding { tensor, element: Element::F32 }).to_vec(),
+            params: params.into_iter().map(word).collect::<Result<_>>()?,
+            workgroups,
+            flops: (count * w.y.kernel * w.x.kernel) as f64,
+            bytes: out.bytes(x) + out.bytes(y),
+        });
+        Ok(())
+    }
+}

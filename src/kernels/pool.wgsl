@@ -1,0 +1,50 @@
+// One output element per thread: the window's elements that meet the input, folded.
+struct Axis {
+    input: u32,
+    output: u32,
+    kernel: u32,
+    stride: u32,
+    dilation: u32,
+    before: u32,
+    end: u32,          // of the padded input
+    unused: u32,
+}
+struct Params {
+    count: u32,
+    groups: u32,
+    unused: vec2<u32>,
+    rows: Axis,
+    cols: Axis,
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let i = (group.y * params.groups + group.x) * 64u + thread;
+    if (i >= params.count) {
+        return;
+    }
+    let ox = i % params.cols.output;
+    let oy = i / params.cols.output % params.rows.output;
+    let plane = i / (params.cols.output * params.rows.output);
+    var value = ${first};
+    var met = 0u;
+    var padded = 0u;
+    for (var ky = 0u; ky < params.rows.kernel; ky++) {
+        // Below 0 wraps to far beyond the input's size.
+        let py = oy * params.rows.stride + ky * params.rows.dilation;
+        let iy = py - params.rows.before;
+        for (var kx = 0u; kx < params.cols.kernel; kx++) {
+            let px = ox * params.cols.stride + kx * params.cols.dilation;
+            let ix = px - params.cols.before;
+            if (py < params.rows.end && px < params.cols.end) {
+                padded++;
+            }
+            if (iy < params.rows.input && ix < params.cols.input) {
+                let element = x[(plane * params.rows.input + iy) * params.cols.input + ix];
+                value = ${step};
+                met++;
+            }
+        }
+    }
+    y[i] = ${result};
+}

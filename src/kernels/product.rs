@@ -1,0 +1,292 @@
+//! The matrix product that MatMul, Gemm and 1×1 convolution share: operands with strides, a bias, an activation.
+//! Knows tiles and strides; must never know which operator asks.
+
+use super::epilogue::Activation;
+use super::limits::{rounds, word, workgroups};
+use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot};
+use crate::error::Result;
+use crate::graph::TensorId;
+use std::fmt::Write as _;
+
+const SLOTS: &[Slot] = &[Slot::read("a"), Slot::read("b"), Slot::write("y")];
+const SLOTS_BIAS: &[Slot] = &[Slot::read("a"), Slot::read("b"), Slot::write("y"), Slot::read("c")];
+const TILE: &str = include_str!("product.wgsl");
+const DOT: &str = include_str!("product_dot.wgsl");
+
+/// One shader of each source, class and set of slots: a class is a shader's, not a call's.
+static SHADERS: [[Shader; 2]; 3] = [
+    [shader("product", Class::Matmul, TILE, SLOTS), shader("product-bias", Class::Matmul, TILE, SLOTS_BIAS)],
+    [shader("product-dot", Class::Matmul, DOT, SLOTS), shader("product-dot-bias", Class::Matmul, DOT, SLOTS_BIAS)],
+    [shader("conv-1x1", Class::Conv, TILE, SLOTS), shader("conv-1x1-bias", Class::Conv, TILE, SLOTS_BIAS)],
+];
+
+const fn shader(name: &'static str, class: Class, source: &'static str, slots: &'static [Slot]) -> Shader {
+    Shader { name, class, source, slots }
+}
+
+/// Threads of a workgroup along the rows, and along the columns.
+const WORKGROUP: usize = 8;
+/// Threads of a workgroup of the dot-product kernel.
+const DOT_WORKGROUP: usize = 64;
+/// Rows up to which a product with both operands along k runs as dot products.
+const DOT_ROWS: usize = 8;
+/// Batch dimensions that cannot be merged.
+pub const BATCH_RANK: usize = 4;
+
+/// A matrix operand: the tensor, and elements between neighbours.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix {
+    /// The tensor.
+    pub tensor: TensorId,
+    /// Elements from one row to the next.
+    pub row: usize,
+    /// Elements from one column to the next.
+    pub col: usize,
+}
+
+/// y = activation(alpha · a·b + beta · bias), for every index of `batch`; y is dense.
+#[derive(Clone, Debug)]
+pub struct Product {
+    /// [`Class::Matmul`] or [`Class::Conv`].
+    pub class: Class,
+    /// Rows of a and y.
+    pub m: usize,
+    /// Columns of b and y.
+    pub n: usize,
+    /// Columns of a, rows of b.
+    pub k: usize,
+    /// Batch sizes with the elements that one step moves in a and in b, innermost first.
+    pub batch: Vec<(usize, usize, usize)>,
+    /// Left operand.
+    pub a: Matrix,
+    /// Right operand.
+    pub b: Matrix,
+    /// What is added, the same for every batch index.
+    pub bias: Option<Matrix>,
+    /// Result.
+    pub y: TensorId,
+    /// Factor of the product.
+    pub alpha: f32,
+    /// Factor of the bias.
+    pub beta: f32,
+    /// Applied last.
+    pub activation: Activation,
+}
+
+impl Product {
+    /// Appends the dispatch.
+    pub fn lower(&self, out: &mut Lowering<'_>) -> Result<()> {
+        let call = if self.is_dot(out) { self.dot(out)? } else { self.tiled(out)? };
+        out.dispatch(call);
+        Ok(())
+    }
+
+    /// Whether few rows meet a b that lies along k, all of it in vec4.
+    fn is_dot(&self, out: &Lowering<'_>) -> bool {
+        let dense = self.a.col == 1 && self.b.row == 1 && self.a.row == self.k && self.b.col == self.k;
+        // Each tensor is seen as vec4 or as f32, so the bias must be neither operand.
+        let apart = |c: Matrix| !out.same(c.tensor, self.a.tensor) && !out.same(c.tensor, self.b.tensor);
+        self.class == Class::Matmul
+            && self.batch.is_empty()
+            && dense
+            && self.m <= DOT_ROWS
+            && self.k > 1
+            && self.k.is_multiple_of(4)
+            && self.bias.is_none_or(apart)
+    }
+
+    fn tiled(&self, out: &Lowering<'_>) -> Result<KernelCall> {
+        let apart =
+            !out.same(self.a.tensor, self.b.tensor) && self.bias.is_none_or(|c| !out.same(c.tensor, self.b.tensor));
+        let fours = [self.n, self.b.row, out.ty(self.b.tensor).len()].iter().all(|n| n.is_multiple_of(4))
+            && self.batch.iter().all(|b| b.2.is_multiple_of(4));
+        let wide = if apart && fours && self.b.col == 1 { 4 } else { 1 };
+        let batches: usize = self.batch.iter().map(|b| b.0).product();
+        let tile = Tile::of(self.m, self.n / wide, batches, wide);
+        rounds(self.k + BATCH_RANK)?;
+        let mut params = vec![word(self.m)?, word(self.n / wide)?, word(self.k)?, self.alpha.to_bits()];
+        params.extend([word(self.a.row)?, word(self.a.col)?, word(self.b.row / wide)?, word(self.b.col)?]);
+        params.extend(self.bias_params()?);
+        let mut batch = self.batch.clone();
+        batch.resize(BATCH_RANK, (1, 0, 0));
+        for value in batch.iter().map(|b| b.0).chain(batch.iter().map(|b| b.1)).chain(batch.iter().map(|b| b.2 / wide))
+        {
+            params.push(word(value)?);
+        }
+        let element = if wide == 4 { Element::Vec4F32 } else { Element::F32 };
+        let snippets = vec![
+            ("rows", tile.rows.to_string()),
+            ("cols", tile.cols.to_string()),
+            ("begin", tile.begin()),
+            ("step", tile.step()),
+            ("end", self.end(tile)),
+            ("activation", self.activation.wgsl("y_t")),
+        ];
+        let groups = workgroups([
+            (self.n / wide).div_ceil(WORKGROUP * tile.cols),
+            self.m.div_ceil(WORKGROUP * tile.rows),
+            batches,
+        ])?;
+        let elements = [Element::F32, element, element];
+        Ok(self.call(out, if self.class == Class::Conv { 2 } else { 0 }, elements, snippets, params, groups))
+    }
+
+    fn dot(&self, out: &Lowering<'_>) -> Result<KernelCall> {
+        let steps = rounds(self.k / 4)?;
+        let mut params = vec![word(self.m)?, word(self.n)?, word(steps)?, self.alpha.to_bits()];
+        params.extend(self.bias_params()?);
+        let mut begin = String::from("    let j0 = col;\n");
+        let mut step = String::from("        let w = b[col * params.k + q];\n");
+        for i in 0..self.m {
+            let _ = writeln!(begin, "    let i{i} = {i}u;\n    var s{i}_0 = 0.0;");
+            let _ = writeln!(step, "        s{i}_0 += dot(a[i{i} * params.k + q], w);");
+        }
+        let snippets = vec![
+            ("rows", self.m.to_string()),
+            ("begin", begin),
+            ("step", step),
+            ("end", self.end(Tile { rows: self.m, cols: 1, wide: 1 })),
+            ("activation", self.activation.wgsl("y_t")),
+        ];
+        let groups = workgroups([self.n.div_ceil(DOT_WORKGROUP), 1, 1])?;
+        let elements = [Element::Vec4F32, Element::Vec4F32, Element::F32];
+        Ok(self.call(out, 1, elements, snippets, params, groups))
+    }
+
+    fn bias_params(&self) -> Result<[u32; 4]> {
+        let (row, col) = self.bias.map_or((0, 0), |c| (c.row, c.col));
+        Ok([word(row)?, word(col)?, self.beta.to_bits(), 0])
+    }
+
+    /// Adds the bias to the tile's sums `s{i}_{j}` of rows `i{i}` and columns `j{j}`, and stores them.
+    fn end(&self, tile: Tile) -> String {
+        let mut text = String::new();
+        let one = 1f32.to_bits();
+        let scale = if self.alpha.to_bits() == one { "" } else { " * params.alpha" };
+        let factor = if self.beta.to_bits() == one { "" } else { "params.beta * " };
+        // What the bias depends on decides how often it is loaded.
+        let load = |row: &str, col: &str| {
+            let at = |e: usize| {
+                let col = if tile.wide == 1 { col.to_owned() } else { format!("({col} * 4u + {e}u)") };
+                format!("c[{row} * params.c_row + {col} * params.c_col]")
+            };
+            let parts: Vec<String> = (0..tile.wide).map(at).collect();
+            format!("{factor}y_t({})", parts.join(", "))
+        };
+        let kind = self.bias.map(|c| (c.row != 0, c.col != 0));
+        if kind == Some((false, true)) {
+            for j in 0..tile.cols {
+                let _ = writeln!(text, "    let d{j} = {};", load("0u", &format!("j{j}")));
+            }
+        }
+        for i in 0..tile.rows {
+            let _ = writeln!(text, "    let y{i} = y_at + i{i} * params.n;");
+            if let Some((_, false)) = kind {
+                let _ = writeln!(text, "    let e{i} = y_t({factor}c[i{i} * params.c_row]);");
+            }
+            for j in 0..tile.cols {
+                let bias = match kind {
+                    None => String::new(),
+                    Some((_, false)) => format!(" + e{i}"),
+                    Some((false, true)) => format!(" + d{j}"),
+                    Some((true, true)) => format!(" + {}", load(&format!("i{i}"), &format!("j{j}"))),
+                };
+                let _ = writeln!(text, "    y[y{i} + j{j}] = activate(s{i}_{j}{scale}{bias});");
+            }
+        }
+        text
+    }
+
+    fn call(
+        &self,
+        out: &Lowering<'_>,
+        family: usize,
+        elements: [Element; 3],
+        snippets: Vec<(&'static str, String)>,
+        params: Vec<u32>,
+        workgroups: [u32; 3],
+    ) -> KernelCall {
+        let tensors = [self.a.tensor, self.b.tensor, self.y];
+        let bind = |(tensor, element)| Binding { tensor, element };
+        let mut bindings: Vec<Binding> = tensors.into_iter().zip(elements).map(bind).collect();
+        bindings.extend(self.bias.map(|c| bind((c.tensor, Element::F32))));
+        let batches: usize = self.batch.iter().map(|b| b.0).product();
+        let outputs = (self.m * self.n * batches) as f64;
+        KernelCall {
+            shader: &SHADERS[family][usize::from(self.bias.is_some())],
+            snippets,
+            constants: vec![],
+            bytes: bindings.iter().map(|b| out.bytes(b.tensor)).sum(),
+            bindings,
+            params,
+            workgroups,
+            flops: outputs * (2.0 * self.k as f64 + f64::from(u8::from(self.bias.is_some()))),
+        }
+    }
+}
+
+/// What one thread computes: rows and columns, a column being `wide` elements.
+#[derive(Clone, Copy, Debug)]
+struct Tile {
+    rows: usize,
+    cols: usize,
+    wide: usize,
+}
+
+/// Threads below which a hardware GPU would idle.
+const ENOUGH_THREADS: usize = 512;
+
+impl Tile {
+    /// The tile that wastes least of m × n columns, smaller where there would be too few threads.
+    fn of(m: usize, n: usize, batches: usize, wide: usize) -> Tile {
+        let cost = |&(rows, cols): &(usize, usize)| {
+            let threads = m.div_ceil(rows) * n.div_ceil(WORKGROUP * cols) * WORKGROUP * batches;
+            let starved = (ENOUGH_THREADS as f64 / threads as f64).max(1.0);
+            // A load weighs about as much as two multiply-adds on the software adapters.
+            (threads * (rows * cols * wide + 2 * (rows + cols * wide))) as f64 * starved.sqrt()
+        };
+        let narrow = [(8, 8), (8, 7), (8, 5), (8, 4), (4, 8), (4, 4), (1, 4)];
+        let fours = [(8, 2), (8, 1), (4, 2), (4, 1), (1, 1)];
+        let candidates = if wide == 4 { &fours[..] } else { &narrow[..] };
+        let best = candidates.iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        let (rows, cols) = best.copied().unwrap_or((1, 1));
+        Tile { rows, cols, wide }
+    }
+
+    /// Declares the rows, the columns and the sums.
+    fn begin(self) -> String {
+        let mut text = String::new();
+        for i in 0..self.rows {
+            let _ =
+                writeln!(text, "    let i{i} = min(row + {i}u, params.m - 1u);\n    let a_i{i} = i{i} * params.a_row;");
+        }
+        for j in 0..self.cols {
+            let apart = WORKGROUP * j;
+            let _ = writeln!(
+                text,
+                "    let j{j} = min(col + {apart}u, params.n - 1u);\n    let b_j{j} = j{j} * params.b_col;"
+            );
+        }
+        for i in 0..self.rows {
+            for j in 0..self.cols {
+                let _ = writeln!(text, "    var s{i}_{j} = y_t();");
+            }
+        }
+        text
+    }
+
+    /// Adds the products of one column of a and one row of b.
+    fn step(self) -> String {
+        let mut text = String::new();
+        for j in 0..self.cols {
+            let _ = writeln!(text, "        let b{j} = b[b_q + b_j{j}];");
+        }
+        for i in 0..self.rows {
+            let _ = writeln!(text, "        let a{i} = a[a_q + a_i{i}];");
+            for j in 0..self.cols {
+                let _ = writeln!(text, "        s{i}_{j} += a{i} * b{j};");
+            }
+        }
+        text
+    }
+}

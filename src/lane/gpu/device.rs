@@ -1,0 +1,121 @@
+//! The device: found, opened, watched for loss; what its adapter says of itself.
+
+use crate::error::{Error, Kind, Result};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What an adapter says of itself.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdapterFacts {
+    /// Vendor, e.g. `nvidia`; empty where the browser keeps it to itself.
+    pub vendor: String,
+    /// Architecture, e.g. `turing`.
+    pub architecture: String,
+    /// Device, vendor specific.
+    pub device: String,
+    /// Human-readable name.
+    pub description: String,
+    /// Whether it is a software adapter by its own word.
+    pub is_fallback_adapter: bool,
+    /// WebGPU features of the device.
+    pub features: Vec<String>,
+    /// WebGPU limits that matter here.
+    pub limits: BTreeMap<&'static str, f64>,
+}
+
+/// An open device with its queue.
+#[derive(Debug)]
+pub struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) limits: wgpu::Limits,
+    /// What the adapter says of itself.
+    pub facts: AdapterFacts,
+    lost: Arc<Mutex<Option<String>>>,
+}
+
+impl Gpu {
+    /// Opens the adapter that the browser or system prefers for speed.
+    pub async fn open() -> Result<Gpu> {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..wgpu::RequestAdapterOptions::default()
+        };
+        let adapter = instance
+            .request_adapter(&options)
+            .await
+            .map_err(|e| Error::new(Kind::NoWebGpu, format!("no WebGPU adapter: {e}")))?;
+        let offered = adapter.limits();
+        // Above the defaults only where big weights and arenas need it.
+        let limits = wgpu::Limits {
+            max_buffer_size: offered.max_buffer_size,
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            ..wgpu::Limits::default()
+        };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("consort"),
+            required_limits: limits.clone(),
+            ..wgpu::DeviceDescriptor::default()
+        };
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|e| Error::new(Kind::NoWebGpu, format!("the adapter gives no device: {e}")))?;
+        let facts = facts(&adapter, &device, &limits);
+        let lost = Arc::new(Mutex::new(None));
+        let note = Arc::clone(&lost);
+        device.set_device_lost_callback(move |_, message| {
+            *note.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
+        });
+        // Every operation that can fail is scoped; what reaches this is reported there too, and must not abort.
+        device.on_uncaptured_error(Arc::new(|_| {}));
+        Ok(Gpu { device, queue, limits, facts, lost })
+    }
+
+    /// An error where the device was lost, with the browser's reason.
+    pub fn check(&self) -> Result<()> {
+        match &*self.lost.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => Ok(()),
+            Some(reason) => Err(Error::new(Kind::DeviceLost, format!("the GPU device was lost: {reason}"))),
+        }
+    }
+
+    /// The error of a failed GPU operation: the loss of the device where that is the cause.
+    pub(super) fn fault(&self, kind: Kind, message: impl Into<String>) -> Error {
+        self.check().err().unwrap_or_else(|| Error::new(kind, message))
+    }
+
+    /// Gives the device back; everything on it is gone.
+    pub fn close(&self) {
+        self.device.destroy();
+    }
+}
+
+fn facts(adapter: &wgpu::Adapter, device: &wgpu::Device, limits: &wgpu::Limits) -> AdapterFacts {
+    let info = adapter.get_info();
+    let mut facts = AdapterFacts {
+        description: info.name.clone(),
+        is_fallback_adapter: info.device_type == wgpu::DeviceType::Cpu,
+        features: device.features().iter_names().map(|(name, _)| name.to_lowercase().replace('_', "-")).collect(),
+        ..AdapterFacts::default()
+    };
+    #[cfg(target_arch = "wasm32")]
+    if let Some(raw) = device.as_webgpu() {
+        let info = js_sys::Reflect::get(raw, &"adapterInfo".into()).unwrap_or_default();
+        let text =
+            |key: &str| js_sys::Reflect::get(&info, &key.into()).ok().and_then(|v| v.as_string()).unwrap_or_default();
+        (facts.vendor, facts.architecture) = (text("vendor"), text("architecture"));
+        (facts.device, facts.description) = (text("device"), text("description"));
+    }
+    facts.limits = BTreeMap::from([
+        ("maxBufferSize", limits.max_buffer_size as f64),
+        ("maxStorageBufferBindingSize", limits.max_storage_buffer_binding_size as f64),
+        ("maxStorageBuffersPerShaderStage", f64::from(limits.max_storage_buffers_per_shader_stage)),
+        ("maxComputeWorkgroupStorageSize", f64::from(limits.max_compute_workgroup_storage_size)),
+        ("maxComputeInvocationsPerWorkgroup", f64::from(limits.max_compute_invocations_per_workgroup)),
+    ]);
+    facts
+}

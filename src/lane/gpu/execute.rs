@@ -1,0 +1,263 @@
+//! Replays a schedule: one upload, the recorded dispatches, one map for the outputs of all requests.
+
+use super::alloc::Block;
+use super::prepare::{GpuLane, Prepared, readback_bytes, upload_bytes};
+use crate::error::{Error, Kind, Result};
+use crate::graph::{ContentHash, HostTensor};
+use crate::lane::host::now_ms;
+use crate::program::{Command, Place, Program, Schedule};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One request: a prepared program and its inputs as device words, in the order of [`Program::inputs`].
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// The program.
+    pub prepared: Rc<Prepared>,
+    /// Each input's elements, 4 bytes each.
+    pub inputs: Vec<Rc<[u32]>>,
+}
+
+/// When one submit was made and finished, in milliseconds from the start of the execution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SubmitSpan {
+    /// Requests with dispatches in it.
+    pub programs: Vec<usize>,
+    /// When it was handed to the queue.
+    pub submitted_ms: f64,
+    /// When the queue was seen to have finished it.
+    pub done_ms: f64,
+}
+
+/// An execution that the queue has.
+pub struct Pending {
+    programs: Vec<Rc<Program>>,
+    readback: Option<Block>,
+    readback_bytes: u64,
+    started_ms: f64,
+    recorded_ms: f64,
+    bytes: u64,
+    submits: Vec<(Vec<usize>, f64)>,
+    done: Arc<Mutex<Vec<(usize, f64)>>>,
+    refused: std::pin::Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>,
+}
+
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pending").field("submits", &self.submits.len()).finish_non_exhaustive()
+    }
+}
+
+/// What an execution gave, and what it took.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Outputs of each request, in the order of [`Program::outputs`].
+    pub outputs: Vec<Vec<HostTensor>>,
+    /// From the start of recording until the outputs were read, in milliseconds.
+    pub total_ms: f64,
+    /// Of that, until the last submit.
+    pub record_ms: f64,
+    /// Each submit.
+    pub submits: Vec<SubmitSpan>,
+    /// Bytes of the buffers that it touched, by the allocator.
+    pub bytes: u64,
+}
+
+impl GpuLane {
+    /// Records and submits `works` by `schedule`. Returns once the queue has it all; [`GpuLane::finish`] waits.
+    pub async fn submit(&self, works: &[Work], schedule: &Schedule) -> Result<Pending> {
+        self.check()?;
+        let programs: Vec<Rc<Program>> = works.iter().map(|w| Rc::clone(&w.prepared.program)).collect();
+        let readback_bytes = readback_bytes(&programs);
+        // Everything that waits comes first: from here to the last submit nothing else can get in between.
+        let arenas = self.staging.arenas(&self.allocator, &schedule.slots).await?;
+        let upload = self.staging.upload(&self.allocator, upload_bytes(&programs)).await?;
+        let readback = self.staging.readback(&self.allocator, readback_bytes).await?;
+        let started_ms = now_ms();
+        let scope = self.gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let recording = Recording { lane: self, works, schedule, arenas: &arenas, upload: upload.as_deref() };
+        let recorded = recording.record(readback.as_ref(), started_ms);
+        let refused = Box::pin(scope.pop());
+        let (submits, done) = recorded?;
+        let bytes = touched_bytes(works, &arenas.iter().map(|a| a.block.bytes()).collect::<Vec<_>>())
+            + upload.as_ref().map_or(0, |b| b.bytes())
+            + readback.as_ref().map_or(0, Block::bytes);
+        let recorded_ms = now_ms();
+        Ok(Pending { programs, readback, readback_bytes, started_ms, recorded_ms, bytes, submits, done, refused })
+    }
+
+    /// Waits for `pending` and reads all its outputs through one map.
+    pub async fn finish(&self, pending: Pending) -> Result<Outcome> {
+        let data = match &pending.readback {
+            Some(block) => self.gpu.read(&block.buffer, pending.readback_bytes, self.nudge.get()).await,
+            None => Ok(Vec::new()),
+        };
+        let ended_ms = now_ms();
+        if let Some(error) = pending.refused.await {
+            return Err(self.gpu.fault(Kind::Internal, format!("the execution was refused: {error}")));
+        }
+        let data = data?;
+        if let Some(block) = pending.readback {
+            self.staging.give_back(block);
+        }
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&data);
+        let mut at = 0;
+        let mut outputs = Vec::with_capacity(pending.programs.len());
+        for program in &pending.programs {
+            let mut tensors = Vec::with_capacity(program.outputs.len());
+            for port in &program.outputs {
+                let count = if port.place.is_some() { port.ty.len() } else { 0 };
+                let words = words
+                    .get(at..at + count)
+                    .ok_or_else(|| Error::new(Kind::Internal, format!("output '{}' was not read", port.name)))?;
+                tensors.push(HostTensor::from_device_words(port.ty.dtype, port.ty.shape.clone(), words)?);
+                at += count;
+            }
+            outputs.push(tensors);
+        }
+        let done: BTreeMap<usize, f64> =
+            pending.done.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+        let submits = pending
+            .submits
+            .into_iter()
+            .enumerate()
+            .map(|(i, (programs, submitted))| SubmitSpan {
+                programs,
+                submitted_ms: submitted - pending.started_ms,
+                // A browser may settle the map first and tell of the submit after: they ended together.
+                done_ms: done.get(&i).copied().unwrap_or(ended_ms).min(ended_ms) - pending.started_ms,
+            })
+            .collect();
+        Ok(Outcome {
+            outputs,
+            total_ms: ended_ms - pending.started_ms,
+            record_ms: pending.recorded_ms - pending.started_ms,
+            submits,
+            bytes: pending.bytes,
+        })
+    }
+}
+
+/// Bytes of the weights, parameters and arenas that `works` touch, each buffer once.
+fn touched_bytes(works: &[Work], arenas: &[u64]) -> u64 {
+    let mut weights: BTreeMap<ContentHash, u64> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    let mut params = 0;
+    for work in works {
+        if seen.insert(Rc::as_ptr(&work.prepared)) {
+            weights.extend(work.prepared.weights.iter().map(|(hash, block)| (*hash, block.bytes())));
+            params += work.prepared.params.as_ref().map_or(0, Block::bytes);
+        }
+    }
+    weights.values().sum::<u64>() + params + arenas.iter().sum::<u64>()
+}
+
+/// Submits with the requests in each and when, and the place where the queue notes their ends.
+type Submitted = (Vec<(Vec<usize>, f64)>, Arc<Mutex<Vec<(usize, f64)>>>);
+
+struct Recording<'a> {
+    lane: &'a GpuLane,
+    works: &'a [Work],
+    schedule: &'a Schedule,
+    arenas: &'a [super::staging::Arena],
+    upload: Option<&'a Block>,
+}
+
+impl Recording<'_> {
+    fn record(&self, readback: Option<&Block>, started_ms: f64) -> Result<Submitted> {
+        let gpu = &self.lane.gpu;
+        let arena = |program: usize| &self.arenas[self.schedule.slots.slot_of[program]];
+        let mut groups = Vec::with_capacity(self.works.len());
+        for (program, work) in self.works.iter().enumerate() {
+            groups.push(self.lane.bind_groups(&work.prepared, arena(program))?);
+        }
+        let upload_at = self.write_inputs()?;
+        let mut read_at = 0;
+        let mut submits: Vec<(Vec<usize>, f64)> = Vec::new();
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let mut inside: BTreeSet<usize> = BTreeSet::new();
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut pass: Option<wgpu::ComputePass<'static>> = None;
+        let mut bound: Option<*const super::pipelines::Pipeline> = None;
+        for command in &self.schedule.commands {
+            if let Command::Dispatch { program, index } = *command {
+                let prepared = &self.works[program].prepared;
+                let dispatch = &prepared.program.dispatches[index];
+                let pass = pass.get_or_insert_with(|| {
+                    bound = None;
+                    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime()
+                });
+                let pipeline = &prepared.pipelines[dispatch.kernel];
+                if bound.replace(Rc::as_ptr(pipeline)) != Some(Rc::as_ptr(pipeline)) {
+                    pass.set_pipeline(&pipeline.pipeline);
+                }
+                pass.set_bind_group(0, &groups[program][index], &[]);
+                let [x, y, z] = dispatch.workgroups;
+                pass.dispatch_workgroups(x, y, z);
+                inside.insert(program);
+                continue;
+            }
+            drop(pass.take());
+            match *command {
+                Command::Dispatch { .. } => {}
+                Command::Upload { program } => {
+                    let mut from = upload_at[program];
+                    for port in &self.works[program].prepared.program.inputs {
+                        if let (Some(Place::Arena(to)), Some(upload)) = (port.place, self.upload) {
+                            let to_buffer = &arena(program).block.buffer;
+                            encoder.copy_buffer_to_buffer(&upload.buffer, from, to_buffer, to, port.bytes());
+                            from += port.bytes();
+                        }
+                    }
+                }
+                Command::Download { program } => {
+                    let prepared = &self.works[program].prepared;
+                    for port in &prepared.program.outputs {
+                        let (Some(place), Some(readback)) = (port.place, readback) else { continue };
+                        let (buffer, offset) = match place {
+                            Place::Arena(offset) => (&arena(program).block.buffer, offset),
+                            Place::Weight(hash) => match prepared.weights.get(&hash) {
+                                Some(block) => (&block.buffer, 0),
+                                None => return Err(Error::new(Kind::Internal, "an output's constant is not resident")),
+                            },
+                        };
+                        encoder.copy_buffer_to_buffer(buffer, offset, &readback.buffer, read_at, port.bytes());
+                        read_at += port.bytes();
+                    }
+                }
+                Command::Submit => {
+                    let next = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+                    gpu.queue.submit(Some(std::mem::replace(&mut encoder, next).finish()));
+                    let (number, note) = (submits.len(), Arc::clone(&done));
+                    gpu.queue.on_submitted_work_done(move || {
+                        note.lock().unwrap_or_else(PoisonError::into_inner).push((number, now_ms()));
+                    });
+                    submits.push((std::mem::take(&mut inside).into_iter().collect(), now_ms().max(started_ms)));
+                }
+            }
+        }
+        Ok((submits, done))
+    }
+
+    /// Writes all inputs through one call; the offset of each request's first.
+    fn write_inputs(&self) -> Result<Vec<u64>> {
+        let mut words: Vec<u32> = Vec::new();
+        let mut offsets = Vec::with_capacity(self.works.len());
+        for work in self.works {
+            offsets.push(words.len() as u64 * 4);
+            for (port, input) in work.prepared.program.inputs.iter().zip(&work.inputs) {
+                if matches!(port.place, Some(Place::Arena(_))) {
+                    if input.len() != port.ty.len() {
+                        return Err(Error::new(Kind::Internal, format!("input '{}' has a wrong length", port.name)));
+                    }
+                    words.extend_from_slice(input);
+                }
+            }
+        }
+        if let Some(upload) = self.upload {
+            self.lane.gpu.queue.write_buffer(&upload.buffer, 0, bytemuck::cast_slice(&words));
+        }
+        Ok(offsets)
+    }
+}

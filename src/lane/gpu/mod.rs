@@ -1,0 +1,17 @@
+//! The `gpu` lane: executes programs through wgpu, in a browser by WebGPU and natively by Vulkan.
+//! Knows devices, buffers and pipelines; must never know models' meaning, the predictor or JS values.
+
+mod alloc;
+mod device;
+mod execute;
+mod pipelines;
+mod prepare;
+pub mod probe;
+mod staging;
+mod wait;
+mod weights;
+
+pub use alloc::{Block, Counts, Purpose};
+pub use device::{AdapterFacts, Gpu};
+pub use execute::{Outcome, Pending, SubmitSpan, Work};
+pub use prepare::{GpuLane, Prepared, Progress};

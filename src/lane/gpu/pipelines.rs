@@ -1,0 +1,173 @@
+//! Pipelines, compiled asynchronously, each source once for all models.
+
+use super::Gpu;
+use crate::error::{Kind, Result};
+use crate::lane::host::LocalFuture;
+use crate::program::KernelSource;
+use futures_util::future::{FutureExt, Shared};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// A compiled pipeline with the layout of its one bind group.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) layout: wgpu::BindGroupLayout,
+}
+
+type Compiling = Shared<LocalFuture<Result<Rc<Pipeline>>>>;
+
+/// Every pipeline of the lane, by source.
+pub(super) struct Pipelines {
+    gpu: Rc<Gpu>,
+    by_source: RefCell<HashMap<KernelSource, Compiling>>,
+}
+
+impl Pipelines {
+    pub(super) fn new(gpu: Rc<Gpu>) -> Self {
+        Pipelines { gpu, by_source: RefCell::default() }
+    }
+
+    /// The pipelines of `sources`; those not met before are compiled side by side.
+    pub(super) async fn get(&self, sources: &[KernelSource], done: &dyn Fn(usize, usize)) -> Result<Vec<Rc<Pipeline>>> {
+        let futures: Vec<Compiling> = {
+            let mut by_source = self.by_source.borrow_mut();
+            let start = |source: &KernelSource| {
+                let future: LocalFuture<_> = Box::pin(compile(Rc::clone(&self.gpu), source.clone()));
+                future.shared()
+            };
+            sources.iter().map(|s| by_source.entry(s.clone()).or_insert_with(|| start(s)).clone()).collect()
+        };
+        let finished = std::cell::Cell::new(0);
+        let counted = futures.into_iter().map(|future| {
+            let finished = &finished;
+            async move {
+                let result = future.await;
+                finished.set(finished.get() + 1);
+                done(finished.get(), sources.len());
+                result
+            }
+        });
+        let results = futures_util::future::join_all(counted).await;
+        if results.iter().any(std::result::Result::is_err) {
+            // A failed compile may succeed on another device or later: it is not remembered.
+            let mut by_source = self.by_source.borrow_mut();
+            for (source, _) in sources.iter().zip(&results).filter(|(_, r)| r.is_err()) {
+                by_source.remove(source);
+            }
+        }
+        results.into_iter().collect()
+    }
+}
+
+async fn compile(gpu: Rc<Gpu>, source: KernelSource) -> Result<Rc<Pipeline>> {
+    let device = &gpu.device;
+    let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some(source.name),
+        source: wgpu::ShaderSource::Wgsl(source.wgsl.as_str().into()),
+    });
+    let layout = bind_group_layout(device, &source);
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(source.name),
+        bind_group_layouts: &[Some(&layout)],
+        immediate_size: 0,
+    });
+    let constants: Vec<(&str, f64)> =
+        source.constants.iter().map(|(name, bits)| (*name, f64::from_bits(*bits))).collect();
+    let descriptor = wgpu::ComputePipelineDescriptor {
+        label: Some(source.name),
+        layout: Some(&pipeline_layout),
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
+        cache: None,
+    };
+    #[cfg(target_arch = "wasm32")]
+    let started = asynchronous::start(device, &descriptor);
+    #[cfg(not(target_arch = "wasm32"))]
+    let started = Some(device.create_compute_pipeline(&descriptor));
+    let refused = scope.pop();
+    #[cfg(target_arch = "wasm32")]
+    let pipeline = asynchronous::finish(started, device, &descriptor).await;
+    #[cfg(not(target_arch = "wasm32"))]
+    let pipeline = started.ok_or_else(String::new);
+    if let Some(error) = refused.await {
+        return Err(gpu.fault(Kind::Internal, format!("shader '{}' was refused: {error}", source.name)));
+    }
+    let pipeline =
+        pipeline.map_err(|e| gpu.fault(Kind::Internal, format!("shader '{}' did not compile: {e}", source.name)))?;
+    Ok(Rc::new(Pipeline { pipeline, layout }))
+}
+
+fn bind_group_layout(device: &wgpu::Device, source: &KernelSource) -> wgpu::BindGroupLayout {
+    let entry = |binding: u32, ty: wgpu::BufferBindingType| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        count: None,
+    };
+    let storage = source
+        .read_only
+        .iter()
+        .zip(1..)
+        .map(|(&read_only, binding)| entry(binding, wgpu::BufferBindingType::Storage { read_only }));
+    let entries: Vec<_> = std::iter::once(entry(0, wgpu::BufferBindingType::Uniform)).chain(storage).collect();
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(source.name), entries: &entries })
+}
+
+/// `createComputePipelineAsync`, which wgpu does not offer: `createComputePipeline` is shadowed on the device object
+/// for one call to learn wgpu's descriptor, and for another to hand wgpu the pipeline that the browser compiled.
+#[cfg(target_arch = "wasm32")]
+mod asynchronous {
+    use js_sys::{Function, Object, Promise, Reflect};
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    use wasm_bindgen::closure::Closure;
+    use wasm_bindgen::{JsCast, JsValue};
+    use wasm_bindgen_futures::JsFuture;
+
+    const SHADOWED: &str = "createComputePipeline";
+
+    /// Asks the browser to compile; the promise of the raw pipeline.
+    pub(super) fn start(device: &wgpu::Device, descriptor: &wgpu::ComputePipelineDescriptor<'_>) -> Option<Promise> {
+        let raw = device.as_webgpu()?;
+        let seen = Rc::new(RefCell::new(JsValue::UNDEFINED));
+        let keep = Rc::clone(&seen);
+        let learn = move |raw_descriptor: JsValue| {
+            *keep.borrow_mut() = raw_descriptor;
+            // wgpu holds what it is given and drops it unused.
+            JsValue::from(Object::new())
+        };
+        shadowed(raw, learn, || drop(device.create_compute_pipeline(descriptor)));
+        let create: Function = Reflect::get(raw, &"createComputePipelineAsync".into()).ok()?.dyn_into().ok()?;
+        create.call1(raw, &seen.borrow()).ok()?.dyn_into().ok()
+    }
+
+    /// Waits for the pipeline and makes it wgpu's.
+    pub(super) async fn finish(
+        started: Option<Promise>,
+        device: &wgpu::Device,
+        descriptor: &wgpu::ComputePipelineDescriptor<'_>,
+    ) -> Result<wgpu::ComputePipeline, String> {
+        let (Some(raw), Some(promise)) = (device.as_webgpu(), started) else {
+            return Err("the browser does not compile pipelines asynchronously".to_owned());
+        };
+        let pipeline = JsFuture::from(promise).await.map_err(|e| {
+            let message = Reflect::get(&e, &"message".into()).ok().and_then(|m| m.as_string());
+            message.unwrap_or_else(|| format!("{e:?}"))
+        })?;
+        Ok(shadowed(raw, move |_| pipeline.clone(), || device.create_compute_pipeline(descriptor)))
+    }
+
+    /// Runs `call` while the device's method is `method`.
+    fn shadowed<T>(raw: &JsValue, method: impl FnMut(JsValue) -> JsValue + 'static, call: impl FnOnce() -> T) -> T {
+        let method = Closure::<dyn FnMut(JsValue) -> JsValue>::new(method);
+        // Neither can fail on a platform object that takes own properties, as all do.
+        let _ = Reflect::set(raw, &SHADOWED.into(), method.as_ref());
+        let result = call();
+        let _ = Reflect::delete_property(raw.unchecked_ref::<Object>(), &SHADOWED.into());
+        result
+    }
+}

@@ -1,0 +1,224 @@
+//! The lane itself, and programs made ready on it: pipelines, parameters, weights, bind groups.
+
+use super::alloc::{Allocator, Block, Counts, Purpose};
+use super::pipelines::{Pipeline, Pipelines};
+use super::staging::{Arena, Staging};
+use super::weights::Weights;
+use super::{AdapterFacts, Gpu};
+use crate::error::{Error, Kind, Result};
+use crate::graph::ContentHash;
+use crate::memory::{SlotPlan, align, weight_bytes};
+use crate::program::{Place, Program};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+/// Where to report how far a preparation is.
+pub struct Progress<'a> {
+    /// Bytes of weights on the GPU, and all of them.
+    pub upload: &'a dyn Fn(u64, u64),
+    /// Pipelines compiled, and all of them.
+    pub compile: &'a dyn Fn(usize, usize),
+}
+
+impl Progress<'_> {
+    /// Reports nothing.
+    pub const SILENT: Progress<'static> = Progress { upload: &|_, _| {}, compile: &|_, _| {} };
+}
+
+/// A program with all that the device needs to replay it.
+pub struct Prepared {
+    /// The program.
+    pub program: Rc<Program>,
+    /// Whether it has run before: a first run still pays the driver's own warm-up.
+    pub warm: Cell<bool>,
+    pub(super) pipelines: Vec<Rc<Pipeline>>,
+    pub(super) params: Option<Block>,
+    pub(super) weights: HashMap<ContentHash, Rc<Block>>,
+    bind_groups: RefCell<BTreeMap<u64, Rc<Vec<wgpu::BindGroup>>>>,
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared").field("dispatches", &self.program.dispatches.len()).finish_non_exhaustive()
+    }
+}
+
+/// The `gpu` lane.
+pub struct GpuLane {
+    pub(super) gpu: Rc<Gpu>,
+    pub(super) allocator: Allocator,
+    pub(super) staging: Staging,
+    pub(super) nudge: Cell<bool>,
+    weights: Weights,
+    pipelines: Pipelines,
+}
+
+impl std::fmt::Debug for GpuLane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GpuLane").field("adapter", &self.gpu.facts.description).finish_non_exhaustive()
+    }
+}
+
+impl GpuLane {
+    /// A lane on `gpu` that holds at most `budget` bytes.
+    pub fn new(gpu: Gpu, budget: Option<u64>) -> Self {
+        let gpu = Rc::new(gpu);
+        GpuLane {
+            allocator: Allocator::new(Rc::clone(&gpu), budget),
+            staging: Staging::default(),
+            nudge: Cell::new(false),
+            weights: Weights::default(),
+            pipelines: Pipelines::new(Rc::clone(&gpu)),
+            gpu,
+        }
+    }
+
+    /// What the adapter says of itself.
+    pub fn facts(&self) -> &AdapterFacts {
+        &self.gpu.facts
+    }
+
+    /// An error where the device was lost.
+    pub fn check(&self) -> Result<()> {
+        self.gpu.check()
+    }
+
+    /// Bytes allocated now.
+    pub fn counts(&self) -> Counts {
+        self.allocator.counts()
+    }
+
+    /// Says whether empty submits follow while a map is awaited; see the probes.
+    pub fn set_nudge(&self, nudge: bool) {
+        self.nudge.set(nudge);
+    }
+
+    /// Compiles and uploads what `program` needs, for `holder`. What the host held of its weights is let go.
+    pub async fn prepare(&self, holder: u64, mut program: Program, progress: &Progress<'_>) -> Result<Prepared> {
+        self.check()?;
+        let widest = program.dispatches.iter().flat_map(|d| &d.bindings).map(|b| b.bytes).max().unwrap_or(0);
+        let most = self.gpu.limits.max_storage_buffer_binding_size;
+        if widest > most {
+            let text = format!("a tensor of {widest} bytes is above this adapter's binding limit of {most}");
+            return Err(Error::new(Kind::OutOfMemory, text));
+        }
+        let pipelines = self.pipelines.get(&program.kernels, progress.compile);
+        let weights = self.weights.hold(&self.gpu, &self.allocator, holder, &program, progress);
+        // Both wait for the browser: side by side.
+        let (pipelines, weights) = futures_util::future::join(pipelines, weights).await;
+        let params = if program.params.is_empty() {
+            None
+        } else {
+            let block = self.allocator.allocate(Purpose::Parameters, program.params.len() as u64).await?;
+            self.gpu.queue.write_buffer(&block.buffer, 0, &program.params);
+            Some(block)
+        };
+        let (pipelines, weights) = (pipelines?, weights?);
+        program.weights.values_mut().for_each(|(_, tensor)| *tensor = None);
+        Ok(Prepared {
+            program: Rc::new(program),
+            warm: Cell::new(false),
+            pipelines,
+            params,
+            weights,
+            bind_groups: RefCell::default(),
+        })
+    }
+
+    /// Lets go of the weights that only `holder` held.
+    pub fn release(&self, holder: u64) {
+        self.weights.release(holder);
+    }
+
+    /// Bytes of weights that `holder` holds, and how many of these others hold too.
+    pub fn weights_of(&self, holder: u64) -> (u64, u64) {
+        self.weights.bytes_of(holder)
+    }
+
+    /// GPU bytes that executing `programs` in `slots` will hold: each weight once, parameters of each program once,
+    /// arenas and staging as they are or will be made.
+    pub fn predict_bytes(&self, programs: &[Rc<Program>], slots: &SlotPlan) -> u64 {
+        let mut weights: BTreeMap<ContentHash, u64> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut params = 0;
+        for program in programs {
+            if seen.insert(Rc::as_ptr(program)) {
+                weights.extend(program.weights.iter().map(|(hash, (bytes, _))| (*hash, weight_bytes(*bytes))));
+                params += program.params.len() as u64;
+            }
+        }
+        let staging = self.staging.predict(slots, upload_bytes(programs), readback_bytes(programs));
+        weights.values().sum::<u64>() + params + staging.arenas + staging.staging
+    }
+
+    /// Frees arenas and staging, which the next execution makes anew.
+    pub fn trim(&self) {
+        self.staging.clear();
+    }
+
+    /// Frees everything and gives the device back.
+    pub fn close(&self) {
+        self.staging.clear();
+        self.gpu.close();
+    }
+
+    /// Bind groups of `prepared` in `arena`, made once for each arena.
+    pub(super) fn bind_groups(&self, prepared: &Prepared, arena: &Arena) -> Result<Rc<Vec<wgpu::BindGroup>>> {
+        if let Some(groups) = prepared.bind_groups.borrow().get(&arena.generation) {
+            return Ok(Rc::clone(groups));
+        }
+        let groups: Result<Vec<_>> =
+            (0..prepared.program.dispatches.len()).map(|i| self.bind_group(prepared, arena, i)).collect();
+        let groups = Rc::new(groups?);
+        let mut cache = prepared.bind_groups.borrow_mut();
+        // Generations only grow: beyond a handful, the lowest belong to arenas that are gone.
+        while cache.len() >= 8 {
+            cache.pop_first();
+        }
+        cache.insert(arena.generation, Rc::clone(&groups));
+        Ok(groups)
+    }
+
+    fn bind_group(&self, prepared: &Prepared, arena: &Arena, index: usize) -> Result<wgpu::BindGroup> {
+        let missing = |what: &str| Error::new(Kind::Internal, format!("dispatch {index} has no {what}"));
+        let dispatch = &prepared.program.dispatches[index];
+        let pipeline = prepared.pipelines.get(dispatch.kernel).ok_or_else(|| missing("pipeline"))?;
+        let params = prepared.params.as_ref().ok_or_else(|| missing("parameters"))?;
+        let range = |buffer, offset, bytes| {
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer,
+                offset,
+                size: std::num::NonZeroU64::new(bytes),
+            })
+        };
+        let mut entries =
+            vec![wgpu::BindGroupEntry { binding: 0, resource: range(&params.buffer, dispatch.params_offset, 256) }];
+        for (bound, binding) in dispatch.bindings.iter().zip(1..) {
+            let resource = match bound.place {
+                Place::Arena(offset) => range(&arena.block.buffer, offset, bound.bytes),
+                Place::Weight(hash) => {
+                    let block = prepared.weights.get(&hash).ok_or_else(|| missing("weight"))?;
+                    range(&block.buffer, 0, bound.bytes)
+                }
+            };
+            entries.push(wgpu::BindGroupEntry { binding, resource });
+        }
+        Ok(self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.layout,
+            entries: &entries,
+        }))
+    }
+}
+
+/// Bytes that the inputs of `programs` take in the upload buffer.
+pub(super) fn upload_bytes(programs: &[Rc<Program>]) -> u64 {
+    let ports = programs.iter().flat_map(|p| &p.inputs).filter(|p| matches!(p.place, Some(Place::Arena(_))));
+    ports.map(|p| align(p.bytes(), 4)).sum()
+}
+
+/// Bytes that the outputs of `programs` take in the readback buffer.
+pub(super) fn readback_bytes(programs: &[Rc<Program>]) -> u64 {
+    programs.iter().flat_map(|p| &p.outputs).filter(|p| p.place.is_some()).map(|p| align(p.bytes(), 4)).sum()
+}

@@ -1,0 +1,174 @@
+//! Measures this adapter and this browser's waits, in well under a second: what the predictor starts from.
+
+use super::{GpuLane, Progress, Work};
+use crate::error::{Error, Kind, Result};
+use crate::kernels::Class;
+use crate::lane::host::now_ms;
+use crate::program::{Program, Strategy, probe, schedule};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// A probe grows until it takes this long, so that clocks and noise are small beside it.
+const LONG_ENOUGH_MS: f64 = 4.0;
+/// Times each probe is run; the median counts.
+const REPEATS: usize = 5;
+/// No probe repeats its body more often than this.
+const MOST_DISPATCHES: usize = 512;
+
+/// What the probes measured. Times are in seconds, rates per second.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    /// Floating-point operations in registers only; a multiply-add counts two.
+    pub flops_per_s: f64,
+    /// Bytes that a copy kernel reads and writes.
+    pub bytes_per_s: f64,
+    /// One empty dispatch.
+    pub dispatch_s: f64,
+    /// One submit beyond the first.
+    pub submit_s: f64,
+    /// From the start of recording to 4 mapped bytes.
+    pub readback_s: f64,
+    /// Input bytes into an arena.
+    pub upload_bytes_per_s: f64,
+    /// Output bytes into the page.
+    pub readback_bytes_per_s: f64,
+    /// For each kernel class, the share of the ceilings that its probe reached, in (0, 1].
+    pub utilisation: BTreeMap<Class, f64>,
+    /// Whether a map settles sooner here when empty submits follow it.
+    pub nudge: bool,
+    /// How long the probes took.
+    pub probe_ms: f64,
+}
+
+/// Runs every probe on `lane`, and sets how it waits.
+pub async fn measure(lane: &GpuLane) -> Result<Measured> {
+    let started = now_ms();
+    let mut out = Measured::default();
+    let nothing = Probe::new(lane, probe::nothing(1)?).await?;
+    (out.nudge, out.readback_s) = waits(lane, &nothing).await?;
+    lane.set_nudge(out.nudge);
+    let floor = out.readback_s;
+
+    let many = Probe::new(lane, probe::nothing(256)?).await?;
+    out.dispatch_s = positive(many.seconds(f64::INFINITY).await? - floor) / 256.0;
+    // One submit for each dispatch against one for all: what a submit costs beyond its dispatches.
+    let split = Probe::new(lane, probe::nothing(32)?).await?;
+    out.submit_s = positive(split.seconds(0.0).await? - split.seconds(f64::INFINITY).await?) / 31.0;
+
+    let (seconds, program) = grown(lane, floor, |n| probe::fma(64, n)).await?;
+    out.flops_per_s = total(&program, |d| d.flops) / seconds;
+    let (seconds, program) = grown(lane, floor, probe::copy).await?;
+    out.bytes_per_s = total(&program, |d| d.bytes) / seconds;
+
+    // The round trip of a large tensor, and of one of half the size, tell bytes from the fixed part.
+    let whole = Probe::new(lane, probe::transfer(probe::LARGE)?).await?;
+    let (there_and_back, record) = whole.timed(f64::INFINITY).await?;
+    let bytes = probe::LARGE as f64 * 4.0;
+    // Writing the inputs is the bulk of recording a program without dispatches; the rest is the way back.
+    out.upload_bytes_per_s = bytes / positive(record);
+    out.readback_bytes_per_s = bytes / positive(there_and_back - record - floor);
+
+    for class in Class::ALL {
+        if probe::class(class, 1)?.is_none() {
+            continue;
+        }
+        let make =
+            |n| probe::class(class, n)?.ok_or_else(|| Error::new(Kind::Internal, format!("no probe for {class:?}")));
+        let (seconds, program) = grown(lane, floor, make).await?;
+        let dispatches = program.dispatches.len() as f64;
+        let ideal: f64 = program
+            .dispatches
+            .iter()
+            .map(|d| (d.cost.flops / out.flops_per_s).max(d.cost.bytes / out.bytes_per_s))
+            .sum();
+        // At least a tenth of the time is the kernel's: an empty dispatch varies as much as that.
+        let busy = (seconds - dispatches * out.dispatch_s).max(0.1 * seconds);
+        out.utilisation.insert(class, (ideal / busy).clamp(1e-4, 1.0));
+    }
+    lane.trim();
+    out.probe_ms = now_ms() - started;
+    Ok(out)
+}
+
+/// A difference of two measurements that must be above zero: at least a tenth of a microsecond.
+fn positive(seconds: f64) -> f64 {
+    seconds.max(1e-7)
+}
+
+fn total(program: &Program, of: impl Fn(&crate::program::DispatchCost) -> f64) -> f64 {
+    program.dispatches.iter().map(|d| of(&d.cost)).sum()
+}
+
+/// Whether to nudge, and the round trip of 4 bytes in seconds when doing so or not.
+async fn waits(lane: &GpuLane, nothing: &Probe<'_>) -> Result<(bool, f64)> {
+    let mut best = [0.0; 2];
+    for nudge in [false, true] {
+        lane.set_nudge(nudge);
+        best[usize::from(nudge)] = nothing.seconds(f64::INFINITY).await?;
+    }
+    let [plain, nudged] = best;
+    // Nudging costs submits: it must win clearly.
+    let nudge = nudged < 0.7 * plain;
+    Ok((nudge, if nudge { nudged } else { plain }))
+}
+
+/// Doubles the repeats of a probe until it is long enough; its time beyond `floor`, and the program.
+async fn grown(lane: &GpuLane, floor: f64, make: impl Fn(usize) -> Result<Program>) -> Result<(f64, Rc<Program>)> {
+    let mut n = 1;
+    loop {
+        let probe = Probe::new(lane, make(n)?).await?;
+        probe.once(f64::INFINITY).await?;
+        let first = probe.once(f64::INFINITY).await?.0 - floor;
+        if first * 1e3 >= LONG_ENOUGH_MS || n >= MOST_DISPATCHES {
+            let seconds = positive(probe.seconds(f64::INFINITY).await? - floor);
+            return Ok((seconds, Rc::clone(&probe.work.prepared.program)));
+        }
+        let wanted = LONG_ENOUGH_MS / (first * 1e3).max(0.05) * 1.5;
+        n = ((n as f64 * wanted).ceil() as usize).clamp(n * 2, MOST_DISPATCHES);
+    }
+}
+
+struct Probe<'a> {
+    lane: &'a GpuLane,
+    work: Work,
+}
+
+impl<'a> Probe<'a> {
+    async fn new(lane: &'a GpuLane, program: Program) -> Result<Probe<'a>> {
+        let inputs = program.inputs.iter().map(|p| Rc::from(vec![0u32; p.ty.len()])).collect();
+        // Probes have no weights: nobody holds them.
+        let prepared = lane.prepare(u64::MAX, program, &Progress::SILENT).await?;
+        Ok(Probe { lane, work: Work { prepared: Rc::new(prepared), inputs } })
+    }
+
+    /// Median time of the whole in seconds, after one run that does not count.
+    async fn seconds(&self, submit_ms: f64) -> Result<f64> {
+        self.timed(submit_ms).await.map(|(total, _)| total)
+    }
+
+    /// Median of the whole and of its recording, in seconds.
+    async fn timed(&self, submit_ms: f64) -> Result<(f64, f64)> {
+        self.once(submit_ms).await?;
+        let (mut totals, mut records) = (Vec::new(), Vec::new());
+        for _ in 0..REPEATS {
+            let (total, record) = self.once(submit_ms).await?;
+            totals.push(total);
+            records.push(record);
+        }
+        Ok((median(totals), median(records)))
+    }
+
+    async fn once(&self, submit_ms: f64) -> Result<(f64, f64)> {
+        let program = &*self.work.prepared.program;
+        let each = vec![vec![1.0; program.dispatches.len()]];
+        let schedule = schedule(&[program], Strategy::Sequential, &each, submit_ms);
+        let pending = self.lane.submit(std::slice::from_ref(&self.work), &schedule).await?;
+        let outcome = self.lane.finish(pending).await?;
+        Ok((outcome.total_ms * 1e-3, outcome.record_ms * 1e-3))
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}

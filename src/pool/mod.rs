@@ -1,0 +1,229 @@
+//! Sessions, the request queue, plans and their comparison with what happened: where prediction and lanes meet.
+//! Knows lanes, programs and the predictor; must never know JS values or how a file is fetched.
+
+mod compare;
+mod plan;
+mod queue;
+mod report;
+mod session;
+
+pub use report::{Capabilities, Comparison, MemoryReport, Prediction, Profile, WebGpuFacts};
+pub use session::{Feeds, LoadProgress, Phase, Session, Shapes, ValueInfo};
+
+use crate::error::{Error, Kind, Result};
+use crate::graph::HostTensor;
+use crate::lane::gpu::{Gpu, GpuLane, probe};
+use crate::onnx::ExternalData;
+use crate::predict::{Goal, Rates, Strategy};
+use crate::refine::{Accuracy, Predictor};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Outputs of one request by name, in the model's order.
+pub type Outputs = Vec<(String, HostTensor)>;
+
+/// Options of [`Pool::create`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PoolOptions {
+    /// Most bytes that the pool may hold on the GPU.
+    pub memory_budget: Option<u64>,
+    /// Goal of calls that name none.
+    pub goal: Goal,
+}
+
+/// How a set of requests is to be run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunOptions {
+    /// The strategy; chosen by prediction where absent.
+    pub strategy: Option<Strategy>,
+    /// The goal of that choice; the pool's where absent.
+    pub goal: Option<Goal>,
+}
+
+/// One call of a session.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Id of the session.
+    pub session: u64,
+    /// Its inputs.
+    pub feeds: Feeds,
+}
+
+/// A model to load.
+#[derive(Debug, Default)]
+pub struct Source {
+    /// Name in messages and reports.
+    pub name: String,
+    /// The ONNX file.
+    pub bytes: Vec<u8>,
+    /// The files that it refers to.
+    pub external: ExternalData,
+    /// Values of free dimensions to compile for at once.
+    pub free_dimensions: BTreeMap<String, usize>,
+}
+
+/// A shared pool of GPU memory with the sessions that live on it.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    inner: Rc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    lane: GpuLane,
+    probes: probe::Measured,
+    predictor: RefCell<Predictor>,
+    sessions: RefCell<BTreeMap<u64, Rc<Session>>>,
+    next_session: Cell<u64>,
+    queue: queue::Queue,
+    /// Counts preparations begun and ended: an execution beside one is no clean observation.
+    preparations: Cell<u64>,
+    preparing: Cell<u64>,
+    goal: Goal,
+    budget: Option<u64>,
+    closed: Cell<bool>,
+}
+
+impl Pool {
+    /// Opens the lanes of this machine and measures them. `NoWebGpu` where there is no adapter.
+    pub async fn create(options: PoolOptions) -> Result<Pool> {
+        let lane = GpuLane::new(Gpu::open().await?, options.memory_budget);
+        let probes = probe::measure(&lane).await?;
+        lane.trim();
+        let rates = Rates {
+            flops_per_s: probes.flops_per_s,
+            bytes_per_s: probes.bytes_per_s,
+            dispatch_s: probes.dispatch_s,
+            submit_s: probes.submit_s,
+            readback_s: probes.readback_s,
+            upload_bytes_per_s: probes.upload_bytes_per_s,
+            readback_bytes_per_s: probes.readback_bytes_per_s,
+            utilisation: probes.utilisation.clone(),
+        };
+        let inner = Inner {
+            lane,
+            probes,
+            predictor: RefCell::new(Predictor::new(rates)),
+            sessions: RefCell::default(),
+            next_session: Cell::new(1),
+            queue: queue::Queue::default(),
+            preparations: Cell::new(0),
+            preparing: Cell::new(0),
+            goal: options.goal,
+            budget: options.memory_budget,
+            closed: Cell::new(false),
+        };
+        Ok(Pool { inner: Rc::new(inner) })
+    }
+
+    /// Loads a model: reads it, uploads its weights and compiles its kernels. Nothing is kept of one that fails.
+    pub async fn load(&self, source: Source, progress: &LoadProgress<'_>) -> Result<Rc<Session>> {
+        self.inner.check()?;
+        let id = self.inner.next_session.replace(self.inner.next_session.get() + 1);
+        let free = source.free_dimensions.clone();
+        let session = Rc::new(Session::read(id, source)?);
+        if let Err(error) = self.inner.prepare_at_load(&session, &free, progress).await {
+            self.inner.lane.release(id);
+            return Err(error);
+        }
+        self.inner.check().inspect_err(|_| self.inner.lane.release(id))?;
+        self.inner.sessions.borrow_mut().insert(id, Rc::clone(&session));
+        Ok(session)
+    }
+
+    /// Runs all requests in one execution; the outputs come in their order.
+    pub async fn run(&self, requests: Vec<Request>, options: RunOptions) -> Result<Vec<Outputs>> {
+        self.inner.check()?;
+        if requests.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut jobs = vec![];
+        for request in requests {
+            let session = self.inner.session(request.session)?;
+            let inputs = session.inputs(&request.feeds)?;
+            jobs.push((session, inputs));
+        }
+        let mut works = vec![];
+        for (session, inputs) in jobs {
+            let shapes = inputs.iter().map(|t| t.shape().to_vec()).collect();
+            let prepared = self.inner.prepare(&session, shapes, None).await?;
+            works.push(queue::Item::new(session, prepared, &inputs)?);
+        }
+        self.inner.check()?;
+        Ok(queue::run(&self.inner, works, options).await?.outputs)
+    }
+
+    /// Predicts every strategy for requests of these shapes. Shapes that were never met are compiled first.
+    pub async fn predict(&self, requests: Vec<(u64, Shapes)>, goal: Option<Goal>) -> Result<Prediction> {
+        self.inner.check()?;
+        let mut items = vec![];
+        for (id, shapes) in requests {
+            let session = self.inner.session(id)?;
+            let shapes = session.shapes(&shapes)?;
+            let prepared = self.inner.prepare(&session, shapes, None).await?;
+            items.push((session, prepared));
+        }
+        self.inner.prediction(&items, goal.unwrap_or(self.inner.goal))
+    }
+
+    /// Runs every strategy in turn, `repeats` times after one warm-up, and compares with the predictions.
+    pub async fn compare(&self, requests: Vec<Request>, repeats: usize, goal: Option<Goal>) -> Result<Comparison> {
+        compare::compare(self, requests, repeats, goal.unwrap_or(self.inner.goal)).await
+    }
+
+    /// Bytes on the GPU, by purpose and session.
+    pub fn memory(&self) -> MemoryReport {
+        self.inner.memory()
+    }
+
+    /// How well the predictor has done.
+    pub fn accuracy(&self) -> Accuracy {
+        self.inner.predictor.borrow().accuracy()
+    }
+
+    /// What this machine can do.
+    pub fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    /// What the probes measured.
+    pub fn profile(&self) -> Profile {
+        self.inner.profile()
+    }
+
+    /// Frees what only this session holds; calls in flight still finish.
+    pub fn release(&self, id: u64) {
+        if self.inner.sessions.borrow_mut().remove(&id).is_some() {
+            self.inner.lane.release(id);
+        }
+    }
+
+    /// Releases every session and the device; calls in flight fail with `Closed`.
+    pub fn close(&self) {
+        if self.inner.closed.replace(true) {
+            return;
+        }
+        self.inner.queue.fail_all(&Error::new(Kind::Closed, "the pool was closed"));
+        let ids: Vec<u64> = self.inner.sessions.borrow().keys().copied().collect();
+        ids.into_iter().for_each(|id| self.release(id));
+        self.inner.lane.close();
+    }
+}
+
+impl Inner {
+    fn check(&self) -> Result<()> {
+        if self.closed.get() {
+            return Err(Error::new(Kind::Closed, "the pool is closed"));
+        }
+        self.lane.check()
+    }
+
+    fn session(&self, id: u64) -> Result<Rc<Session>> {
+        self.sessions
+            .borrow()
+            .get(&id)
+            .cloned()
+            .ok_or_else(|| Error::new(Kind::Closed, "the session was released, or is of another pool"))
+    }
+}

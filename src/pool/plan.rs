@@ -1,0 +1,82 @@
+//! Plans: for a set of ready programs, what each strategy would do, take and hold, and which is best.
+
+use super::Inner;
+use super::report::{Prediction, StrategyPrediction};
+use super::session::{Ready, Session};
+use crate::error::{Error, Kind, Result};
+use crate::predict::{Candidate, Choice, Forecast, Goal, Strategy, choose};
+use crate::program::{Program, ProgramCost, Schedule, schedule};
+use std::rc::Rc;
+
+/// A submit is kept below this, so that the page keeps its turns on the GPU.
+const SUBMIT_MS: f64 = 8.0;
+
+/// One strategy for one set of requests.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) schedule: Schedule,
+    pub(super) forecast: Forecast,
+    /// GPU bytes that it will hold.
+    pub(super) bytes: u64,
+}
+
+impl Plan {
+    pub(super) fn prediction(&self) -> StrategyPrediction {
+        StrategyPrediction {
+            strategy: self.schedule.strategy,
+            predicted_ms: self.forecast.total_ms,
+            interval_ms: self.forecast.interval_ms,
+            predicted_throughput: self.forecast.throughput,
+            predicted_bytes: self.bytes,
+            timeline: self.forecast.timeline.clone(),
+        }
+    }
+}
+
+impl Inner {
+    /// The plan of `strategy` for `set`.
+    pub(super) fn plan(&self, set: &[&Ready], strategy: Strategy) -> Plan {
+        let predictor = self.predictor.borrow();
+        let programs: Vec<Rc<Program>> = set.iter().map(|r| Rc::clone(&r.prepared.program)).collect();
+        let costs: Vec<&ProgramCost> = set.iter().map(|r| &*r.cost).collect();
+        let dispatch_ms: Vec<Vec<f64>> =
+            costs.iter().map(|c| c.dispatches.iter().map(|d| predictor.dispatch_ms(d)).collect()).collect();
+        let borrowed: Vec<&Program> = programs.iter().map(|p| &**p).collect();
+        let schedule = schedule(&borrowed, strategy, &dispatch_ms, SUBMIT_MS);
+        let forecast = predictor.forecast(&costs, strategy, schedule.submits());
+        let bytes = self.lane.predict_bytes(&programs, &schedule.slots);
+        Plan { schedule, forecast, bytes }
+    }
+
+    /// Every strategy's plan, and the choice among them.
+    pub(super) fn plans(&self, set: &[&Ready], goal: Goal) -> Result<(Vec<Plan>, Choice)> {
+        let plans: Vec<Plan> = Strategy::ALL.into_iter().map(|s| self.plan(set, s)).collect();
+        let candidates: Vec<Candidate> = plans
+            .iter()
+            .map(|p| Candidate {
+                strategy: p.schedule.strategy,
+                total_ms: p.forecast.total_ms,
+                throughput: p.forecast.throughput,
+                bytes: p.bytes,
+            })
+            .collect();
+        // Where none fits the budget the smallest is tried: the allocator has the last word.
+        let choice = choose(goal, &candidates, self.budget)
+            .or_else(|| choose(Goal::Memory, &candidates, None))
+            .ok_or_else(|| Error::new(Kind::Internal, "there is no strategy to choose from"))?;
+        Ok((plans, choice))
+    }
+
+    pub(super) fn prediction(&self, items: &[(Rc<Session>, Rc<Ready>)], goal: Goal) -> Result<Prediction> {
+        if items.is_empty() {
+            return Err(Error::new(Kind::InvalidInput, "there are no requests to predict"));
+        }
+        let set: Vec<&Ready> = items.iter().map(|(_, ready)| &**ready).collect();
+        let (plans, choice) = self.plans(&set, goal)?;
+        Ok(Prediction {
+            strategies: plans.iter().map(Plan::prediction).collect(),
+            recommended: choice.strategy,
+            reason: choice.reason,
+        })
+    }
+}

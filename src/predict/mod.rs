@@ -1,0 +1,9 @@
+//! What a set of programs costs under each strategy, and which strategy is best.
+//! Knows programs' costs and measured rates; must never know a device, a lane, sessions or JS.
+
+mod choose;
+mod model;
+
+pub use crate::program::Strategy;
+pub use choose::{Candidate, Choice, Goal, choose};
+pub use model::{Coefficients, FIXED, Forecast, Rates, RequestTerms, Span, SpanKind, Terms};

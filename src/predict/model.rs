@@ -1,0 +1,308 @@
+//! The physical model: time as a sum of terms, each with a rate that the probes measured and a learned factor.
+//!
+//! device time = Σ max(F / ηP, B / ηβ) by kernel class, plus δ for each dispatch; executions add submits, transfers and one
+//! wait for the outputs. Interleaved requests take max + ω'·rest of their device times, ω' being 1 until learned.
+
+use super::Strategy;
+use crate::kernels::Class;
+use crate::program::{DispatchCost, ProgramCost};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What the probes measured. Times in seconds, rates per second.
+#[derive(Clone, Debug, Default)]
+pub struct Rates {
+    /// Floating-point operations; a multiply-add counts two.
+    pub flops_per_s: f64,
+    /// Bytes read and written.
+    pub bytes_per_s: f64,
+    /// One empty dispatch.
+    pub dispatch_s: f64,
+    /// One submit beyond the first.
+    pub submit_s: f64,
+    /// From submit to mapped outputs, of nothing.
+    pub readback_s: f64,
+    /// Input bytes.
+    pub upload_bytes_per_s: f64,
+    /// Output bytes.
+    pub readback_bytes_per_s: f64,
+    /// Share of the ceilings that each kernel class reached, in (0, 1].
+    pub utilisation: BTreeMap<Class, f64>,
+}
+
+/// Learned factors before those of single models: one per class, then dispatch, submit, wait, transfer, overlap.
+pub const FIXED: usize = Class::ALL.len() + 5;
+const DISPATCH: usize = Class::ALL.len();
+const SUBMIT: usize = DISPATCH + 1;
+const WAIT: usize = DISPATCH + 2;
+const TRANSFER: usize = DISPATCH + 3;
+const OVERLAP: usize = DISPATCH + 4;
+
+/// Logarithms of the learned factors: 0 is what the probes say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Coefficients {
+    /// The first [`FIXED`].
+    pub fixed: [f64; FIXED],
+    /// One for each model, by name.
+    pub models: BTreeMap<String, f64>,
+}
+
+impl Default for Coefficients {
+    fn default() -> Self {
+        Coefficients { fixed: [0.0; FIXED], models: BTreeMap::new() }
+    }
+}
+
+/// One request's terms by the probes' rates, in milliseconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RequestTerms {
+    /// Name of the model.
+    pub model: String,
+    /// Device time by class.
+    pub class_ms: [f64; Class::ALL.len()],
+    /// Device time of dispatching.
+    pub dispatch_ms: f64,
+    /// Inputs to the GPU.
+    pub upload_ms: f64,
+    /// Outputs back.
+    pub download_ms: f64,
+}
+
+/// An execution's terms by the probes' rates, in milliseconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms {
+    /// How it is executed.
+    pub strategy: Strategy,
+    /// Its requests.
+    pub requests: Vec<RequestTerms>,
+    /// Submits beyond the first.
+    pub submit_ms: f64,
+    /// The wait for the outputs.
+    pub wait_ms: f64,
+}
+
+/// What a stretch of time is spent on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpanKind {
+    /// Recording and submitting.
+    Host,
+    /// Inputs to the GPU.
+    Upload,
+    /// Dispatches.
+    Gpu,
+    /// The map of the outputs.
+    Readback,
+}
+
+/// One stretch of a timeline, in milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Span {
+    /// What it is.
+    pub kind: SpanKind,
+    /// Name of the model; empty where it belongs to all.
+    pub model: String,
+    /// Start.
+    pub start_ms: f64,
+    /// End.
+    pub end_ms: f64,
+}
+
+/// What one strategy is expected to take.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forecast {
+    /// The strategy.
+    pub strategy: Strategy,
+    /// Milliseconds until all outputs are there.
+    pub total_ms: f64,
+    /// Where 90 % of measurements are expected, in milliseconds.
+    pub interval_ms: [f64; 2],
+    /// Requests per second when the set is run again and again.
+    pub throughput: f64,
+    /// What happens when.
+    pub timeline: Vec<Span>,
+}
+
+impl Rates {
+    fn class_ms(&self, cost: &DispatchCost) -> f64 {
+        let reached = self.utilisation.get(&cost.class).copied().unwrap_or(1.0);
+        (cost.flops / self.flops_per_s).max(cost.bytes / self.bytes_per_s) / reached * 1e3
+    }
+
+    /// The terms of executing `costs` by `strategy` in `submits` submits.
+    pub fn terms(&self, costs: &[&ProgramCost], strategy: Strategy, submits: usize) -> Terms {
+        let requests = costs
+            .iter()
+            .map(|cost| {
+                let mut class_ms = [0.0; Class::ALL.len()];
+                for dispatch in &cost.dispatches {
+                    class_ms[dispatch.class as usize] += self.class_ms(dispatch);
+                }
+                RequestTerms {
+                    model: cost.model.clone(),
+                    class_ms,
+                    dispatch_ms: cost.dispatches.len() as f64 * self.dispatch_s * 1e3,
+                    upload_ms: cost.upload_bytes / self.upload_bytes_per_s * 1e3,
+                    download_ms: cost.readback_bytes / self.readback_bytes_per_s * 1e3,
+                }
+            })
+            .collect();
+        Terms {
+            strategy,
+            requests,
+            submit_ms: submits.saturating_sub(1) as f64 * self.submit_s * 1e3,
+            wait_ms: self.readback_s * 1e3,
+        }
+    }
+
+    /// One dispatch under `coefficients`, in milliseconds.
+    pub fn dispatch_ms(&self, cost: &DispatchCost, coefficients: &Coefficients) -> f64 {
+        self.class_ms(cost) * coefficients.fixed[cost.class as usize].exp()
+            + self.dispatch_s * 1e3 * coefficients.fixed[DISPATCH].exp()
+    }
+}
+
+impl Coefficients {
+    fn factor(&self, i: usize) -> f64 {
+        self.fixed[i].exp()
+    }
+
+    fn model_factor(&self, model: &str) -> f64 {
+        self.models.get(model).copied().unwrap_or(0.0).exp()
+    }
+
+    /// A request's own time on the device.
+    fn device_ms(&self, request: &RequestTerms) -> f64 {
+        let classes: f64 = request.class_ms.iter().enumerate().map(|(c, ms)| ms * self.factor(c)).sum();
+        (classes + request.dispatch_ms * self.factor(DISPATCH)) * self.model_factor(&request.model)
+    }
+
+    /// How much of each request's device time counts: less or more than all where others run in between.
+    fn weights(&self, terms: &Terms) -> Vec<f64> {
+        if terms.strategy == Strategy::Sequential || terms.requests.len() < 2 {
+            return vec![1.0; terms.requests.len()];
+        }
+        let device: Vec<f64> = terms.requests.iter().map(|r| self.device_ms(r)).collect();
+        let longest = (0..device.len()).max_by(|&a, &b| device[a].total_cmp(&device[b])).unwrap_or(0);
+        (0..device.len()).map(|i| if i == longest { 1.0 } else { self.factor(OVERLAP) }).collect()
+    }
+
+    /// Time of an execution in milliseconds, with the derivative of its logarithm by each fixed coefficient and, in
+    /// `models`' order, by each model's.
+    pub fn total(&self, terms: &Terms, models: &[String]) -> (f64, Vec<f64>) {
+        let mut by = vec![0.0; FIXED + models.len()];
+        by[SUBMIT] = terms.submit_ms * self.factor(SUBMIT);
+        by[WAIT] = terms.wait_ms * self.factor(WAIT);
+        let weights = self.weights(terms);
+        let mut total = by[SUBMIT] + by[WAIT];
+        for (request, weight) in terms.requests.iter().zip(weights) {
+            let scale = weight * self.model_factor(&request.model);
+            for (c, ms) in request.class_ms.iter().enumerate() {
+                by[c] += ms * self.factor(c) * scale;
+            }
+            by[DISPATCH] += request.dispatch_ms * self.factor(DISPATCH) * scale;
+            let device = self.device_ms(request) * weight;
+            let transfer = (request.upload_ms + request.download_ms) * self.factor(TRANSFER);
+            by[TRANSFER] += transfer;
+            if weight != 1.0 || self.is_overlapped(terms, request) {
+                by[OVERLAP] += device;
+            }
+            if let Some(i) = models.iter().position(|m| *m == request.model) {
+                by[FIXED + i] += device;
+            }
+            total += device + transfer;
+        }
+        by.iter_mut().for_each(|d| *d /= total);
+        (total, by)
+    }
+
+    /// Whether the request runs between the dispatches of a longer one.
+    fn is_overlapped(&self, terms: &Terms, request: &RequestTerms) -> bool {
+        terms.strategy == Strategy::Parallel
+            && terms.requests.len() > 1
+            && terms.requests.iter().any(|r| self.device_ms(r) > self.device_ms(request))
+    }
+
+    /// What happens when: uploads, each model's dispatches, the wait for the outputs.
+    pub fn timeline(&self, terms: &Terms) -> Vec<Span> {
+        let mut spans = vec![];
+        let mut now = 0.0;
+        let mut push = |kind, model: &str, ms: f64| {
+            spans.push(Span { kind, model: model.to_owned(), start_ms: now, end_ms: now + ms });
+            now += ms;
+        };
+        let transfer = self.factor(TRANSFER);
+        push(SpanKind::Upload, "", terms.requests.iter().map(|r| r.upload_ms).sum::<f64>() * transfer);
+        let gpu: Vec<f64> =
+            terms.requests.iter().zip(self.weights(terms)).map(|(r, w)| self.device_ms(r) * w).collect();
+        let submits = terms.submit_ms * self.factor(SUBMIT);
+        match terms.strategy {
+            Strategy::Sequential => {
+                let all: f64 = gpu.iter().sum();
+                for (request, ms) in terms.requests.iter().zip(&gpu) {
+                    let share = if all > 0.0 { ms / all } else { 0.0 };
+                    push(SpanKind::Gpu, &request.model, ms + submits * share);
+                }
+            }
+            Strategy::Parallel => {
+                let model = if let [only] = terms.requests.as_slice() { only.model.as_str() } else { "" };
+                push(SpanKind::Gpu, model, gpu.iter().sum::<f64>() + submits);
+            }
+        }
+        let down = terms.requests.iter().map(|r| r.download_ms).sum::<f64>() * transfer;
+        push(SpanKind::Readback, "", terms.wait_ms * self.factor(WAIT) + down);
+        spans
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates() -> Rates {
+        Rates {
+            flops_per_s: 1e9,
+            bytes_per_s: 1e9,
+            dispatch_s: 1e-4,
+            submit_s: 2e-4,
+            readback_s: 1e-3,
+            upload_bytes_per_s: 1e9,
+            readback_bytes_per_s: 1e9,
+            utilisation: BTreeMap::from([(Class::Conv, 0.5)]),
+        }
+    }
+
+    fn cost(model: &str, flops: f64) -> ProgramCost {
+        let dispatch = DispatchCost { class: Class::Conv, flops, bytes: 0.0 };
+        ProgramCost { model: model.to_owned(), dispatches: vec![dispatch; 10], upload_bytes: 1e6, readback_bytes: 0.0 }
+    }
+
+    #[test]
+    fn a_total_is_the_sum_of_its_terms() {
+        let (a, b) = (cost("a", 1e6), cost("b", 2e6));
+        let terms = rates().terms(&[&a, &b], Strategy::Sequential, 3);
+        let (total, _) = Coefficients::default().total(&terms, &[]);
+        // 10 × 2 ms + 10 × 4 ms, 20 dispatches, 2 submits more, 1 ms wait, 2 MB.
+        assert!((total - (20.0 + 40.0 + 2.0 + 0.4 + 1.0 + 2.0)).abs() < 1e-9, "{total}");
+        let timeline = Coefficients::default().timeline(&terms);
+        assert!((timeline.last().unwrap().end_ms - total).abs() < 1e-9);
+    }
+
+    #[test]
+    fn derivatives_are_those_of_the_total() {
+        let (a, b) = (cost("a", 1e6), cost("b", 2e6));
+        let models = ["a".to_owned(), "b".to_owned()];
+        let terms = rates().terms(&[&a, &b], Strategy::Parallel, 4);
+        let (total, by) = Coefficients::default().total(&terms, &models);
+        for (i, expected) in by.iter().enumerate() {
+            let mut moved = Coefficients::default();
+            match i.checked_sub(FIXED) {
+                None => moved.fixed[i] = 1e-6,
+                Some(m) => drop(moved.models.insert(models[m].clone(), 1e-6)),
+            }
+            let slope = ((moved.total(&terms, &models).0).ln() - total.ln()) / 1e-6;
+            assert!((slope - expected).abs() < 1e-4, "coefficient {i}: {slope} against {expected}");
+        }
+    }
+}

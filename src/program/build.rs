@@ -1,0 +1,291 @@
+//! Builds a program: lowers every live node, dedupes shaders, plans the arena, packs parameters.
+
+use super::{DispatchCost, ProgramCost};
+use crate::error::{Error, Kind, Result};
+use crate::graph::{Call, ContentHash, Graph, HostTensor, Operand, Source, Specialised, TensorId, TensorType};
+use crate::kernels::{Home, KernelCall, Lowering, Registry, wgsl};
+use crate::memory::{ALIGNMENT, Item, plan_arena};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Where bytes live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    /// A read-only buffer by content.
+    Weight(ContentHash),
+    /// The program's arena, at this offset in bytes.
+    Arena(u64),
+}
+
+/// A range that a dispatch binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BoundRange {
+    /// Where.
+    pub place: Place,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// A shader ready to compile; equal sources are one pipeline for all models.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KernelSource {
+    /// Name for labels.
+    pub name: &'static str,
+    /// Complete WGSL.
+    pub wgsl: String,
+    /// Values of `override` constants, as bits of f64 so that sources can be compared.
+    pub constants: Vec<(&'static str, u64)>,
+    /// For each storage binding, in order of binding number, whether it is read-only.
+    pub read_only: Vec<bool>,
+}
+
+/// One dispatch over planned memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dispatch {
+    /// Index into [`Program::kernels`].
+    pub kernel: usize,
+    /// Storage bindings, in order of binding number from 1.
+    pub bindings: Vec<BoundRange>,
+    /// Offset of its parameters in [`Program::params`], in bytes.
+    pub params_offset: u64,
+    /// Workgroups in x, y, z.
+    pub workgroups: [u32; 3],
+    /// Index of its node in [`Graph::nodes`].
+    pub node: usize,
+    /// What it costs.
+    pub cost: DispatchCost,
+}
+
+/// An input or output of a program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Port {
+    /// Name in the model.
+    pub name: String,
+    /// Element type and shape.
+    pub ty: TensorType,
+    /// Where it lies; `None` where nothing reads it, or it has no elements.
+    pub place: Option<Place>,
+}
+
+impl Port {
+    /// Bytes on the GPU.
+    pub fn bytes(&self) -> u64 {
+        self.ty.len() as u64 * 4
+    }
+}
+
+/// A graph compiled for the `gpu` lane and one set of shapes: plain data.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// Shaders, each once.
+    pub kernels: Vec<KernelSource>,
+    /// Dispatches in order.
+    pub dispatches: Vec<Dispatch>,
+    /// Inputs in the model's order.
+    pub inputs: Vec<Port>,
+    /// Outputs in the model's order.
+    pub outputs: Vec<Port>,
+    /// Size of the arena in bytes.
+    pub arena_bytes: u64,
+    /// Most arena bytes alive at one time: what no plan can go below.
+    pub live_bytes: u64,
+    /// Uniform parameters of all dispatches, each at a multiple of 256 bytes.
+    pub params: Vec<u8>,
+    /// Weights that it reads, with their size in bytes and, while the host holds them, their elements.
+    pub weights: BTreeMap<ContentHash, (u64, Option<Arc<HostTensor>>)>,
+}
+
+impl Program {
+    /// What the predictor sees of it.
+    pub fn cost(&self, model: &str) -> ProgramCost {
+        let bytes = |ports: &[Port]| ports.iter().filter(|p| p.place.is_some()).map(Port::bytes).sum::<u64>() as f64;
+        ProgramCost {
+            model: model.to_owned(),
+            dispatches: self.dispatches.iter().map(|d| d.cost).collect(),
+            upload_bytes: bytes(&self.inputs),
+            readback_bytes: bytes(&self.outputs),
+        }
+    }
+}
+
+/// Lowers `special` (a specialisation of `graph`) to a program. Errors name the node.
+pub fn build(graph: &Graph, special: &Specialised) -> Result<Program> {
+    let mut lowering = Lowering::new(special);
+    for (index, node) in special.nodes.iter().enumerate() {
+        let source = &graph.nodes[node.node];
+        let kernel = Registry.kernel(&source.domain, &source.op_type).ok_or_else(|| {
+            Error::new(Kind::Unsupported, format!("operator {} has no GPU kernel", source.op_type))
+                .in_node(&source.name)
+        })?;
+        let operand = |id: &TensorId| {
+            let tensor = &special.tensors[id.0];
+            let value = if let Source::Constant(_, value) = &tensor.source { value.clone() } else { None };
+            Operand { ty: tensor.ty.clone(), value }
+        };
+        let call = Call {
+            node: &source.name,
+            attributes: &source.attributes,
+            opset: graph.opset.get(&source.domain).copied().unwrap_or(1),
+            inputs: node.inputs.iter().map(|id| id.as_ref().map(operand)).collect(),
+            outputs: node.outputs.len(),
+        };
+        lowering.enter(index, &node.inputs, &node.outputs);
+        kernel.lower(&call, &mut lowering).map_err(|e| e.in_node(&source.name))?;
+    }
+    assemble(special, &lowering, &|node| graph.nodes[node].name.clone())
+}
+
+/// The program of dispatches that are lowered already; `name` gives a node's name for errors.
+pub(super) fn assemble(
+    special: &Specialised,
+    lowering: &Lowering<'_>,
+    name: &dyn Fn(usize) -> String,
+) -> Result<Program> {
+    let places = Places::plan(special, lowering);
+    let mut program = Program { arena_bytes: places.arena_bytes, live_bytes: places.live_bytes, ..Program::default() };
+    let mut kernels = HashMap::new();
+    for (index, call) in &lowering.calls {
+        let node = special.nodes[*index].node;
+        program.push(call, &places, lowering, node, &mut kernels).map_err(|e| e.in_node(&name(node)))?;
+    }
+    program.inputs = special.inputs.iter().map(|&id| port(special, &places, id)).collect();
+    program.outputs = special.outputs.iter().map(|&id| port(special, &places, id)).collect();
+    program.collect_weights(special);
+    Ok(program)
+}
+
+fn port(special: &Specialised, places: &Places, id: TensorId) -> Port {
+    let tensor = &special.tensors[id.0];
+    let place = if tensor.ty.is_empty() { None } else { places.of[id.0] };
+    Port { name: tensor.name.clone(), ty: tensor.ty.clone(), place }
+}
+
+impl Program {
+    fn push(
+        &mut self,
+        call: &KernelCall,
+        places: &Places,
+        lowering: &Lowering<'_>,
+        node: usize,
+        kernels: &mut HashMap<KernelSource, usize>,
+    ) -> Result<()> {
+        if call.workgroups.contains(&0) {
+            return Ok(());
+        }
+        if call.workgroups.iter().any(|&n| n > 65_535) || call.params.len() > 64 {
+            return Err(Error::new(
+                Kind::Internal,
+                format!("kernel '{}' asks for {:?} workgroups", call.shader.name, call.workgroups),
+            ));
+        }
+        let mut ranges = Vec::with_capacity(call.bindings.len());
+        for binding in &call.bindings {
+            let place = places.of[binding.tensor.0]
+                .ok_or_else(|| Error::new(Kind::Internal, format!("kernel '{}' reads nothing", call.shader.name)))?;
+            ranges.push(BoundRange { place, bytes: lowering.ty(binding.tensor).len() as u64 * 4 });
+        }
+        let same_as: Vec<usize> =
+            (0..ranges.len()).map(|i| (0..i).find(|&j| ranges[j] == ranges[i]).unwrap_or(i)).collect();
+        let read_only: Vec<bool> = ranges.iter().map(|r| matches!(r.place, Place::Weight(_))).collect();
+        let own: Vec<usize> = (0..ranges.len()).filter(|&i| same_as[i] == i).collect();
+        let source = KernelSource {
+            name: call.shader.name,
+            wgsl: wgsl::assemble(call, &read_only, &same_as)?,
+            constants: call.constants.iter().map(|(name, value)| (*name, value.to_bits())).collect(),
+            read_only: own.iter().map(|&i| read_only[i]).collect(),
+        };
+        let next = kernels.len();
+        let kernel = *kernels.entry(source.clone()).or_insert(next);
+        if kernel == next {
+            self.kernels.push(source);
+        }
+        let params_offset = self.params.len() as u64;
+        self.params.extend(call.params.iter().flat_map(|w| w.to_le_bytes()));
+        self.params.resize(self.params.len().next_multiple_of(ALIGNMENT as usize), 0);
+        if call.params.is_empty() {
+            self.params.resize(self.params.len() + ALIGNMENT as usize, 0);
+        }
+        self.dispatches.push(Dispatch {
+            kernel,
+            bindings: own.iter().map(|&i| ranges[i]).collect(),
+            params_offset,
+            workgroups: call.workgroups,
+            node,
+            cost: DispatchCost { class: call.shader.class, flops: call.flops, bytes: call.bytes },
+        });
+        Ok(())
+    }
+
+    fn collect_weights(&mut self, special: &Specialised) {
+        let ports = self.outputs.iter().filter_map(|p| p.place);
+        let bound = self.dispatches.iter().flat_map(|d| d.bindings.iter().map(|b| b.place));
+        let used: std::collections::BTreeSet<ContentHash> = ports
+            .chain(bound)
+            .filter_map(|place| if let Place::Weight(hash) = place { Some(hash) } else { None })
+            .collect();
+        for tensor in &special.tensors {
+            if let Source::Constant(hash, value) = &tensor.source
+                && used.contains(hash)
+            {
+                let entry = self.weights.entry(*hash).or_insert_with(|| (tensor.ty.len() as u64 * 4, None));
+                if entry.1.is_none() {
+                    entry.1 = value.clone();
+                }
+            }
+        }
+    }
+}
+
+/// The place of every tensor.
+struct Places {
+    of: Vec<Option<Place>>,
+    arena_bytes: u64,
+    live_bytes: u64,
+}
+
+impl Places {
+    fn plan(special: &Specialised, lowering: &Lowering<'_>) -> Places {
+        let root = |mut id: TensorId| {
+            while let Home::View(of) = &lowering.tensors[id.0].home {
+                id = *of;
+            }
+            id.0
+        };
+        // Step 0 uploads, step i + 1 is dispatch i, the last step downloads.
+        let last = lowering.calls.len() + 1;
+        let mut lives: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+        let mut touch = |tensor: usize, step: usize| {
+            let life = lives.entry(tensor).or_insert((step, step));
+            *life = (life.0.min(step), life.1.max(step));
+        };
+        for (i, (_, call)) in lowering.calls.iter().enumerate() {
+            for binding in &call.bindings {
+                touch(root(binding.tensor), i + 1);
+            }
+        }
+        for &id in &special.outputs {
+            touch(root(id), last);
+        }
+        let mut items = Vec::new();
+        let mut owners = Vec::new();
+        for (&tensor, &(first, end)) in &lives {
+            let lowered = &lowering.tensors[tensor];
+            let first = if matches!(lowered.home, Home::Input(_)) { 0 } else { first };
+            if matches!(lowered.home, Home::Input(_) | Home::Computed) && !lowered.ty.is_empty() {
+                items.push(Item { bytes: lowered.ty.len() as u64 * 4, first, last: end });
+                owners.push(tensor);
+            }
+        }
+        let plan = plan_arena(&items);
+        let offsets: BTreeMap<usize, u64> = owners.into_iter().zip(plan.offsets).collect();
+        let place = |id: usize| {
+            let root = root(TensorId(id));
+            match &lowering.tensors[root].home {
+                Home::Constant(hash) => Some(Place::Weight(*hash)),
+                _ => offsets.get(&root).map(|&offset| Place::Arena(offset)),
+            }
+        };
+        let of = (0..lowering.tensors.len()).map(place).collect();
+        Places { of, arena_bytes: plan.bytes, live_bytes: plan.live_bytes }
+    }
+}

@@ -1,0 +1,11 @@
+//! Programs: a graph with shapes, kernels and memory plan as commands in plain data, and what they should cost.
+//! Knows graph, kernels and memory plans; must never know a device or JS.
+
+mod build;
+mod cost;
+pub mod probe;
+mod schedule;
+
+pub use build::{BoundRange, Dispatch, KernelSource, Place, Port, Program, build};
+pub use cost::{DispatchCost, ProgramCost};
+pub use schedule::{Command, Schedule, Strategy, schedule};

@@ -1,0 +1,163 @@
+//! Programs that measure a lane: its ceilings, and one small operator of each kernel class as models use it.
+
+use super::build::assemble;
+use super::{Dispatch, Program};
+use crate::error::{Error, Kind, Result};
+use crate::graph::{
+    Attribute, Attributes, Call, DType, Operand, Source, SpecialNode, SpecialTensor, Specialised, TensorId, TensorType,
+};
+use crate::kernels::{Class, KernelCall, Lowering, Registry, ceiling};
+
+/// Threads' worth of workgroups in the multiply-add probe.
+const FMA_WORKGROUPS: u32 = 64;
+/// Size of what the copy, upload and readback probes move, in f32: above most caches, yet quick.
+pub const LARGE: usize = 1 << 20;
+
+/// A program of `count` floats that a lane uploads and reads back, with no dispatch.
+pub fn transfer(count: usize) -> Result<Program> {
+    let special = Specialised {
+        tensors: vec![tensor("x", &[count], Source::Input(0))],
+        inputs: vec![TensorId(0)],
+        outputs: vec![TensorId(0)],
+        ..Specialised::default()
+    };
+    finish(&special, Vec::new())
+}
+
+/// A program that does nothing `dispatches` times and reads 4 bytes back.
+pub fn nothing(dispatches: usize) -> Result<Program> {
+    let program = single(&[1], ceiling::nothing)?;
+    Ok(repeated(program, dispatches))
+}
+
+/// `dispatches` times multiply-adds in registers, `rounds` of them.
+pub fn fma(rounds: u32, dispatches: usize) -> Result<Program> {
+    let threads = FMA_WORKGROUPS as usize * 64;
+    Ok(repeated(single(&[threads], |y| ceiling::fma(y, FMA_WORKGROUPS, rounds))?, dispatches))
+}
+
+/// `dispatches` copies of [`LARGE`] floats.
+pub fn copy(dispatches: usize) -> Result<Program> {
+    let mut special = Specialised {
+        tensors: vec![tensor("x", &[LARGE], Source::Node), tensor("y", &[LARGE], Source::Node)],
+        nodes: vec![SpecialNode { node: 0, inputs: vec![], outputs: vec![] }],
+        ..Specialised::default()
+    };
+    let (x, y) = (TensorId(0), TensorId(1));
+    let mark = end_mark(&mut special);
+    let program = finish(&special, vec![ceiling::copy(x, y, LARGE as u32 / 4), ceiling::nothing(mark)])?;
+    Ok(repeated(program, dispatches))
+}
+
+/// An operator, its attributes and the shapes of its inputs.
+type Example = (&'static str, Vec<(String, Attribute)>, &'static [&'static [usize]]);
+
+/// A small operator of `class`, shaped like those of the workload, `dispatches` times; `None` where none is known.
+pub fn class(class: Class, dispatches: usize) -> Result<Option<Program>> {
+    let ints = |name: &str, v: &[i64]| (name.to_owned(), Attribute::Ints(v.to_vec()));
+    let int = |name: &str, v: i64| (name.to_owned(), Attribute::Int(v));
+    let (op, attributes, shapes): Example = match class {
+        Class::Matmul => ("MatMul", vec![], &[&[64, 192], &[192, 192]]),
+        Class::Conv => {
+            ("Conv", vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4])], &[&[1, 32, 28, 28], &[32, 32, 3, 3]])
+        }
+        Class::Depthwise => (
+            "Conv",
+            vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4]), int("group", 96)],
+            &[&[1, 96, 28, 28], &[96, 1, 3, 3]],
+        ),
+        Class::Pool => ("MaxPool", vec![ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2])], &[&[1, 64, 55, 55]]),
+        Class::Elementwise => ("Relu", vec![], &[&[1, 64, 56, 56]]),
+        Class::Movement => ("Transpose", vec![ints("perm", &[0, 2, 1, 3])], &[&[1, 128, 12, 32]]),
+        Class::Reduce => ("Softmax", vec![int("axis", -1)], &[&[1, 12, 64, 64]]),
+    };
+    let Some(kernel) = Registry.kernel("", op) else { return Ok(None) };
+    let attributes = Attributes::new(attributes);
+    let types: Vec<TensorType> = shapes.iter().map(|s| TensorType::new(DType::Float32, *s)).collect();
+    let call = Call {
+        node: "probe",
+        attributes: &attributes,
+        opset: 17,
+        inputs: types.iter().map(|ty| Some(Operand { ty: ty.clone(), value: None })).collect(),
+        outputs: 1,
+    };
+    let result = kernel.infer(&call)?.into_iter().next();
+    let result = result.ok_or_else(|| Error::new(Kind::Internal, format!("{op} gives nothing")))?;
+    let inputs: Vec<_> = (0..types.len()).map(|i| Some(TensorId(i))).collect();
+    let outputs = vec![Some(TensorId(types.len()))];
+    let mut special = Specialised {
+        tensors: types.iter().map(|ty| tensor("x", &ty.shape, Source::Node)).collect(),
+        nodes: vec![SpecialNode { node: 0, inputs: vec![], outputs: vec![] }],
+        ..Specialised::default()
+    };
+    special.tensors.push(tensor("y", &result.shape, Source::Node));
+    let mark = end_mark(&mut special);
+    let mut lowering = Lowering::new(&special);
+    lowering.enter(0, &inputs, &outputs);
+    kernel.lower(&call, &mut lowering)?;
+    lowering.dispatch(ceiling::nothing(mark));
+    Ok(Some(repeated(assemble(&special, &lowering, &|_| "probe".to_owned())?, dispatches)))
+}
+
+fn tensor(name: &str, shape: &[usize], source: Source) -> SpecialTensor {
+    SpecialTensor { name: name.to_owned(), ty: TensorType::new(DType::Float32, shape), source }
+}
+
+/// A 4-byte output: its map is the end of the probe.
+fn end_mark(special: &mut Specialised) -> TensorId {
+    special.tensors.push(tensor("end", &[1], Source::Node));
+    let id = TensorId(special.tensors.len() - 1);
+    special.outputs.push(id);
+    id
+}
+
+/// One dispatch that writes a tensor of `shape`, and the mark.
+fn single(shape: &[usize], call: impl FnOnce(TensorId) -> KernelCall) -> Result<Program> {
+    let mut special = Specialised {
+        tensors: vec![tensor("y", shape, Source::Node)],
+        nodes: vec![SpecialNode { node: 0, inputs: vec![], outputs: vec![] }],
+        ..Specialised::default()
+    };
+    let mark = end_mark(&mut special);
+    finish(&special, vec![call(TensorId(0)), ceiling::nothing(mark)])
+}
+
+fn finish(special: &Specialised, calls: Vec<KernelCall>) -> Result<Program> {
+    let mut lowering = Lowering::new(special);
+    for call in calls {
+        lowering.dispatch(call);
+    }
+    assemble(special, &lowering, &|_| "probe".to_owned())
+}
+
+/// All dispatches but the last, `times` over, then the last (the mark).
+fn repeated(mut program: Program, times: usize) -> Program {
+    if let Some((mark, body)) = program.dispatches.split_last() {
+        let mut all: Vec<Dispatch> = (0..times).flat_map(|_| body.iter().cloned()).collect();
+        all.push(mark.clone());
+        program.dispatches = all;
+    }
+    program
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_repeats_its_body_and_ends_with_one_mark() -> Result<()> {
+        let program = copy(5)?;
+        assert_eq!(program.dispatches.len(), 6);
+        assert_eq!(program.outputs.len(), 1);
+        assert_eq!(program.dispatches[4].cost.bytes, LARGE as f64 * 8.0);
+        assert_eq!(program.dispatches[5].cost.bytes, 4.0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_transfer_uploads_what_it_reads_back() -> Result<()> {
+        let cost = transfer(1000)?.cost("probe");
+        assert_eq!((cost.upload_bytes, cost.readback_bytes, cost.dispatches.len()), (4000.0, 4000.0, 0));
+        Ok(())
+    }
+}

@@ -1,0 +1,19 @@
+//! The `gpu` lane on the system's Vulkan device: probes give numbers, executions give results.
+#![cfg(not(target_arch = "wasm32"))]
+// A test may fail loudly.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use consort::lane::gpu::{Gpu, GpuLane, probe};
+use consort::lane::host::block_on;
+
+#[test]
+fn the_probes_measure_every_rate() {
+    block_on(async {
+        let lane = GpuLane::new(Gpu::open().await.expect("a Vulkan device: apt-get install mesa-vulkan-drivers"), None);
+        let m = probe::measure(&lane).await.expect("probes");
+        println!("{m:#?}");
+        for rate in [m.flops_per_s, m.bytes_per_s, m.dispatch_s, m.submit_s, m.readback_s, m.upload_bytes_per_s] {
+            assert!(rate.is_finite() && rate > 0.0, "{m:?}");
+        }
+    });
+}

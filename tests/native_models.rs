@@ -1,0 +1,73 @@
+//! Whole models on the system's Vulkan device against onnxruntime's goldens.
+#![cfg(all(not(target_arch = "wasm32"), feature = "gpu"))]
+// A test may fail loudly.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use consort::graph::{Graph, HostTensor, Specialised, specialise};
+use consort::kernels::Registry;
+use consort::lane::gpu::{Gpu, GpuLane, Progress, Work};
+use consort::lane::host::block_on;
+use consort::onnx::{ExternalData, content_hash, read};
+use consort::program::{Strategy, build, schedule};
+use consort_models::{DEMO, Data, MODELS, Model};
+use std::rc::Rc;
+
+fn graph(model: &Model) -> (Graph, Vec<HostTensor>) {
+    let external = ExternalData::from([(model.data_file(), model.weights().unwrap())]);
+    let graph = read(model.name, model.onnx, &external, &Registry).unwrap();
+    let given = model.inputs().unwrap();
+    let inputs = graph
+        .inputs
+        .iter()
+        .map(|&id| {
+            let input = given.iter().find(|i| i.name == graph.value(id).name).unwrap();
+            match &input.data {
+                Data::F32(v) => HostTensor::f32(input.dims.clone(), v.clone()).unwrap(),
+                Data::I64(v) => HostTensor::i64(input.dims.clone(), v.clone()).unwrap(),
+            }
+        })
+        .collect();
+    (graph, inputs)
+}
+
+fn special(graph: &Graph, inputs: &[HostTensor]) -> Specialised {
+    let shapes: Vec<Vec<usize>> = inputs.iter().map(|t| t.shape().to_vec()).collect();
+    specialise(graph, &Registry, content_hash, &shapes).unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn every_demo_model_agrees_with_its_golden_alone_and_together() {
+    block_on(async {
+        let gpu = Gpu::open().await.expect("a Vulkan device: apt-get install mesa-vulkan-drivers");
+        let lane = GpuLane::new(gpu, None);
+        let mut works = vec![];
+        for (holder, model) in (0..).zip(&MODELS[..DEMO]) {
+            let (graph, inputs) = graph(model);
+            let program = build(&graph, &special(&graph, &inputs)).unwrap_or_else(|e| panic!("{e}"));
+            let prepared = Rc::new(lane.prepare(holder, program, &Progress::SILENT).await.unwrap());
+            let inputs = inputs.iter().map(|t| t.to_device_words().unwrap().into()).collect();
+            works.push(Work { prepared, inputs });
+        }
+        let mut sets: Vec<(Strategy, Vec<usize>)> = (0..DEMO).map(|i| (Strategy::Sequential, vec![i])).collect();
+        sets.extend(Strategy::ALL.map(|s| (s, (0..DEMO).collect())));
+        for (strategy, set) in sets {
+            let set_works: Vec<Work> = set.iter().map(|&i| works[i].clone()).collect();
+            let programs: Vec<_> = set_works.iter().map(|w| &*w.prepared.program).collect();
+            let schedule = schedule(&programs, strategy, &[], 8.0);
+            let expected = lane.predict_bytes(
+                &set_works.iter().map(|w| Rc::clone(&w.prepared.program)).collect::<Vec<_>>(),
+                &schedule.slots,
+            );
+            let outcome = lane.finish(lane.submit(&set_works, &schedule).await.unwrap()).await.unwrap();
+            for (&i, outputs) in set.iter().zip(&outcome.outputs) {
+                for (golden, output) in MODELS[i].golden().unwrap().iter().zip(outputs) {
+                    let error = golden.relative_error(output.as_f32().unwrap());
+                    println!("{strategy:?} {set:?} {}: {error:.1e}, {:.0} ms", MODELS[i].name, outcome.total_ms);
+                    assert!(error < 1e-3, "{} in {set:?}: {error}", MODELS[i].name);
+                }
+            }
+            let off = (expected as f64 / outcome.bytes as f64 - 1.0).abs();
+            assert!(off < 0.01, "{set:?}: predicted {expected} bytes, allocated {}", outcome.bytes);
+        }
+    });
+}

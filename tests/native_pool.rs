@@ -1,0 +1,154 @@
+//! The pool on the system's Vulkan device: overlapping calls, shared weights, errors that harm nobody, learning.
+#![cfg(all(not(target_arch = "wasm32"), feature = "gpu"))]
+// A test may fail loudly.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use consort::Kind;
+use consort::graph::HostTensor;
+use consort::lane::host::block_on;
+use consort::onnx::ExternalData;
+use consort::pool::{Feeds, Pool, PoolOptions, Request, RunOptions, Session, Source};
+use consort::predict::Strategy;
+use consort_models::{Data, Input, Model, find};
+use futures_util::future::join_all;
+use std::rc::Rc;
+
+fn source(model: &Model, name: &str) -> Source {
+    Source {
+        name: name.to_owned(),
+        bytes: model.onnx.to_vec(),
+        external: ExternalData::from([(model.data_file(), model.weights().unwrap())]),
+        ..Source::default()
+    }
+}
+
+fn feeds(inputs: Vec<Input>) -> Feeds {
+    let tensor = |input: Input| match input.data {
+        Data::F32(v) => (input.name, HostTensor::f32(input.dims, v).unwrap()),
+        Data::I64(v) => (input.name, HostTensor::i64(input.dims, v).unwrap()),
+    };
+    inputs.into_iter().map(tensor).collect()
+}
+
+async fn pool() -> Pool {
+    Pool::create(PoolOptions::default()).await.expect("a Vulkan device: apt-get install mesa-vulkan-drivers")
+}
+
+async fn load(pool: &Pool, model: &str, name: &str) -> Rc<Session> {
+    pool.load(source(find(model).unwrap(), name), &|_, _, _| {}).await.unwrap()
+}
+
+#[test]
+fn overlapping_calls_give_what_each_gives_alone() {
+    block_on(async {
+        let pool = pool().await;
+        let names = ["squeezenet1_1", "mobilenet_v2"];
+        let mut sessions = vec![];
+        for name in names {
+            sessions.push(load(&pool, name, name).await);
+        }
+        for round in 1..4 {
+            let requests: Vec<Request> = sessions
+                .iter()
+                .zip(names)
+                .map(|(s, n)| Request { session: s.id, feeds: feeds(find(n).unwrap().inputs_varied(round).unwrap()) })
+                .collect();
+            let together = join_all(requests.iter().map(|r| pool.run(vec![r.clone()], RunOptions::default()))).await;
+            for (request, together) in requests.into_iter().zip(together) {
+                let alone = pool.run(vec![request], RunOptions::default()).await.unwrap();
+                assert_eq!(together.unwrap(), alone, "round {round}");
+            }
+        }
+    });
+}
+
+#[test]
+fn sessions_of_one_file_hold_its_weights_once() {
+    block_on(async {
+        let pool = pool().await;
+        let first = load(&pool, "squeezenet1_1", "first").await;
+        let alone = pool.memory();
+        load(&pool, "squeezenet1_1", "second").await;
+        let both = pool.memory();
+        assert!(alone.weights > 4_000_000);
+        assert_eq!(both.weights, alone.weights);
+        assert!(both.sessions.iter().all(|s| s.shared_weights == s.weights), "{both:?}");
+        pool.release(first.id);
+        assert_eq!(pool.memory().weights, alone.weights);
+    });
+}
+
+#[test]
+fn a_failing_call_harms_no_other() {
+    block_on(async {
+        let pool = pool().await;
+        let session = load(&pool, "squeezenet1_1", "net").await;
+        let good = feeds(find("squeezenet1_1").unwrap().inputs().unwrap());
+        let run = |feeds: Feeds| pool.run(vec![Request { session: session.id, feeds }], RunOptions::default());
+        let before = run(good.clone()).await.unwrap();
+        let input = |name: &str, tensor: HostTensor| Feeds::from([(name.to_owned(), tensor)]);
+        let cases = [
+            (Feeds::new(), "input 'input' is missing"),
+            (input("x", HostTensor::f32([1], vec![0.0]).unwrap()), "there is no input 'x'"),
+            (input("input", HostTensor::i64([1], vec![0]).unwrap()), "takes float32, not int64"),
+            (input("input", HostTensor::f32([1, 3, 2, 2], vec![0.0; 12]).unwrap()), "axis 2 is 224"),
+        ];
+        for (feeds, expected) in cases {
+            let (bad, fine) = futures_util::future::join(run(feeds), run(good.clone())).await;
+            let error = bad.unwrap_err();
+            assert_eq!((error.kind(), error.model()), (Kind::InvalidInput, Some("net")), "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
+            assert_eq!(fine.unwrap(), before);
+        }
+    });
+}
+
+#[test]
+fn a_closed_pool_says_so() {
+    block_on(async {
+        let pool = pool().await;
+        let session = load(&pool, "squeezenet1_1", "net").await;
+        pool.release(session.id);
+        let request = Request { session: session.id, feeds: Feeds::new() };
+        let error = pool.run(vec![request.clone()], RunOptions::default()).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Closed);
+        pool.close();
+        let error = pool.run(vec![request], RunOptions::default()).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Closed);
+    });
+}
+
+#[test]
+fn a_comparison_measures_what_was_predicted() {
+    block_on(async {
+        let pool = pool().await;
+        let mut requests = vec![];
+        for name in ["squeezenet1_1", "mobilenet_v2"] {
+            let session = load(&pool, name, name).await;
+            requests.push(Request { session: session.id, feeds: feeds(find(name).unwrap().inputs().unwrap()) });
+        }
+        for request in &requests {
+            for _ in 0..4 {
+                pool.run(vec![request.clone()], RunOptions::default()).await.unwrap();
+            }
+        }
+        let report = pool.compare(requests, 3, None).await.unwrap();
+        assert_eq!(report.strategies.iter().map(|s| s.prediction.strategy).collect::<Vec<_>>(), Strategy::ALL);
+        for s in &report.strategies {
+            let p = &s.prediction;
+            println!(
+                "{:?}: {:.0} ms in {:.0?}, measured {:.0}",
+                p.strategy, p.predicted_ms, p.interval_ms, s.measured_ms
+            );
+            let off = (p.predicted_bytes as f64 / s.measured_bytes as f64 - 1.0).abs();
+            assert!(off < 0.01, "{} bytes predicted, {} allocated", p.predicted_bytes, s.measured_bytes);
+            assert!(s.measured_ms > 0.0 && p.interval_ms[0] < p.predicted_ms && p.predicted_ms < p.interval_ms[1]);
+        }
+        let accuracy = pool.accuracy();
+        println!(
+            "{} of {}: {:?} → {:?}",
+            accuracy.held_out, accuracy.observations, accuracy.error_before, accuracy.error_after
+        );
+        assert!(accuracy.observations >= 12 && accuracy.held_out >= 3, "{accuracy:?}");
+    });
+}

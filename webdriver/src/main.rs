@@ -1,0 +1,40 @@
+//! `cargo demo` and `cargo verify`: everything that is done to Consort from outside, on a fresh machine too.
+//! Knows tools, browsers and files; must never know how a model is run.
+
+mod setup;
+mod verify;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "consort-webdriver", about = "Builds, serves, drives and verifies Consort")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Formats, lints, and tests natively and in real browsers.
+    Verify(verify::Options),
+}
+
+/// The repository's root, which does not depend on where the command was typed.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Verify(options) => verify::verify(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
