@@ -109,7 +109,7 @@ async fn fetch_all(
                 fetch(&at, signal.as_ref(), &|done, total| report(before + done, after(before, total))).await?
             }
             (None, None, Some(url)) => {
-                let at = resolve(&file, Some(url))?;
+                let at = resolve(&file, Some(url)).map_err(|e| missing(e, &file))?;
                 fetch(&at, signal.as_ref(), &|done, total| report(before + done, after(before, total)))
                     .await
                     .map_err(|e| missing(e, &file))?
@@ -146,7 +146,7 @@ struct Progress {
 impl Progress {
     fn tell(&self, phase: Phase, done: u64, total: u64) {
         let Some(callback) = &self.callback else { return };
-        let step = if total == 0 { done >> 20 } else { done * 100 / total };
+        let step = (done * 100).checked_div(total).unwrap_or(done >> 20);
         if self.last.replace(Some((phase, step))) == Some((phase, step)) {
             return;
         }

@@ -154,7 +154,7 @@ impl WasmPool {
                 pool.run(requests?, call.run()?).await
             };
             let outputs = until(signal(&options), run).await.map_err(|e| thrown(&e))?;
-            Ok(outputs.iter().map(|o| outputs_to_js(o)).collect::<js_sys::Array>().into())
+            Ok(outputs.iter().map(outputs_to_js).collect::<js_sys::Array>().into())
         })
     }
 

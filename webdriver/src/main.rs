@@ -1,6 +1,11 @@
 //! `cargo demo` and `cargo verify`: everything that is done to Consort from outside, on a fresh machine too.
 //! Knows tools, browsers and files; must never know how a model is run.
 
+mod browsers;
+mod data;
+mod drive;
+mod package;
+mod serve;
 mod setup;
 mod verify;
 

@@ -1,9 +1,13 @@
 //! Makes a fresh machine ready: what is missing is installed where that is possible, else named with the line to type.
 //! Knows tools and where they are found; must never know what they are used for.
 
+use crate::browsers::Browser;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// A geckodriver that speaks with the Firefox of current Debian releases.
+const GECKODRIVER: &str = "0.37.1";
 
 /// Runs `command` with its output passed through; fails where it fails.
 pub fn run(command: &mut Command) -> Result<()> {
@@ -23,6 +27,32 @@ pub fn find(names: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     names.iter().flat_map(|name| folders.iter().map(move |f| f.join(name))).find(|p| p.is_file())
+}
+
+/// The wasm target of the toolchain.
+pub fn wasm_target() -> Result<()> {
+    let installed = says(Command::new("rustup").args(["target", "list", "--installed"]));
+    match installed {
+        Some(list) if list.lines().any(|l| l == "wasm32-unknown-unknown") => Ok(()),
+        Some(_) => run(Command::new("rustup").args(["target", "add", "wasm32-unknown-unknown"])),
+        // A toolchain without rustup has the target or its build says so.
+        None => Ok(()),
+    }
+}
+
+/// Browser, driver and a software GPU; installs Debian's packages where it may.
+pub fn browser(root: &Path, browser: Browser) -> Result<()> {
+    let packages: &[&str] = match browser {
+        Browser::Chromium => &["chromium", "chromium-driver"],
+        Browser::Firefox => &["firefox-esr", "mesa-vulkan-drivers"],
+    };
+    if !browser.is_installed() {
+        apt(packages)?;
+    }
+    if !browser.is_installed() {
+        bail!("{browser} was not found. Type: sudo apt-get install -y {}", packages.join(" "));
+    }
+    if browser == Browser::Firefox { geckodriver(root) } else { Ok(()) }
 }
 
 /// The Vulkan device that the native tests run on.
@@ -56,7 +86,49 @@ fn apt(packages: &[&str]) -> Result<()> {
     run(apt().args(["install", "-y", "--no-install-recommends"]).args(packages))
 }
 
+/// Where tools of this repository are kept.
+fn tools(root: &Path) -> PathBuf {
+    root.join("target/tools")
+}
+
+/// Path of geckodriver: the system's, or the one that cargo installed.
+pub fn geckodriver_path(root: &Path) -> PathBuf {
+    find(&["geckodriver"]).unwrap_or_else(|| tools(root).join("bin/geckodriver"))
+}
+
+fn geckodriver(root: &Path) -> Result<()> {
+    if geckodriver_path(root).is_file() {
+        return Ok(());
+    }
+    println!("installing geckodriver {GECKODRIVER} into target/tools");
+    let install = |locked: &[&str]| {
+        let mut command = Command::new(cargo());
+        command.current_dir(root).args(["install", "--quiet", "-j2", "--root"]).arg(tools(root));
+        run(command.args(locked).arg(format!("geckodriver@{GECKODRIVER}")))
+    };
+    // A registry mirror may lack one of the locked versions: newer ones do as well.
+    install(&["--locked"]).or_else(|_| install(&[]))
+}
+
 /// The cargo that started this program.
 pub fn cargo() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+}
+
+/// wasm-opt of npm's binaryen, pinned by a lock file.
+pub fn wasm_opt(root: &Path) -> Result<PathBuf> {
+    let home = root.join("target/npm");
+    let tool = home.join("node_modules/binaryen/bin/wasm-opt");
+    if tool.is_file() {
+        return Ok(tool);
+    }
+    if find(&["npm"]).is_none() || find(&["node"]).is_none() {
+        bail!("node and npm must be installed first. Type: sudo apt-get install -y nodejs npm");
+    }
+    std::fs::create_dir_all(&home)?;
+    for file in ["package.json", "package-lock.json"] {
+        std::fs::copy(root.join("webdriver/npm").join(file), home.join(file)).with_context(|| file.to_owned())?;
+    }
+    run(Command::new("npm").current_dir(&home).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
+    if tool.is_file() { Ok(tool) } else { bail!("npm installed binaryen without {}", tool.display()) }
 }

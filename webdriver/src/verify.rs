@@ -1,7 +1,11 @@
 //! `cargo verify`: format, lints, and tests, natively and in real browsers, each step with its time.
 
-use crate::setup::{cargo, run, vulkan};
-use anyhow::{Context, Result};
+use crate::browsers::Browser;
+use crate::drive::Drive;
+use crate::serve::serve;
+use crate::setup::{self, cargo, run, vulkan};
+use crate::{data, package};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::Path;
 use std::process::Command;
@@ -13,6 +17,12 @@ pub struct Options {
     /// Leaves out the browsers.
     #[arg(long)]
     native: bool,
+    /// Only this browser.
+    #[arg(long, value_enum)]
+    browser: Option<Browser>,
+    /// Only the browser tests.
+    #[arg(long, conflicts_with = "native")]
+    web: bool,
 }
 
 /// The steps so far and how long each took.
@@ -32,16 +42,11 @@ impl Steps {
 pub fn verify(options: &Options) -> Result<()> {
     let root = &crate::root();
     let mut steps = Steps(vec![]);
-    steps.step("format", || run(in_root(root).args(["fmt", "--all", "--check"])))?;
-    steps.step("lints", || {
-        run(in_root(root).args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
-    })?;
-    steps.step("native tests", || {
-        vulkan()?;
-        run(in_root(root).args(["test", "--quiet", "--workspace"]))
-    })?;
+    if !options.web {
+        native(root, &mut steps)?;
+    }
     if !options.native {
-        browsers(root, &mut steps)?;
+        browsers(root, &mut steps, options.browser)?;
     }
     println!("verified");
     for (name, time) in &steps.0 {
@@ -50,9 +55,46 @@ pub fn verify(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Nothing runs in a browser yet.
-fn browsers(_root: &Path, _steps: &mut Steps) -> Result<()> {
+fn native(root: &Path, steps: &mut Steps) -> Result<()> {
+    steps.step("format", || run(in_root(root).args(["fmt", "--all", "--check"])))?;
+    steps.step("lints", || {
+        run(in_root(root).args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    })?;
+    steps.step("native tests", || {
+        vulkan()?;
+        run(in_root(root).args(["test", "--quiet", "--workspace"]))
+    })
+}
+
+/// The browser tests in every browser, and what a page sees where there is no WebGPU.
+fn browsers(root: &Path, steps: &mut Steps, only: Option<Browser>) -> Result<()> {
+    steps.step("npm package and models", || {
+        package::build(root)?;
+        data::write(root)
+    })?;
+    let serving = serve(root, None)?;
+    for browser in [Browser::Chromium, Browser::Firefox] {
+        if only.is_some_and(|only| only != browser) {
+            continue;
+        }
+        steps.step(&format!("browser tests in {browser}"), || {
+            setup::browser(root, browser)?;
+            tests(root, browser, true, serving.port, "models,pool,errors")?;
+            tests(root, browser, false, serving.port, "no-webgpu")
+        })?;
+    }
     Ok(())
+}
+
+fn tests(root: &Path, browser: Browser, webgpu: bool, port: u16, suites: &str) -> Result<()> {
+    let url = format!("http://127.0.0.1:{port}/tests/?suites={suites}");
+    let driven = Drive { root, browser, webgpu, url, screenshots: vec![] }.run(&mut |line| println!("{line}"))?;
+    let failed: Vec<&str> =
+        driven.result["failed"].as_array().into_iter().flatten().filter_map(|name| name.as_str()).collect();
+    if failed.is_empty() && driven.result["passed"].as_u64() > Some(0) {
+        return Ok(());
+    }
+    bail!("{}: failed: {}", driven.browser, failed.join("; "))
 }
 
 fn in_root(root: &Path) -> Command {

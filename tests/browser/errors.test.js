@@ -1,0 +1,105 @@
+// What callers get wrong, and what files and servers do to them: a typed error that names what and where, and nothing
+// lost: the session beside it answers as before.
+
+import { Pool, Tensor } from '../pkg/index.js';
+import { assert, equal, fails, test } from './harness.js';
+import { distance, entry, feedsOf } from './models.js';
+
+const model = entry('squeezenet1_1');
+const pool = await Pool.create();
+const feeds = await feedsOf(model);
+const session = await pool.load(model.url, { freeDimensions: { batch: 1 } });
+const [output] = session.outputNames;
+const [input] = session.inputNames;
+const expected = (await session.run(feeds))[output].data;
+const bytes = new Uint8Array(await (await fetch(model.url)).arrayBuffer());
+
+/** Text inside the model's bytes, exchanged for other text of the same length. */
+function patched(from, to) {
+  const text = Array.from(bytes, (b) => String.fromCharCode(b)).join('').replaceAll(from, to);
+  return Uint8Array.from(text, (c) => c.charCodeAt(0));
+}
+
+function harmless(name, work) {
+  test(name, async () => {
+    const before = pool.memory().total;
+    const beside = session.run(feeds);
+    await work();
+    equal(distance((await beside)[output].data, expected), 0, 'the call beside it');
+    equal(distance((await session.run(feeds))[output].data, expected), 0, 'the call after it');
+    equal(pool.memory().total, before, 'bytes on the GPU');
+  });
+}
+
+harmless('a truncated file', () =>
+  fails('invalid-model', ["'cut'"], () => pool.load(bytes.slice(0, bytes.length / 2), { name: 'cut' })));
+
+harmless('a file that is not ONNX', () =>
+  fails('invalid-model', ["'index'"], () => pool.load('/tests/index.html', { name: 'index' })));
+
+harmless('an operator that nobody knows', () =>
+  fails('unsupported', ['Relq', "'odd'", 'node'], () => pool.load(patched('Relu', 'Relq'), {
+    name: 'odd', externalData: { 'squeezenet1_1.onnx.data': `${model.url}.data` },
+  })));
+
+harmless('a file that is not there', () =>
+  fails('fetch', ['404', '/models/none.onnx', "'none'"], () => pool.load('/models/none.onnx')));
+
+harmless('external data that is not there', () =>
+  fails('missing-data', ['squeezenet1_1.onnx.dat4'], () =>
+    pool.load(URL.createObjectURL(new Blob([patched('.onnx.data', '.onnx.dat4')])), { name: 'bare' })));
+
+harmless('external data that was not given', () =>
+  fails('missing-data', ['squeezenet1_1.onnx.data', "'bytes'"], () => pool.load(bytes, { name: 'bytes' })));
+
+harmless('external data that is too short', () =>
+  fails('missing-data', ['squeezenet1_1.onnx.data'], () =>
+    pool.load(bytes, { externalData: { 'squeezenet1_1.onnx.data': new Uint8Array(1000) } })));
+
+harmless('a feed of another name', () =>
+  fails('invalid-input', ["'picture'", `'${session.name}'`, input], () => session.run({ picture: feeds[input] })));
+
+harmless('a feed that is missing', () =>
+  fails('invalid-input', [`'${input}'`, `'${session.name}'`], () => session.run({})));
+
+harmless('a feed of another type', () =>
+  fails('invalid-input', [`'${input}'`, 'float32', 'int32'], () =>
+    session.run({ [input]: new Tensor('int32', Int32Array.from(feeds[input].data), feeds[input].dims) })));
+
+harmless('a feed of another shape', () =>
+  fails('invalid-input', [`'${input}'`, '1, 3, 224, 223', '224'], () =>
+    session.run({ [input]: new Tensor('float32', new Float32Array(3 * 224 * 223), [1, 3, 224, 223]) })));
+
+harmless('a tensor whose data does not fill its dims', () =>
+  fails('invalid-input', ['[2,2]', '3'], () => new Tensor('float32', [1, 2, 3], [2, 2])));
+
+harmless('a strategy and a goal that are none', async () => {
+  await fails('invalid-input', ["'quick'"], () => pool.runAll([{ session, feeds }], { strategy: 'quick' }));
+  await fails('invalid-input', ["'fun'"], () => pool.predict([{ session, feeds }], { goal: 'fun' }));
+});
+
+harmless('a signal that has fired, before and while', async () => {
+  await fails('aborted', [], () => session.run(feeds, { signal: AbortSignal.abort() }));
+  const late = new AbortController();
+  setTimeout(() => late.abort(), 1);
+  await fails('aborted', [], () => session.run(feeds, { signal: late.signal }));
+  await fails('aborted', [], () => pool.load(model.url, { signal: AbortSignal.abort() }));
+});
+
+harmless('one bad request of a set fails the set, and no other call', () =>
+  fails('invalid-input', [`'${input}'`], () => pool.runAll([{ session, feeds }, { session, feeds: {} }])));
+
+test('a released session and a closed pool refuse further calls', async () => {
+  const other = await Pool.create();
+  const gone = await other.load(model.url, { freeDimensions: { batch: 1 } });
+  await fails('invalid-input', ['another pool'], () => pool.runAll([{ session: gone, feeds }]));
+  await gone.release();
+  await fails('closed', [], () => gone.run(feeds));
+  const open = await other.load(model.url, { freeDimensions: { batch: 1 } });
+  const flying = open.run(feeds).then(() => 'ok', (e) => e.kind);
+  await other.close();
+  assert(['ok', 'closed'].includes(await flying), `a call in flight ended with ${await flying}`);
+  await fails('closed', [], () => open.run(feeds));
+  await fails('closed', [], () => other.load(model.url));
+  equal(distance((await session.run(feeds))[output].data, expected), 0, 'the other pool');
+});

@@ -1,0 +1,45 @@
+// A handful of test functions: each test is timed, all run in order, a failed one does not stop the rest.
+
+const tests = [];
+
+export function test(name, body) {
+  tests.push({ name, body });
+}
+
+export function assert(truth, message) {
+  if (!truth) throw new Error(message);
+}
+
+export function equal(a, b, message = 'values differ') {
+  const [left, right] = [a, b].map((v) => JSON.stringify(v));
+  assert(left === right, `${message}: ${left} is not ${right}`);
+}
+
+/** Runs `work`, which must fail with a ConsortError of `kind` whose message has every one of `parts`. */
+export async function fails(kind, parts, work) {
+  let error;
+  try {
+    await work();
+  } catch (caught) {
+    error = caught;
+  }
+  assert(error, `nothing failed where ${kind} was expected`);
+  assert(error.name === 'ConsortError' && error.kind === kind, `${kind} was expected, not ${error.kind}: ${error.stack}`);
+  for (const part of parts) assert(error.message.includes(part), `'${part}' is not in: ${error.message}`);
+  return error;
+}
+
+export async function runAll(say) {
+  const failed = [];
+  for (const { name, body } of tests) {
+    const start = performance.now();
+    try {
+      await body();
+      say(`  ok    ${name} (${Math.round(performance.now() - start)} ms)`);
+    } catch (error) {
+      failed.push(name);
+      say(`  FAIL  ${name}: ${error.message}\n${error.stack}`);
+    }
+  }
+  return { passed: tests.length - failed.length, failed };
+}

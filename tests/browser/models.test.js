@@ -1,0 +1,42 @@
+// Every model against its golden, alone and while all run at once.
+
+import { Pool } from '../pkg/index.js';
+import { assert, test } from './harness.js';
+import { distance, feedsOf, index, relativeError, varied } from './models.js';
+
+const ROUNDS = 20;
+
+test('every model is within 1e-3 of its golden', async () => {
+  const pool = await Pool.create();
+  for (const model of index) {
+    const session = await pool.load(model.url, { freeDimensions: { batch: 1 } });
+    const error = relativeError(model, await session.run(await feedsOf(model)));
+    assert(error <= 1e-3, `${model.name}: relative error ${error}`);
+    await session.release();
+  }
+  await pool.close();
+});
+
+test(`${ROUNDS} rounds of all models at once, other inputs each, equal their solo outputs`, async () => {
+  const pool = await Pool.create();
+  const sessions = [];
+  for (const model of index) {
+    sessions.push({ session: await pool.load(model.url, { freeDimensions: { batch: 1 } }), feeds: await feedsOf(model) });
+  }
+  for (let round = 0; round < ROUNDS; round++) {
+    const requests = sessions.map(({ session, feeds }) => ({ session, feeds: varied(feeds, round) }));
+    // In turn: calls from independent callers, one set in parallel, one in sequence.
+    const strategy = ['parallel', 'sequential'][round % 3];
+    const together = strategy
+      ? await pool.runAll(requests, { strategy })
+      : await Promise.all(requests.map(({ session, feeds }) => session.run(feeds)));
+    for (const [i, { session, feeds }] of requests.entries()) {
+      const alone = await session.run(feeds);
+      for (const name of session.outputNames) {
+        const error = distance(together[i][name].data, alone[name].data);
+        assert(error <= 1e-6, `round ${round}, ${session.name}, ${name}: differs from its solo run by ${error}`);
+      }
+    }
+  }
+  await pool.close();
+});

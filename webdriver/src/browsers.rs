@@ -1,0 +1,134 @@
+//! Real browsers: where they are, the flags that tests need, a driver and a session that end with their owner.
+
+use crate::setup::{find, geckodriver_path};
+use anyhow::{Context, Result, anyhow, bail};
+use clap::ValueEnum;
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use std::fmt;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a driver may take to listen.
+const DRIVER_STARTS: Duration = Duration::from_secs(60);
+
+/// A browser that can be driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Browser {
+    /// Chromium, with the WebGPU of SwiftShader where there is no GPU.
+    Chromium,
+    /// Firefox, with the WebGPU of mesa's llvmpipe where there is no GPU.
+    Firefox,
+}
+
+impl fmt::Display for Browser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Browser::Chromium { "Chromium" } else { "Firefox" })
+    }
+}
+
+impl Browser {
+    fn binary(self) -> Option<PathBuf> {
+        match self {
+            Browser::Chromium => find(&["chromium", "chromium-browser", "google-chrome"]),
+            Browser::Firefox => find(&["firefox-esr", "firefox"]),
+        }
+    }
+
+    /// Whether browser and, for Chromium, driver are there.
+    pub fn is_installed(self) -> bool {
+        self.binary().is_some() && (self == Browser::Firefox || find(&["chromedriver"]).is_some())
+    }
+
+    /// Flags for tests; `webgpu` false starts the browser as one that has none.
+    fn capabilities(self, webgpu: bool) -> Result<Value> {
+        let binary = self.binary().ok_or_else(|| anyhow!("{self} was not found"))?;
+        Ok(match self {
+            Browser::Chromium => {
+                let mut args = vec!["--no-sandbox", "--headless=new", "--disable-dev-shm-usage"];
+                if webgpu {
+                    args.extend(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]);
+                } else {
+                    args.push("--disable-features=WebGPUService,WebGPU");
+                }
+                json!({ "browserName": "chrome", "goog:chromeOptions": { "binary": binary, "args": args } })
+            }
+            Browser::Firefox => json!({ "browserName": "firefox", "moz:firefoxOptions": {
+                "binary": binary,
+                "args": ["-headless"],
+                "prefs": { "dom.webgpu.enabled": webgpu, "gfx.webgpu.ignore-blocklist": webgpu },
+            } }),
+        })
+    }
+
+    fn driver(self, root: &Path, port: u16) -> Result<Child> {
+        let path = match self {
+            Browser::Chromium => find(&["chromedriver"]).ok_or_else(|| anyhow!("chromedriver was not found"))?,
+            Browser::Firefox => geckodriver_path(root),
+        };
+        let mut command = Command::new(&path);
+        match self {
+            Browser::Chromium => command.args([format!("--port={port}"), "--disable-build-check".to_owned()]),
+            Browser::Firefox => command.args(["--port".to_owned(), port.to_string(), "--log=fatal".to_owned()]),
+        };
+        // Its own log goes nowhere: what matters comes back as an error of a command.
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().with_context(|| format!("could not start {}", path.display()))
+    }
+}
+
+/// A driver with an open browser.
+pub struct Session {
+    /// To drive it with.
+    pub client: Client,
+    /// Name and version as the browser states them.
+    pub version: String,
+    driver: Child,
+}
+
+impl Session {
+    /// Starts `browser`.
+    pub async fn start(root: &Path, browser: Browser, webgpu: bool) -> Result<Session> {
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let mut driver = browser.driver(root, port)?;
+        let since = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if since.elapsed() > DRIVER_STARTS || driver.try_wait()?.is_some() {
+                let _ = driver.kill();
+                bail!("the driver of {browser} does not listen");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let Value::Object(capabilities) = browser.capabilities(webgpu)? else { bail!("no capabilities") };
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        let client = builder.capabilities(capabilities).connect(&format!("http://127.0.0.1:{port}")).await;
+        let client = match client {
+            Ok(client) => client,
+            Err(error) => {
+                let _ = driver.kill();
+                return Err(error).with_context(|| format!("{browser} does not start"));
+            }
+        };
+        let told = client.capabilities();
+        let version = told.and_then(|c| c.get("browserVersion")).and_then(Value::as_str).unwrap_or("");
+        let version = format!("{browser} {version}");
+        Ok(Session { client, version, driver })
+    }
+
+    /// Closes the browser and its driver.
+    pub async fn close(mut self) {
+        // The driver is killed all the same.
+        let _ = self.client.clone().close().await;
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.driver.kill();
+    }
+}

@@ -1,0 +1,55 @@
+//! Writes the workload models as files that the page fetches. Knows paths; must never know what a page does with them.
+
+use anyhow::{Context, Result};
+use consort_models::{DEMO, Data, MODELS, Model};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Writes the demo's models below `target/models`, with an index of their inputs and goldens.
+pub fn write(root: &Path) -> Result<()> {
+    let home = root.join("target/models");
+    std::fs::create_dir_all(&home)?;
+    let index: Vec<Value> = MODELS[..DEMO].iter().map(|m| model(&home, m)).collect::<Result<_>>()?;
+    put(&home.join("index.json"), serde_json::to_string(&index)?.as_bytes())
+}
+
+fn model(home: &Path, model: &Model) -> Result<Value> {
+    put(&home.join(format!("{}.onnx", model.name)), model.onnx)?;
+    let weights = home.join(model.data_file());
+    let bytes = match std::fs::metadata(&weights) {
+        Ok(there) => there.len(),
+        Err(_) => {
+            let data = model.weights()?;
+            put(&weights, &data)?;
+            data.len() as u64
+        }
+    };
+    let mut inputs = vec![];
+    for input in model.inputs()? {
+        let file = format!("{}.{}.bin", model.name, input.name);
+        let (kind, data): (_, Vec<u8>) = match &input.data {
+            Data::F32(v) => ("float32", v.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            Data::I64(v) => ("int64", v.iter().flat_map(|x| x.to_le_bytes()).collect()),
+        };
+        put(&home.join(&file), &data)?;
+        inputs.push(json!({ "name": input.name, "type": kind, "dims": input.dims, "url": format!("/models/{file}") }));
+    }
+    let golden: Vec<Value> = model
+        .golden()?
+        .into_iter()
+        .map(|g| json!({ "name": g.name, "dims": g.dims, "every": g.every, "values": g.values }))
+        .collect();
+    Ok(json!({
+        "name": model.name,
+        "url": format!("/models/{}.onnx", model.name),
+        "bytes": bytes + model.onnx.len() as u64,
+        "inputs": inputs,
+        "golden": golden,
+    }))
+}
+
+/// Writes a file whole or not at all: a run that was stopped must not leave half of one.
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    let part = path.with_extension("part");
+    std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).with_context(|| path.display().to_string())
+}

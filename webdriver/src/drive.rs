@@ -1,0 +1,96 @@
+//! Drives one page to its end: the page says how far it is and what came out in `globalThis.driven`.
+//! Knows WebDriver; must never know what a page does.
+
+use crate::browsers::{Browser, Session};
+use anyhow::{Context, Result, anyhow, bail};
+use fantoccini::Client;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often the page is asked.
+const EVERY: Duration = Duration::from_millis(150);
+/// A page that says nothing for so long hangs.
+const SILENCE: Duration = Duration::from_secs(240);
+
+/// Lines said since the last time, the result or `null`, the error or `null`.
+const ASK: &str = "const d = globalThis.driven; if (!d) return [[], null, null];
+    return [d.lines.splice(0), d.result ?? null, d.error ?? null];";
+
+/// What to drive.
+pub struct Drive<'a> {
+    /// The repository.
+    pub root: &'a Path,
+    /// In which browser.
+    pub browser: Browser,
+    /// False for a browser without WebGPU.
+    pub webgpu: bool,
+    /// The page.
+    pub url: String,
+    /// Pictures of the page once it is done: width in CSS pixels, file.
+    pub screenshots: Vec<(u32, PathBuf)>,
+}
+
+/// What a page left.
+pub struct Driven {
+    /// Its `driven.result`.
+    pub result: Value,
+    /// Browser and version.
+    pub browser: String,
+}
+
+impl Drive<'_> {
+    /// Opens the page and waits for its result; `line` is told what it says on the way.
+    pub fn run(&self, line: &mut dyn FnMut(&str)) -> Result<Driven> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let session = Session::start(self.root, self.browser, self.webgpu).await?;
+            let browser = session.version.clone();
+            let result = self.follow(&session.client, line).await;
+            session.close().await;
+            Ok(Driven { result: result.with_context(|| format!("{browser}, {}", self.url))?, browser })
+        })
+    }
+
+    async fn follow(&self, client: &Client, line: &mut dyn FnMut(&str)) -> Result<Value> {
+        client.set_window_size(1280, 900).await?;
+        client.goto(&self.url).await?;
+        let mut heard = Instant::now();
+        loop {
+            let answer = client.execute(ASK, vec![]).await?;
+            let [lines, result, error] = answer.as_array().map(Vec::as_slice).unwrap_or_default() else {
+                bail!("the page answered {answer}");
+            };
+            for text in lines.as_array().into_iter().flatten() {
+                heard = Instant::now();
+                line(text.as_str().unwrap_or_default());
+            }
+            if let Some(error) = error.as_str() {
+                self.pictures(client).await?;
+                bail!("{error}");
+            }
+            if !result.is_null() {
+                self.pictures(client).await?;
+                return Ok(result.clone());
+            }
+            if heard.elapsed() > SILENCE {
+                return Err(anyhow!("the page has said nothing for {} s", SILENCE.as_secs()));
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// Each picture shows the whole page at its width.
+    async fn pictures(&self, client: &Client) -> Result<()> {
+        for (width, file) in &self.screenshots {
+            client.set_window_size(*width, 900).await?;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let height = client.execute("return document.documentElement.scrollHeight", vec![]).await?;
+            let height = height.as_u64().unwrap_or(900).clamp(400, 8000) as u32;
+            client.set_window_size(*width, height + 150).await?;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            std::fs::write(file, client.screenshot().await?).with_context(|| file.display().to_string())?;
+        }
+        Ok(())
+    }
+}
