@@ -27,14 +27,17 @@ pub struct Model {
     pub name: &'static str,
     /// The graph; its large weights are external data.
     pub onnx: &'static [u8],
+    /// Free dimensions of its inputs with the sizes that [`Model::inputs`] have.
+    pub free: &'static [(&'static str, usize)],
     weights: &'static str,
     inputs: &'static str,
     golden: &'static str,
 }
 
 macro_rules! model {
-    ($name:literal) => {
+    ($name:literal $(, $dim:literal = $size:literal)*) => {
         Model {
+            free: &[$(($dim, $size)),*],
             name: $name,
             onnx: include_bytes!(concat!("../data/", $name, ".onnx")),
             weights: include_str!(concat!("../data/", $name, ".weights.json")),
@@ -46,14 +49,14 @@ macro_rules! model {
 
 /// Every model.
 pub const MODELS: [Model; 8] = [
-    model!("squeezenet1_1"),
-    model!("mobilenet_v2"),
-    model!("resnet18"),
-    model!("minilm_l6"),
-    model!("vit_tiny"),
-    model!("clip_tiny"),
-    model!("gpt2_small_kv"),
-    model!("whisper_tiny_encoder"),
+    model!("squeezenet1_1", "batch" = 1),
+    model!("mobilenet_v2", "batch" = 1),
+    model!("resnet18", "batch" = 1),
+    model!("minilm_l6", "batch" = 1, "seq" = 32),
+    model!("vit_tiny", "batch" = 1),
+    model!("clip_tiny", "texts" = 2, "seq" = 16, "images" = 2),
+    model!("gpt2_small_kv", "batch" = 1, "seq" = 3, "past" = 5, "total" = 8),
+    model!("whisper_tiny_encoder", "batch" = 1),
 ];
 
 /// How many of [`MODELS`], from the first on, the demo page runs.

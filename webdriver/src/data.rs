@@ -43,6 +43,7 @@ fn model(home: &Path, model: &Model) -> Result<Value> {
         "name": model.name,
         "url": format!("/models/{}.onnx", model.name),
         "bytes": bytes + model.onnx.len() as u64,
+        "free": model.free.iter().map(|(name, size)| json!({ "name": name, "size": size })).collect::<Vec<_>>(),
         "inputs": inputs,
         "golden": golden,
     }))

@@ -3,8 +3,10 @@
 
 mod browsers;
 mod data;
+mod demo;
 mod drive;
 mod package;
+mod report;
 mod serve;
 mod setup;
 mod verify;
@@ -22,6 +24,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Opens the demo page; with no display, or --headless, drives it and prints its tables.
+    Demo(demo::Options),
     /// Formats, lints, and tests natively and in real browsers.
     Verify(verify::Options),
 }
@@ -33,6 +37,7 @@ fn root() -> PathBuf {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Demo(options) => demo::demo(&options),
         Command::Verify(options) => verify::verify(&options),
     };
     match result {

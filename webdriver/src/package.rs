@@ -1,6 +1,6 @@
 //! Builds the npm package's wasm: cargo, then wasm-bindgen, then wasm-opt. Knows the build; must never know browsers.
 
-use crate::setup::{cargo, run, wasm_opt, wasm_target};
+use crate::setup::{cargo, npm, npm_packages, run, wasm_target};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,6 +20,7 @@ const FEATURES: [&str; 7] = [
 
 /// Builds `pkg/generated` where a source is newer than it.
 pub fn build(root: &Path) -> Result<()> {
+    npm(root)?;
     let out = root.join("pkg/generated");
     let done = out.join("consort_bg.wasm");
     if let Some(built) = modified(&done)
@@ -28,7 +29,7 @@ pub fn build(root: &Path) -> Result<()> {
         return Ok(());
     }
     wasm_target()?;
-    let tool = wasm_opt(root)?;
+    let tool = npm_packages(root).join("binaryen/bin/wasm-opt");
     println!("building the npm package");
     // Link-time optimisation is dropped for a crate that is an rlib too: only the cdylib is asked for.
     let build = ["rustc", "--quiet", "--profile", "npm", "--package", "consort", "--lib", "--crate-type", "cdylib"];

@@ -1,5 +1,6 @@
 //! A static server of the page, the package, the models and the browser tests, on this machine only.
 
+use crate::setup::npm_packages;
 use anyhow::{Result, anyhow};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -64,10 +65,20 @@ fn place(root: &Path, url: &str) -> Option<PathBuf> {
     let (base, rest) = match folder {
         "pkg" => (root.join("pkg"), rest),
         "models" => (root.join("target/models"), rest),
+        "vendor" => (npm_packages(root), vendored(rest)?),
         "tests" => (root.join("tests/browser"), rest),
         _ => (root.join("www"), path),
     };
     Some(base.join(if rest.is_empty() { "index.html" } else { rest }))
+}
+
+/// The files of npm's packages that the page loads.
+fn vendored(name: &str) -> Option<&'static str> {
+    match name {
+        "d3.min.js" => Some("d3/dist/d3.min.js"),
+        "plot.umd.min.js" => Some("@observablehq/plot/dist/plot.umd.min.js"),
+        _ => None,
+    }
 }
 
 fn mime(path: &Path) -> &'static str {
@@ -94,7 +105,9 @@ mod tests {
         assert_eq!(place(root, "/pkg/index.js"), Some(PathBuf::from("/r/pkg/index.js")));
         assert_eq!(place(root, "/models/a.onnx"), Some(PathBuf::from("/r/target/models/a.onnx")));
         assert_eq!(place(root, "/tests/"), Some(PathBuf::from("/r/tests/browser/index.html")));
-        for bad in ["/../Cargo.toml", "/pkg/../Cargo.toml", "//etc/passwd/..", "/pkg/..\\x"] {
+        for bad in
+            ["/../Cargo.toml", "/pkg/../Cargo.toml", "//etc/passwd/..", "/pkg/..\\x", "/vendor/binaryen/index.js"]
+        {
             assert_eq!(place(root, bad), None, "{bad}");
         }
     }

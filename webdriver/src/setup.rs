@@ -115,20 +115,26 @@ pub fn cargo() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
 }
 
-/// wasm-opt of npm's binaryen, pinned by a lock file.
-pub fn wasm_opt(root: &Path) -> Result<PathBuf> {
-    let home = root.join("target/npm");
-    let tool = home.join("node_modules/binaryen/bin/wasm-opt");
-    if tool.is_file() {
-        return Ok(tool);
+/// Where npm's packages are: binaryen for the build, d3 and Plot for the page, pinned by a lock file.
+pub fn npm_packages(root: &Path) -> PathBuf {
+    root.join("target/npm/node_modules")
+}
+
+/// Installs them, where the lock file is not the one that they were installed from.
+pub fn npm(root: &Path) -> Result<()> {
+    let (from, home) = (root.join("webdriver/npm"), root.join("target/npm"));
+    let wanted = std::fs::read(from.join("package-lock.json"))?;
+    let stamp = home.join("installed.json");
+    if std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
     }
     if find(&["npm"]).is_none() || find(&["node"]).is_none() {
         bail!("node and npm must be installed first. Type: sudo apt-get install -y nodejs npm");
     }
     std::fs::create_dir_all(&home)?;
     for file in ["package.json", "package-lock.json"] {
-        std::fs::copy(root.join("webdriver/npm").join(file), home.join(file)).with_context(|| file.to_owned())?;
+        std::fs::copy(from.join(file), home.join(file)).with_context(|| file.to_owned())?;
     }
     run(Command::new("npm").current_dir(&home).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
-    if tool.is_file() { Ok(tool) } else { bail!("npm installed binaryen without {}", tool.display()) }
+    std::fs::write(stamp, wanted).context("target/npm")
 }

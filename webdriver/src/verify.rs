@@ -4,7 +4,7 @@ use crate::browsers::Browser;
 use crate::drive::Drive;
 use crate::serve::serve;
 use crate::setup::{self, cargo, run, vulkan};
-use crate::{data, package};
+use crate::{data, package, report};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::Path;
@@ -80,9 +80,30 @@ fn browsers(root: &Path, steps: &mut Steps, only: Option<Browser>) -> Result<()>
         steps.step(&format!("browser tests in {browser}"), || {
             setup::browser(root, browser)?;
             tests(root, browser, true, serving.port, "models,pool,errors")?;
-            tests(root, browser, false, serving.port, "no-webgpu")
+            tests(root, browser, false, serving.port, "no-webgpu")?;
+            page(root, browser, serving.port)
         })?;
     }
+    Ok(())
+}
+
+/// The demo page does its work where there is WebGPU, and says so in words where there is none.
+fn page(root: &Path, browser: Browser, port: u16) -> Result<()> {
+    let drive = |webgpu, query: &str| {
+        let url = format!("http://127.0.0.1:{port}/{query}");
+        Drive { root, browser, webgpu, url, screenshots: vec![] }.run(&mut |_| ()).map(|driven| driven.result)
+    };
+    let result = drive(true, "?drive=1&rounds=1&models=squeezenet1_1,mobilenet_v2")?;
+    report::check(&result)?;
+    let (models, strategies) = (&result["models"], &result["strategies"]);
+    if models.as_array().map(Vec::len) != Some(2) || strategies.as_array().map(Vec::len) != Some(2) {
+        bail!("the page's report lacks a model or a strategy: {result}");
+    }
+    let without = drive(false, "?drive=1")?;
+    if without["no_webgpu"].as_str().is_none_or(str::is_empty) {
+        bail!("the page did not say that there is no WebGPU: {without}");
+    }
+    println!("  ok    the demo page, with WebGPU and without");
     Ok(())
 }
 

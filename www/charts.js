@@ -1,0 +1,58 @@
+// The page's charts, drawn by Observable Plot. Knows spans and errors; must never know a pool.
+
+const KINDS = { host: 'host', upload: 'upload', gpu: 'GPU', readback: 'readback' };
+const COLOURS = ['#8a94a6', '#d08a2e', '#3f62d8', '#2b9a74'];
+
+const scale = (times) => (Math.max(...times) >= 2000 ? { unit: 's', by: 1000 } : { unit: 'ms', by: 1 });
+
+function figure(title, note, chart) {
+  const element = document.createElement('figure');
+  const caption = document.createElement('figcaption');
+  const small = document.createElement('small');
+  small.textContent = note;
+  caption.append(title, small);
+  element.append(caption, chart);
+  return element;
+}
+
+/** The measured timeline of one strategy with the predicted one over it. */
+export function timeline({ strategy, timeline: predicted, measuredTimeline: measured }, width) {
+  const { unit, by } = scale([...predicted, ...measured].map((s) => s.endMs));
+  const row = (s) => s.model || (s.kind === 'gpu' ? 'all, interleaved' : 'whole set');
+  const spans = (list) =>
+    list.map((s) => ({ row: row(s), kind: KINDS[s.kind], x1: s.startMs / by, x2: s.endMs / by, model: s.model }));
+  const [was, said] = [spans(measured), spans(predicted)];
+  const rows = [...new Set([...was, ...said].map((s) => s.row))];
+  const chart = Plot.plot({
+    width,
+    height: 56 + rows.length * 34,
+    marginLeft: Math.min(150, width / 3.2),
+    x: { label: unit, grid: true },
+    y: { label: null, domain: rows },
+    color: { domain: Object.values(KINDS), range: COLOURS, legend: true },
+    marks: [
+      Plot.barX(was, { x1: 'x1', x2: 'x2', y: 'row', fill: 'kind', fillOpacity: 0.75, insetTop: 3, insetBottom: 3, title: (s) => `${s.row}: ${s.kind}, measured ${(s.x2 - s.x1).toFixed(1)} ${unit}` }),
+      Plot.barX(said, { x1: 'x1', x2: 'x2', y: 'row', fill: 'none', stroke: 'currentColor', strokeWidth: 1.3, strokeDasharray: '4 2', title: (s) => `${s.row}: ${s.kind}, predicted ${(s.x2 - s.x1).toFixed(1)} ${unit}` }),
+    ],
+  });
+  return figure(strategy, 'filled: measured · dashed outline: predicted', chart);
+}
+
+/** How far off each prediction was, made before its run, in the order of the runs. */
+export function errors(history, width) {
+  const points = history.map((h, i) => ({ run: i + 1, error: Math.max(h.error * 100, 0.05), of: h.heldOut ? 'held out' : 'learned from', name: `${h.models.join(' + ')}, ${h.strategy}` }));
+  const chart = Plot.plot({
+    width,
+    height: 270,
+    marginLeft: 50,
+    marginTop: 32,
+    x: { label: 'run', grid: false, domain: [0.5, Math.max(points.length, 8) + 0.5] },
+    y: { label: 'error of the prediction made before it, %', type: 'log', grid: true, domain: [0.05, Math.max(100, ...points.map((p) => p.error))], ticks: [0.1, 1, 10, 100], tickFormat: (d) => String(d) },
+    color: { domain: ['learned from', 'held out'], range: [COLOURS[2], COLOURS[1]], legend: true },
+    marks: [
+      Plot.dot(points, { x: 'run', y: 'error', fill: 'of', r: 3.5, title: (p) => `${p.name}: ${p.error.toFixed(1)} %` }),
+      ...(points.length < 2 ? [] : [Plot.lineY(points, Plot.windowY({ k: 9, reduce: 'median', anchor: 'end', strict: false }, { x: 'run', y: 'error', stroke: 'currentColor' }))]),
+    ],
+  });
+  return figure('Error, run by run', 'line: median of the last nine', chart);
+}

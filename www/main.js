@@ -1,0 +1,151 @@
+// The demo page: loads the models, runs them under each strategy, and shows what was predicted beside what happened.
+// With ?drive it does all of that by itself and leaves a report for the driver.
+
+import { $, accuracy, cards, comparison, machine, memory, ms, say } from './view.js';
+
+const parameters = new URLSearchParams(location.search);
+const driven = parameters.has('drive');
+/** Repeats of a comparison, and rounds of lessons before it when driven. */
+const REPEATS = 5;
+const ROUNDS = Number(parameters.get('rounds') ?? 2);
+
+const state = { pool: null, work: null, loaded: [], cards: [], solos: [], last: null };
+
+async function start() {
+  // The wasm is a module of its own: a page whose package was not built still says what is wrong.
+  const { Pool } = await import('./pkg/index.js');
+  state.work = await import('./work.js');
+  say('Opening the GPU and measuring it…');
+  try {
+    state.pool = await Pool.create();
+  } catch (error) {
+    if (error.kind !== 'no-webgpu') throw error;
+    $('no-webgpu').hidden = false;
+    $('no-webgpu-reason').textContent = error.message;
+    say('There is no WebGPU here.');
+    globalThis.driven.result = { no_webgpu: error.message };
+    return;
+  }
+  machine(state.pool);
+  const names = parameters.get('models')?.split(',');
+  const models = (await state.work.catalogue()).filter((m) => !names || names.includes(m.name));
+  state.cards = cards(models);
+  state.models = models;
+  $('models').hidden = false;
+  say(`Ready: ${models.length} models to load.`);
+  if (driven) await drive();
+}
+
+async function loadAll(signal) {
+  for (const [i, model] of state.models.entries()) {
+    if (state.loaded.some((l) => l.model === model)) continue;
+    const card = state.cards[i];
+    say(`Loading ${model.name}…`);
+    try {
+      const loaded = await state.work.load(state.pool, model, { onProgress: card.progress, signal });
+      const alone = await state.work.solo(loaded);
+      card.alone(alone);
+      card.outputs(loaded.session, alone.outputs);
+      state.loaded.push(loaded);
+      state.solos.push({ ...loaded, ...alone });
+      say(`${model.name}: ${ms(alone.ms)} alone, relative error ${alone.error.toExponential(1)}`);
+    } catch (error) {
+      if (error.kind === 'aborted') card.idle();
+      else card.failed(error);
+      if (driven) throw error;
+      if (error.kind === 'aborted') break;
+    }
+    refresh();
+  }
+  const all = state.loaded.length === state.models.length;
+  $('load').hidden = all;
+  $('together').hidden = state.loaded.length === 0;
+  say(all ? 'All models are loaded.' : `${state.loaded.length} of ${state.models.length} models are loaded.`);
+}
+
+const requests = () => state.loaded.map(({ session, feeds }) => ({ session, feeds }));
+
+function refresh() {
+  memory(state.pool.memory());
+  accuracy(state.pool.accuracy());
+}
+
+async function run(how) {
+  if (how === 'compare') {
+    say('Running every strategy in turn…');
+    state.last = await state.pool.compare(requests(), { repeats: REPEATS });
+    comparison(state.last);
+    const { recommended, measuredBest, regret } = state.last;
+    const verdict = recommended === measuredBest ? 'which was the best' : `${(regret * 100).toFixed(1)} % slower than ${measuredBest}`;
+    $('outcome').textContent = `Consort chose ${recommended}, ${verdict}.`;
+    say(`Compared ${state.loaded.length} models.`);
+  } else if (how === 'learn') {
+    const lessons = state.work.lessons(state.loaded, ROUNDS);
+    for (const [i, { set, strategy }] of lessons.entries()) {
+      say(`Learning, run ${i + 1} of ${lessons.length}: ${set.map((r) => r.session.name).join(' + ')}, ${strategy}`);
+      await state.pool.runAll(set, { strategy });
+      if (!driven || i === lessons.length - 1) refresh();
+    }
+    say('Learned.');
+  } else {
+    const prediction = await state.pool.predict(requests());
+    const strategy = how === 'auto' ? prediction.recommended : how;
+    const { predictedMs } = prediction.strategies.find((s) => s.strategy === strategy);
+    say(`Running ${state.loaded.length} models…`);
+    const began = performance.now();
+    const outputs = await state.pool.runAll(requests(), { strategy: how });
+    const took = performance.now() - began;
+    outputs.forEach((tensors, i) => state.cards[state.models.indexOf(state.loaded[i].model)].outputs(state.loaded[i].session, tensors));
+    const why = how === 'auto' ? ` Chosen because ${prediction.reason}.` : '';
+    $('outcome').textContent = `${strategy}: predicted ${ms(predictedMs)}, took ${ms(took)}.${why}`;
+    say(`Ran ${state.loaded.length} models.`);
+  }
+  refresh();
+}
+
+async function drive() {
+  await loadAll();
+  await run('learn');
+  await run('compare');
+  globalThis.driven.result = state.work.report(state.pool, state.solos, state.last);
+}
+
+/** One thing at a time from the buttons; what fails is said and the page goes on. */
+async function busy(work) {
+  const buttons = document.querySelectorAll('#load, [data-run]');
+  buttons.forEach((b) => (b.disabled = true));
+  try {
+    await work();
+  } catch (error) {
+    say(`That failed: ${error.message}`);
+  }
+  buttons.forEach((b) => (b.disabled = false));
+}
+
+$('load').addEventListener('click', () =>
+  busy(async () => {
+    const abort = new AbortController();
+    $('cancel').hidden = false;
+    $('cancel').onclick = () => abort.abort();
+    try {
+      await loadAll(abort.signal);
+    } finally {
+      $('cancel').hidden = true;
+    }
+  }));
+document.querySelectorAll('[data-run]').forEach((button) =>
+  button.addEventListener('click', () => busy(() => run(button.dataset.run))));
+
+let resized;
+addEventListener('resize', () => {
+  clearTimeout(resized);
+  resized = setTimeout(() => {
+    if (state.last) comparison(state.last);
+    if (state.pool) accuracy(state.pool.accuracy());
+  }, 150);
+});
+
+start().catch((error) => {
+  say(`The page could not start: ${error.message}`);
+  globalThis.driven.error = String(error.stack ?? error);
+});

@@ -1,0 +1,130 @@
+// Draws what there is to see. Knows the page's elements; must never know how a model is run.
+
+import { adapterName, top } from './work.js';
+import { errors, timeline } from './charts.js';
+
+export const $ = (id) => document.getElementById(id);
+
+const el = (tag, text = '', props = {}) => Object.assign(document.createElement(tag), { textContent: text }, props);
+
+export const ms = (x) => (x >= 1000 ? `${(x / 1000).toFixed(2)} s` : x >= 10 ? `${x.toFixed(0)} ms` : `${x.toFixed(2)} ms`);
+export const mb = (x) => `${(x / 1e6).toFixed(1)} MB`;
+const percent = (x) => (x === null ? 'not known yet' : `${(x * 100).toFixed(1)} %`);
+
+export function say(text) {
+  $('status').textContent = text;
+  globalThis.driven.lines.push(text);
+}
+
+export function machine({ capabilities, profile }) {
+  const facts = [
+    ['Adapter', adapterName(capabilities.webgpu)],
+    ['Arithmetic', `${profile.gflops.toFixed(1)} GFLOP/s`],
+    ['Memory', `${profile.bandwidthGBps.toFixed(1)} GB/s`],
+    ['One dispatch', `${profile.dispatchUs.toFixed(0)} µs`],
+    ['One submit', `${profile.submitUs.toFixed(0)} µs`],
+    ['Wait for a result', ms(profile.readbackMs)],
+    ['Measured in', ms(profile.probeMs)],
+  ];
+  $('facts').replaceChildren(
+    ...facts.map(([name, value], i) => {
+      const group = el('div', '', { className: i ? '' : 'wide' });
+      group.append(el('dt', name), el('dd', value));
+      return group;
+    }),
+  );
+  $('machine').hidden = false;
+}
+
+/** A card for each model; the returned functions fill it. */
+export function cards(models) {
+  const made = models.map((model) => {
+    const item = el('li');
+    const state = el('p', `${mb(model.bytes)} to load`);
+    const bar = el('progress', '', { max: 1, value: 0, hidden: true });
+    bar.setAttribute('aria-label', `loading ${model.name}`);
+    const list = el('ol');
+    item.append(el('h3', model.name), state, bar, list);
+    return { item, state, bar, list };
+  });
+  $('cards').replaceChildren(...made.map((m) => m.item));
+  return made.map(({ state, bar, list }, i) => ({
+    progress({ phase, done, total }) {
+      bar.hidden = false;
+      bar.value = total ? done / total : 0;
+      state.textContent = { fetch: 'downloading', upload: 'uploading weights', compile: 'compiling kernels' }[phase];
+    },
+    idle() {
+      bar.hidden = true;
+      state.textContent = `${mb(models[i].bytes)} to load`;
+    },
+    failed(error) {
+      bar.hidden = true;
+      state.replaceChildren(el('span', error.message, { className: 'bad' }));
+    },
+    alone({ ms: time, error }) {
+      bar.hidden = true;
+      const right = error <= 1e-3;
+      state.replaceChildren(
+        `alone: ${ms(time)} · `,
+        el('span', right ? `as onnxruntime to ${error.toExponential(1)}` : `WRONG by ${error.toExponential(1)}`, { className: right ? 'good' : 'bad' }),
+      );
+    },
+    outputs(session, tensors) {
+      const first = tensors[session.outputNames[0]];
+      const classes = first.dims.length === 2 && first.size === 1000;
+      const lines = classes
+        ? top(first).map((t) => el('li', `class ${t.index}: ${percent(t.probability)}`))
+        : [el('li', `${session.outputNames[0]} [${first.dims.join(' × ')}]: ${Array.from(first.data.slice(0, 3), (x) => Number(x).toFixed(3)).join(', ')}, …`)];
+      list.replaceChildren(...lines);
+    },
+  }));
+}
+
+function table(element, head, rows) {
+  const row = (cells, tag) => {
+    const tr = el('tr');
+    tr.append(...cells.map((c) => (c instanceof Node ? c : el(tag, c))));
+    return tr;
+  };
+  const [thead, tbody] = [el('thead'), el('tbody')];
+  thead.append(row(head, 'th'));
+  tbody.append(...rows.map((r) => row(r, 'td')));
+  element.replaceChildren(thead, tbody);
+}
+
+const chartWidth = () => Math.min(document.querySelector('main').clientWidth, 1100);
+
+export function comparison(c) {
+  const rows = c.strategies.map((s) => [
+    [s.strategy, s.strategy === c.recommended && 'recommended', s.strategy === c.measuredBest && 'measured best'].filter(Boolean).join(' · '),
+    `${ms(s.predictedMs)} (${ms(s.intervalMs[0])} – ${ms(s.intervalMs[1])})`,
+    `${ms(s.measuredMs)} (${ms(s.spreadMs[0])} – ${ms(s.spreadMs[1])})`,
+    percent(Math.abs(s.predictedMs / s.measuredMs - 1)),
+    mb(s.predictedBytes),
+    mb(s.measuredBytes),
+  ]);
+  table($('strategies'), ['strategy', 'predicted (interval)', 'measured (quartiles)', 'off by', 'bytes predicted', 'bytes held'], rows);
+  $('timelines').replaceChildren(...c.strategies.map((s) => timeline(s, chartWidth())));
+}
+
+export function accuracy(a) {
+  if (!a.observations) return;
+  $('learning').hidden = false;
+  const parts = [
+    `${a.observations} executions so far, ${a.heldOut} of them kept away from learning.`,
+    `On those, error with the start-up probes alone: ${percent(a.errorBefore)}; after learning: ${percent(a.errorAfter)}.`,
+    `Inside the interval stated beforehand: ${percent(a.coverage)}.`,
+  ];
+  $('accuracy').textContent = parts.join(' ');
+  $('errors').replaceChildren(errors(a.history, chartWidth()));
+}
+
+export function memory(m) {
+  $('memory').hidden = false;
+  const rows = [
+    ['weights', mb(m.weights)], ['arenas', mb(m.arenas)], ['staging', mb(m.staging)], ['parameters', mb(m.parameters)], ['total', mb(m.total)],
+  ];
+  for (const s of m.sessions) rows.push([`weights used by ${s.name}`, `${mb(s.weights)}${s.sharedWeights >= 5e4 ? `, of these shared ${mb(s.sharedWeights)}` : ''}`]);
+  table($('bytes'), ['purpose', 'bytes'], rows);
+}
