@@ -92,7 +92,7 @@ fn the_map_has_no_circle() {
 #[test]
 fn every_file_says_what_it_is_and_can_be_read_at_once() {
     let mut faults = vec![];
-    for (file, text) in sources(&["src", "tests", "models/src", "webdriver/src"]) {
+    for (file, text) in sources(&["src", "tests", "conformance", "models/src", "webdriver/src"]) {
         if !text.starts_with("//! ") {
             faults.push(format!("{file} lacks its opening doc: what it is, what it knows, what it must never know"));
         }

@@ -153,6 +153,7 @@ impl Kernel for Unary {
 /// `value` as a WGSL literal; an infinity, which WGSL cannot write, is the greatest float.
 pub fn literal(value: f32) -> String {
     let finite = if value.is_nan() { 0.0 } else { value.clamp(f32::MIN, f32::MAX) };
-    let text = format!("{finite:e}");
+    // As the exact f64: the shortest text that rounds to the greatest f32 lies above it, which a browser refuses.
+    let text = format!("{:e}", f64::from(finite));
     format!("f32({text}{})", if text.contains(['.', 'e']) { "" } else { ".0" })
 }

@@ -1,4 +1,4 @@
-//! Builds the npm package's wasm: cargo, then wasm-bindgen, then wasm-opt. Knows the build; must never know browsers.
+//! Builds wasm: cargo, then wasm-bindgen, and wasm-opt for the npm package. Knows the build; must never know browsers.
 
 use crate::setup::{cargo, npm, npm_packages, run, wasm_target};
 use anyhow::{Context, Result};
@@ -28,22 +28,40 @@ pub fn build(root: &Path) -> Result<()> {
     {
         return Ok(());
     }
-    wasm_target()?;
     let tool = npm_packages(root).join("binaryen/bin/wasm-opt");
     println!("building the npm package");
-    // Link-time optimisation is dropped for a crate that is an rlib too: only the cdylib is asked for.
-    let build = ["rustc", "--quiet", "--profile", "npm", "--package", "consort", "--lib", "--crate-type", "cdylib"];
-    run(Command::new(cargo()).current_dir(root).args(build).args(["--target", "wasm32-unknown-unknown"]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let mut bindgen = Bindgen::new();
-    bindgen.input_path(target.join("wasm32-unknown-unknown/npm/consort.wasm"));
-    bindgen.web(true)?.typescript(false).omit_default_module_path(false).out_name("consort");
-    bindgen.generate(&out).context("wasm-bindgen")?;
+    wasm(root, "consort", "npm", &out)?;
     let small = out.join("consort_small.wasm");
     run(Command::new(tool).arg("-O3").args(FEATURES).arg(&done).arg("-o").arg(&small))?;
     std::fs::rename(&small, &done)?;
     println!("pkg/generated/consort_bg.wasm: {} KB", std::fs::metadata(&done)?.len() / 1000);
     Ok(())
+}
+
+/// Where the browser tests find the kernels' suites.
+pub fn conformance(root: &Path) -> PathBuf {
+    root.join("target/conformance")
+}
+
+/// Builds the kernels' suites for the browser tests.
+pub fn build_conformance(root: &Path) -> Result<()> {
+    // Cargo knows what is new; binding is quick.
+    wasm(root, "consort-conformance", "dev", &conformance(root))
+}
+
+/// Builds the cdylib of `package` and binds it into `out`.
+fn wasm(root: &Path, package: &str, profile: &str, out: &Path) -> Result<()> {
+    wasm_target()?;
+    // Link-time optimisation is dropped for a crate that is an rlib too: only the cdylib is asked for.
+    let build = ["rustc", "--quiet", "--profile", profile, "--package", package, "--lib", "--crate-type", "cdylib"];
+    run(Command::new(cargo()).current_dir(root).args(build).args(["--target", "wasm32-unknown-unknown"]))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let folder = target.join("wasm32-unknown-unknown").join(if profile == "dev" { "debug" } else { profile });
+    let name = package.replace('-', "_");
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(folder.join(format!("{name}.wasm")));
+    bindgen.web(true)?.typescript(false).omit_default_module_path(false).out_name(&name);
+    bindgen.generate(out).context("wasm-bindgen")
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {

@@ -1,5 +1,6 @@
 //! A static server of the page, the package, the models and the browser tests, on this machine only.
 
+use crate::package::conformance;
 use crate::setup::npm_packages;
 use anyhow::{Result, anyhow};
 use std::path::{Component, Path, PathBuf};
@@ -65,6 +66,7 @@ fn place(root: &Path, url: &str) -> Option<PathBuf> {
     let (base, rest) = match folder {
         "pkg" => (root.join("pkg"), rest),
         "models" => (root.join("target/models"), rest),
+        "conformance" => (conformance(root), rest),
         "vendor" => (npm_packages(root), vendored(rest)?),
         "tests" => (root.join("tests/browser"), rest),
         _ => (root.join("www"), path),

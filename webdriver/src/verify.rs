@@ -23,6 +23,9 @@ pub struct Options {
     /// Only the browser tests.
     #[arg(long, conflicts_with = "native")]
     web: bool,
+    /// Of the browser tests only these, by file.
+    #[arg(long, value_name = "NAME,…", requires = "web")]
+    suites: Option<String>,
 }
 
 /// The steps so far and how long each took.
@@ -46,7 +49,7 @@ pub fn verify(options: &Options) -> Result<()> {
         native(root, &mut steps)?;
     }
     if !options.native {
-        browsers(root, &mut steps, options.browser)?;
+        browsers(root, &mut steps, options)?;
     }
     println!("verified");
     for (name, time) in &steps.0 {
@@ -67,19 +70,23 @@ fn native(root: &Path, steps: &mut Steps) -> Result<()> {
 }
 
 /// The browser tests in every browser, and what a page sees where there is no WebGPU.
-fn browsers(root: &Path, steps: &mut Steps, only: Option<Browser>) -> Result<()> {
+fn browsers(root: &Path, steps: &mut Steps, options: &Options) -> Result<()> {
     steps.step("npm package and models", || {
         package::build(root)?;
+        package::build_conformance(root)?;
         data::write(root)
     })?;
     let serving = serve(root, None)?;
     for browser in [Browser::Chromium, Browser::Firefox] {
-        if only.is_some_and(|only| only != browser) {
+        if options.browser.is_some_and(|only| only != browser) {
             continue;
         }
         steps.step(&format!("browser tests in {browser}"), || {
             setup::browser(root, browser)?;
-            tests(root, browser, true, serving.port, "models,pool,errors")?;
+            if let Some(suites) = &options.suites {
+                return tests(root, browser, true, serving.port, suites);
+            }
+            tests(root, browser, true, serving.port, "kernels,models,pool,errors")?;
             tests(root, browser, false, serving.port, "no-webgpu")?;
             page(root, browser, serving.port)
         })?;

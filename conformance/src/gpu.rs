@@ -1,6 +1,10 @@
-//! The system's Vulkan device: buffers, pipelines, readback.
+//! A device with WebGPU's default limits, natively or in a page: buffers, pipelines, readback. Knows wgpu; must never
+//! know what an operator is.
 
-use std::sync::OnceLock;
+use anyhow::{Context, Result, anyhow, bail};
+use consort::lane::host::sleep;
+use futures_util::future::{Either, select};
+use std::pin::pin;
 
 /// A dispatch with its pipeline and buffers.
 pub struct Bound {
@@ -18,24 +22,18 @@ pub struct Gpu {
     pub queue: wgpu::Queue,
 }
 
-/// The device, opened once.
-pub fn gpu() -> &'static Gpu {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| {
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-        let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()));
-        let adapter = adapter.unwrap_or_else(|e| {
-            panic!(
-                "these tests need a Vulkan adapter, a software one will do: apt-get install -y mesa-vulkan-drivers\n{e}"
-            )
-        });
-        // WebGPU's default limits: what every browser gives.
-        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
-        Gpu { device, queue }
-    })
-}
-
 impl Gpu {
+    /// Opens the adapter that there is.
+    pub async fn open() -> Result<Gpu> {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let adapter = instance.request_adapter(&wgpu::RequestAdapterOptions::default()).await;
+        let adapter =
+            adapter.context("these tests need an adapter; natively: apt-get install -y mesa-vulkan-drivers")?;
+        // WebGPU's default limits: what every browser gives.
+        let (device, queue) = adapter.request_device(&wgpu::DeviceDescriptor::default()).await?;
+        Ok(Gpu { device, queue })
+    }
+
     /// A storage buffer with `words`.
     pub fn buffer(&self, words: &[u32]) -> wgpu::Buffer {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
@@ -61,9 +59,9 @@ impl Gpu {
     }
 
     /// The first `words` words of `buffer`.
-    pub fn read(&self, buffer: &wgpu::Buffer, words: usize) -> Vec<u32> {
+    pub async fn read(&self, buffer: &wgpu::Buffer, words: usize) -> Result<Vec<u32>> {
         if words == 0 {
-            return vec![];
+            return Ok(vec![]);
         }
         let size = words as u64 * 4;
         let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
@@ -75,20 +73,31 @@ impl Gpu {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, size);
         self.queue.submit([encoder.finish()]);
-        staging.slice(..).map_async(wgpu::MapMode::Read, |result| result.unwrap());
-        self.device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
-        let mapped = staging.slice(..).get_mapped_range().unwrap();
-        mapped.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect()
+        let (send, receive) = futures_channel::oneshot::channel();
+        // The receiver waits below.
+        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| drop(send.send(result)));
+        let mut receive = receive;
+        loop {
+            #[cfg(not(target_arch = "wasm32"))]
+            self.device.poll(wgpu::PollType::Poll)?;
+            match select(&mut receive, pin!(sleep(1))).await {
+                Either::Left((result, _)) => break result.map_err(|_| anyhow!("the map was dropped"))??,
+                // Firefox settles a map soon only when work follows it.
+                Either::Right(_) => drop(self.queue.submit(None)),
+            }
+        }
+        let mapped = staging.slice(..).get_mapped_range()?;
+        Ok(mapped.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
     }
 
     /// Compiles `source` and binds `buffers` of `kinds`, or says why not.
-    pub fn bind(
+    pub async fn bind(
         &self,
         source: &str,
         constants: &[(&'static str, f64)],
         kinds: &[wgpu::BufferBindingType],
         buffers: &[&wgpu::Buffer],
-    ) -> Result<Bound, String> {
+    ) -> Result<Bound> {
         let device = &self.device;
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -125,8 +134,8 @@ impl Gpu {
             .collect();
         let group =
             device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries });
-        match pollster::block_on(scope.pop()) {
-            Some(error) => Err(error.to_string()),
+        match scope.pop().await {
+            Some(error) => bail!("{error}"),
             None => Ok(Bound { pipeline, group }),
         }
     }

@@ -1,14 +1,13 @@
-//! Runs one lowered operator on the system's Vulkan device and compares it with the operator's CPU reference.
-//! One buffer per tensor, so that a kernel is judged alone: no arena, no program, no lane.
+//! One lowered operator on a device, compared with the operator's CPU reference.
+//! One buffer per tensor, so that a kernel is judged alone: no arena, no program, no lane. Outputs are poisoned first.
 
-pub mod gpu;
-
+use crate::gpu::{Bound, Gpu};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use consort::graph::{
     Attribute, Attributes, Call, ContentHash, DType, Data, HostTensor, Operand, Source, SpecialTensor, Specialised,
     TensorId, TensorType,
 };
 use consort::kernels::{Home, Kernel, KernelCall, Lowering, Registry, wgsl};
-use gpu::{Bound, Gpu, gpu};
 use std::sync::Arc;
 
 /// One operator, attributes and inputs.
@@ -24,8 +23,6 @@ pub struct Case {
     tolerance: f64,
 }
 
-// The two helpers that add operators use different parts of this.
-#[allow(dead_code)]
 impl Case {
     /// `op` of opset 17 with no attributes, no inputs, one output, and a relative error of at most 1e-5.
     pub fn new(op: &'static str) -> Self {
@@ -60,9 +57,9 @@ impl Case {
 
     /// Adds a float32 input of `shape` with pseudo-random elements in [-1, 1).
     pub fn random(self, shape: &[usize]) -> Self {
-        let seed = self.inputs.len() as u32 + 1;
+        let seed = self.inputs.len() as u64 + 1;
         let data = random(shape.iter().product(), seed);
-        self.input(HostTensor::f32(shape, data).unwrap())
+        self.input(f32s(shape, data))
     }
 
     /// Adds an input that is computed while running.
@@ -81,12 +78,14 @@ impl Case {
 
     /// Adds a constant int64 vector, as axes and shapes are given.
     pub fn constant_i64(self, values: &[i64]) -> Self {
-        self.constant(HostTensor::i64([values.len()], values.to_vec()).unwrap())
+        self.constant(i64s(&[values.len()], values))
     }
 
     /// Makes the input added last a constant of the model.
     pub fn frozen(mut self) -> Self {
-        *self.constant.last_mut().unwrap() = true;
+        if let Some(last) = self.constant.last_mut() {
+            *last = true;
+        }
         self
     }
 
@@ -116,52 +115,53 @@ impl Case {
     }
 
     /// Runs the case on the CPU and on the device and compares every output.
-    pub fn check(self) {
-        let expected = self.reference();
-        let actual = self.run();
+    pub async fn check(&self, gpu: &Gpu) -> Result<()> {
+        self.compare(gpu).await.with_context(|| self.describe())
+    }
+
+    async fn compare(&self, gpu: &Gpu) -> Result<()> {
+        let expected = self.reference()?;
+        let actual = self.run(gpu).await?;
         for (i, (a, e)) in actual.iter().zip(&expected).enumerate() {
             let error = relative_error(a, e);
-            assert!(
-                error <= self.tolerance,
-                "{}\noutput {i}: relative error {error:.2e}\ndevice    {}\nreference {}",
-                self.describe(),
-                head(a),
-                head(e)
-            );
+            let (device, reference) = (head(a), head(e));
+            let told = format!("device    {device}\nreference {reference}");
+            ensure!(error <= self.tolerance, "output {i}: relative error {error:.2e}\n{told}");
         }
+        Ok(())
     }
 
     /// What the operator's CPU reference gives.
-    pub fn reference(&self) -> Vec<HostTensor> {
+    pub fn reference(&self) -> Result<Vec<HostTensor>> {
         let attributes = Attributes::new(self.attributes.clone());
         let values: Vec<Option<&HostTensor>> = self.inputs.iter().map(Option::as_ref).collect();
-        let outputs = self.kernel().evaluate(&self.call(&attributes), &values);
-        let outputs = outputs.unwrap_or_else(|e| panic!("{}\nevaluate: {e}", self.describe()));
-        for (output, ty) in outputs.iter().zip(self.types()) {
-            assert_eq!(output.shape(), ty.shape, "{}\nevaluate and infer differ", self.describe());
-            assert_eq!(output.dtype(), ty.dtype, "{}\nevaluate and infer differ", self.describe());
+        let outputs = self.kernel()?.evaluate(&self.call(&attributes), &values)?;
+        for (output, ty) in outputs.iter().zip(self.types()?) {
+            let (found, stated) = ((output.shape(), output.dtype()), (&ty.shape[..], ty.dtype));
+            ensure!(found == stated, "evaluate gives {found:?} where infer said {stated:?}");
         }
-        outputs
+        Ok(outputs)
     }
 
-    /// The message of the error that `infer` answers with.
-    pub fn refusal(&self) -> String {
+    /// Checks that `infer` refuses the case in a message that has every one of `parts`.
+    pub fn refused(&self, parts: &[&str]) -> Result<()> {
         let attributes = Attributes::new(self.attributes.clone());
-        match self.kernel().infer(&self.call(&attributes)) {
-            Ok(types) => panic!("{}\nwas taken: {types:?}", self.describe()),
-            Err(e) => e.to_string(),
-        }
+        let Err(error) = self.kernel()?.infer(&self.call(&attributes)) else { bail!("{}\nwas taken", self.describe()) };
+        let message = error.to_string();
+        ensure!(parts.iter().all(|part| message.contains(part)), "{}\nsays only: {message}", self.describe());
+        Ok(())
     }
 
     /// What the device gives.
-    pub fn run(&self) -> Vec<HostTensor> {
-        let lowered = self.lower();
-        let gpu = gpu();
-        let buffers: Vec<wgpu::Buffer> =
-            (0..lowered.tensors.len()).map(|i| gpu.buffer(&self.contents(i, &lowered))).collect();
+    pub async fn run(&self, gpu: &Gpu) -> Result<Vec<HostTensor>> {
+        let lowered = self.lower()?;
+        let mut buffers = Vec::with_capacity(lowered.tensors.len());
+        for i in 0..lowered.tensors.len() {
+            buffers.push(gpu.buffer(&self.contents(i, &lowered)?));
+        }
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         for call in &lowered.calls {
-            let bound = lowered.bind(call, &buffers, &self.constant, gpu).unwrap_or_else(|e| self.fail(&e));
+            let bound = lowered.bind(call, &buffers, &self.constant, gpu).await?;
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             pass.set_pipeline(&bound.pipeline);
             pass.set_bind_group(0, &bound.group, &[]);
@@ -169,18 +169,17 @@ impl Case {
             pass.dispatch_workgroups(x, y, z);
         }
         gpu.queue.submit([encoder.finish()]);
-        self.types()
-            .iter()
-            .enumerate()
-            .map(|(i, ty)| {
-                let buffer = &buffers[lowered.root(self.inputs.len() + i)];
-                HostTensor::from_device_words(ty.dtype, ty.shape.clone(), &gpu.read(buffer, ty.len())).unwrap()
-            })
-            .collect()
+        let mut outputs = vec![];
+        for (i, ty) in self.types()?.iter().enumerate() {
+            let words = gpu.read(&buffers[lowered.root(self.inputs.len() + i)], ty.len()).await?;
+            outputs.push(HostTensor::from_device_words(ty.dtype, ty.shape.clone(), &words)?);
+        }
+        buffers.iter().for_each(wgpu::Buffer::destroy);
+        Ok(outputs)
     }
 
     /// The dispatches of the case; tensor ids are inputs, outputs, then temporaries.
-    pub fn lower(&self) -> Lowered {
+    pub fn lower(&self) -> Result<Lowered> {
         let tensors: Vec<SpecialTensor> = self
             .inputs
             .iter()
@@ -194,7 +193,7 @@ impl Case {
                 };
                 SpecialTensor { name: format!("input {i}"), ty, source }
             })
-            .chain(self.types().into_iter().enumerate().map(|(i, ty)| SpecialTensor {
+            .chain(self.types()?.into_iter().enumerate().map(|(i, ty)| SpecialTensor {
                 name: format!("output {i}"),
                 ty,
                 source: Source::Node,
@@ -208,24 +207,22 @@ impl Case {
         lowering.enter(0, &inputs, &outputs);
         let attributes = Attributes::new(self.attributes.clone());
         let call = self.call(&attributes);
-        if let Err(e) = self.kernel().lower(&call, &mut lowering) {
-            self.fail(&format!("lower: {e}"));
-        }
+        self.kernel()?.lower(&call, &mut lowering)?;
         let Lowering { tensors, calls, .. } = lowering;
         let views = tensors.iter().map(|t| if let Home::View(of) = t.home { Some(of.0) } else { None }).collect();
-        Lowered {
+        Ok(Lowered {
             tensors: tensors.into_iter().map(|t| t.ty).collect(),
             views,
             calls: calls.into_iter().map(|(_, call)| call).collect(),
-        }
+        })
     }
 
-    fn kernel(&self) -> &'static dyn Kernel {
-        let kernel = Registry.kernel("", self.op).unwrap_or_else(|| panic!("no operator {}", self.op));
+    fn kernel(&self) -> Result<&'static dyn Kernel> {
+        let kernel = Registry.kernel("", self.op).ok_or_else(|| anyhow!("there is no operator {}", self.op))?;
         for (name, _) in &self.attributes {
-            assert!(kernel.attributes().contains(&name.as_str()), "{} does not list '{name}'", self.op);
+            ensure!(kernel.attributes().contains(&name.as_str()), "{} does not list '{name}'", self.op);
         }
-        kernel
+        Ok(kernel)
     }
 
     fn call<'a>(&self, attributes: &'a Attributes) -> Call<'a> {
@@ -238,29 +235,24 @@ impl Case {
         Call { node: "case", attributes, opset: self.opset, inputs, outputs: self.outputs }
     }
 
-    fn types(&self) -> Vec<TensorType> {
+    fn types(&self) -> Result<Vec<TensorType>> {
         let attributes = Attributes::new(self.attributes.clone());
-        let types = self.kernel().infer(&self.call(&attributes));
-        let mut types = types.unwrap_or_else(|e| self.fail(&format!("infer: {e}")));
+        let mut types = self.kernel()?.infer(&self.call(&attributes))?;
         types.truncate(self.outputs);
-        types
+        Ok(types)
     }
 
-    fn contents(&self, tensor: usize, lowered: &Lowered) -> Vec<u32> {
-        match self.inputs.get(tensor) {
-            Some(Some(input)) => input.to_device_words().unwrap(),
+    fn contents(&self, tensor: usize, lowered: &Lowered) -> Result<Vec<u32>> {
+        Ok(match self.inputs.get(tensor) {
+            Some(Some(input)) => input.to_device_words()?,
             // A pattern that shows where a kernel left an element unwritten.
             _ => vec![0x7fc0_dead; lowered.tensors[tensor].len()],
-        }
+        })
     }
 
     fn describe(&self) -> String {
         let shapes: Vec<_> = self.inputs.iter().map(|t| t.as_ref().map(|t| t.shape().to_vec())).collect();
         format!("{} (opset {}) {:?} {shapes:?}", self.op, self.opset, self.attributes)
-    }
-
-    fn fail(&self, why: &str) -> ! {
-        panic!("{}\n{why}", self.describe())
     }
 }
 
@@ -283,21 +275,21 @@ impl Lowered {
     }
 
     /// Compiles `call` and binds it to `buffers`, one per tensor.
-    pub fn bind(
+    pub async fn bind(
         &self,
         call: &KernelCall,
         buffers: &[wgpu::Buffer],
         constant: &[bool],
         gpu: &Gpu,
-    ) -> Result<Bound, String> {
-        assert!(call.params.len() <= 64, "{} words of params", call.params.len());
-        assert!(call.workgroups.iter().all(|&n| (1..=65_535).contains(&n)), "workgroups {:?}", call.workgroups);
-        assert_eq!(call.bindings.len(), call.shader.slots.len(), "bindings of {}", call.shader.name);
+    ) -> Result<Bound> {
+        ensure!(call.params.len() <= 64, "{} words of params", call.params.len());
+        ensure!(call.workgroups.iter().all(|n| (1..=65_535).contains(n)), "workgroups {:?}", call.workgroups);
+        ensure!(call.bindings.len() == call.shader.slots.len(), "bindings of {}", call.shader.name);
         let roots: Vec<usize> = call.bindings.iter().map(|b| self.root(b.tensor.0)).collect();
         let same_as: Vec<usize> =
             (0..roots.len()).map(|i| (0..i).find(|&j| roots[j] == roots[i]).unwrap_or(i)).collect();
         let read_only: Vec<bool> = roots.iter().map(|&r| constant.get(r).copied().unwrap_or(false)).collect();
-        let source = wgsl::assemble(call, &read_only, &same_as).map_err(|e| e.to_string())?;
+        let source = wgsl::assemble(call, &read_only, &same_as)?;
         let own: Vec<usize> = (0..roots.len()).filter(|&i| same_as[i] == i).collect();
         let kinds = own.iter().map(|&i| wgpu::BufferBindingType::Storage { read_only: read_only[i] });
         let kinds: Vec<_> = std::iter::once(wgpu::BufferBindingType::Uniform).chain(kinds).collect();
@@ -306,21 +298,27 @@ impl Lowered {
         let params = gpu.uniform(&params);
         let bound: Vec<&wgpu::Buffer> =
             std::iter::once(&params).chain(own.iter().map(|&i| &buffers[roots[i]])).collect();
-        gpu.bind(&source, &call.constants, &kinds, &bound)
-            .map_err(|e| format!("kernel '{}': {e}\n{source}", call.shader.name))
+        let bound = gpu.bind(&source, &call.constants, &kinds, &bound).await;
+        bound.with_context(|| format!("kernel '{}':\n{source}", call.shader.name))
     }
 }
 
+/// A float32 tensor; `data` fills `shape`.
+#[allow(clippy::panic, reason = "a case that is written wrong must stop at once")]
+pub fn f32s(shape: &[usize], data: Vec<f32>) -> HostTensor {
+    HostTensor::f32(shape, data).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// An int64 tensor; `data` fills `shape`.
+#[allow(clippy::panic, reason = "a case that is written wrong must stop at once")]
+pub fn i64s(shape: &[usize], data: &[i64]) -> HostTensor {
+    HostTensor::i64(shape, data.to_vec()).unwrap_or_else(|e| panic!("{e}"))
+}
+
 /// `count` pseudo-random numbers in [-1, 1), the same for the same `seed`.
-pub fn random(count: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
+pub fn random(count: usize, seed: u64) -> Vec<f32> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    (0..count).map(|_| rng.f32() * 2.0 - 1.0).collect()
 }
 
 fn type_of(tensor: &HostTensor) -> TensorType {

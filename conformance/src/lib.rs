@@ -1,0 +1,39 @@
+//! Every kernel against its operator's CPU reference over many shapes and attributes: the same cases natively and in
+//! each browser. Knows operators and a device; must never know programs, lanes or pools.
+
+pub mod case;
+pub mod gpu;
+pub mod suites;
+#[cfg(target_arch = "wasm32")]
+mod web;
+
+use anyhow::{Result, anyhow, ensure};
+use suites::{SUITES, Suite};
+
+/// Seed of the random cases: a failure can be seen again, here and in any browser.
+const SEED: u64 = 20_261_124;
+
+/// Runs a family's cases; says how many there were, or every one that failed.
+pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
+    let mut failures = vec![];
+    let cases = (suite.cases)(&mut fastrand::Rng::with_seed(SEED));
+    for case in &cases {
+        if let Err(error) = case.check(gpu).await {
+            failures.push(format!("{error:#}"));
+        }
+    }
+    for (case, parts) in (suite.refusals)() {
+        if let Err(error) = case.refused(parts) {
+            failures.push(format!("{error:#}"));
+        }
+    }
+    let failed = failures.len();
+    failures.truncate(8);
+    ensure!(failed == 0, "{failed} of {} cases failed:\n\n{}", cases.len(), failures.join("\n\n"));
+    Ok(cases.len())
+}
+
+/// The suite of that name.
+pub fn find(name: &str) -> Result<&'static Suite> {
+    SUITES.iter().find(|s| s.name == name).ok_or_else(|| anyhow!("there is no suite '{name}'"))
+}

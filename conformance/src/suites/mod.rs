@@ -1,0 +1,48 @@
+//! The cases, by operator family. A case is data: what runs it is elsewhere.
+
+mod convolution;
+mod elementwise;
+mod movement;
+mod products;
+mod rows;
+mod windows;
+
+use crate::case::Case;
+use fastrand::Rng;
+use std::ops::Range;
+
+/// A case that must be refused, with words that its message has.
+pub type Refusal = (Case, &'static [&'static str]);
+
+/// The cases of one family.
+#[derive(Clone, Copy, Debug)]
+pub struct Suite {
+    /// Name of the family.
+    pub name: &'static str,
+    /// Its cases; the random ones among them follow from the generator.
+    pub cases: fn(&mut Rng) -> Vec<Case>,
+    /// What must be refused.
+    pub refusals: fn() -> Vec<Refusal>,
+}
+
+/// Every family.
+pub const SUITES: &[Suite] = &[
+    Suite { name: "matrix products", cases: products::cases, refusals: products::refusals },
+    Suite { name: "convolutions", cases: convolution::cases, refusals: convolution::refusals },
+    Suite { name: "pooling", cases: windows::cases, refusals: windows::refusals },
+    Suite { name: "element-wise", cases: elementwise::cases, refusals: elementwise::refusals },
+    Suite { name: "moves", cases: movement::cases, refusals: movement::refusals },
+    Suite { name: "rows", cases: rows::cases, refusals: rows::refusals },
+];
+
+/// A random shape: how many dimensions, and how large each.
+fn dims(rng: &mut Rng, rank: Range<usize>, size: Range<usize>) -> Vec<usize> {
+    let rank = rng.usize(rank);
+    (0..rank).map(|_| rng.usize(size.clone())).collect()
+}
+
+/// The shape, or one that broadcasts to it: some dimensions 1, some leading ones left out.
+fn narrowed(rng: &mut Rng, shape: &[usize]) -> Vec<usize> {
+    let from = if rng.u8(0..3) == 0 { rng.usize(0..=shape.len()) } else { 0 };
+    shape[from..].iter().map(|&d| if rng.u8(0..3) == 0 { 1 } else { d }).collect()
+}

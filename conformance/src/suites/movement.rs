@@ -1,0 +1,83 @@
+//! Moves without arithmetic: Transpose, Slice, Expand, Concat, Gather, and the views that move nothing.
+
+use super::{Refusal, dims, narrowed};
+use crate::case::{Case, i64s};
+use fastrand::Rng;
+
+/// All of them, on random shapes.
+pub fn cases(rng: &mut Rng) -> Vec<Case> {
+    let mut cases = vec![];
+    for _ in 0..8 {
+        let shape = dims(rng, 1..6, 1..9);
+        let rank = shape.len();
+        let mut perm: Vec<i64> = (0..rank as i64).collect();
+        rng.shuffle(&mut perm);
+        cases.push(Case::new("Transpose").ints("perm", &perm).random(&shape));
+        cases.push(slice(rng, &shape));
+        cases.push(gather(rng, &shape));
+        cases.push(concat(rng, &shape));
+        let narrow = narrowed(rng, &shape);
+        let target: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
+        cases.push(Case::new("Expand").random(&narrow).constant_i64(&target));
+    }
+    cases.push(Case::new("Transpose").random(&[3, 4, 5]));
+    cases.push(Case::new("Transpose").ints("perm", &[0, 2, 1, 3]).random(&[1, 197, 3, 64]));
+    cases.push(
+        Case::new("Gather")
+            .random(&[1000, 32])
+            .input(i64s(&[2, 7], &[5, 999, 0, -1, 3, 3, 17, 1, 2, 3, 4, 5, 6, -1000])),
+    );
+    cases.push(Case::new("Reshape").random(&[2, 3, 4]).constant_i64(&[0, -1]));
+    cases.push(Case::new("Flatten").int("axis", 2).random(&[2, 3, 4, 5]));
+    cases.push(Case::new("Unsqueeze").random(&[3, 4]).constant_i64(&[0, -1]));
+    cases.push(Case::new("Squeeze").random(&[1, 3, 1]).constant_i64(&[0]));
+    cases
+}
+
+fn slice(rng: &mut Rng, shape: &[usize]) -> Case {
+    let axis = rng.usize(0..shape.len());
+    let size = shape[axis] as i64;
+    let (mut start, mut end) = (rng.i64(0..size), rng.i64(1..=size));
+    let backwards = rng.u8(0..3) == 0;
+    let mut step = rng.i64(1..4);
+    if backwards {
+        (start, end, step) = (size - 1, if rng.bool() { 0 } else { -size - 1 }, -step);
+        if size == 1 {
+            end = -2;
+        }
+    } else if end <= start {
+        end = size + rng.i64(0..5);
+    }
+    let negative = axis as i64 - if rng.bool() { shape.len() as i64 } else { 0 };
+    let case = Case::new("Slice").random(shape).constant_i64(&[start]).constant_i64(&[end]);
+    case.constant_i64(&[negative]).constant_i64(&[step])
+}
+
+fn gather(rng: &mut Rng, shape: &[usize]) -> Case {
+    let axis = rng.usize(0..shape.len());
+    let size = shape[axis] as i64;
+    let at = dims(rng, 0..3, 1..6);
+    let indices: Vec<i64> = (0..at.iter().product()).map(|_| rng.i64(-size..size)).collect();
+    Case::new("Gather").int("axis", axis as i64).random(shape).input(i64s(&at, &indices))
+}
+
+fn concat(rng: &mut Rng, shape: &[usize]) -> Case {
+    let axis = rng.usize(0..shape.len());
+    let mut case = Case::new("Concat").int("axis", axis as i64 - if rng.bool() { shape.len() as i64 } else { 0 });
+    for _ in 0..rng.usize(1..5) {
+        let mut part = shape.to_vec();
+        part[axis] = rng.usize(1..7);
+        case = case.random(&part);
+    }
+    case
+}
+
+/// What must be refused.
+pub fn refusals() -> Vec<Refusal> {
+    vec![
+        (Case::new("Transpose").ints("perm", &[0, 0]).random(&[2, 3]), &["[0, 0]"]),
+        (Case::new("Concat").int("axis", 0).random(&[2, 3]).random(&[2, 4]), &["[2, 3]", "[2, 4]"]),
+        (Case::new("Reshape").random(&[2, 3]).constant_i64(&[4, -1]), &["[2, 3]"]),
+        (Case::new("Expand").random(&[2, 3]).constant_i64(&[4, 3]), &["[2, 3]"]),
+    ]
+}

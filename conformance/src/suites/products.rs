@@ -1,0 +1,72 @@
+//! Matrix products: MatMul with every broadcast, Gemm with its transpositions and additions.
+
+use super::dims;
+use crate::case::Case;
+use fastrand::Rng;
+
+/// Both operators, on shapes of the workload and on ragged ones.
+pub fn cases(rng: &mut Rng) -> Vec<Case> {
+    let mut cases = matmul(rng);
+    cases.extend(gemm(rng));
+    cases
+}
+
+fn matmul(rng: &mut Rng) -> Vec<Case> {
+    let mut shapes: Vec<(Vec<usize>, Vec<usize>)> = [
+        (&[128, 384][..], &[384, 384][..]),
+        (&[1, 12, 33, 32], &[1, 12, 32, 33]),
+        (&[2, 1, 5, 8], &[3, 8, 9]),
+        (&[4, 3, 1, 5, 8], &[4, 1, 2, 8, 3]),
+        (&[17, 12], &[3, 12, 5]),
+        (&[1, 384], &[384, 1152]),
+        (&[5, 1], &[1, 6]),
+        (&[1, 1], &[1, 1]),
+        (&[8], &[8]),
+        (&[8], &[3, 8, 5]),
+        (&[3, 5, 8], &[8]),
+        (&[2, 0], &[0, 3]),
+        (&[197, 64], &[64, 197]),
+    ]
+    .map(|(a, b)| (a.to_vec(), b.to_vec()))
+    .to_vec();
+    for _ in 0..12 {
+        let (m, k, n) = (rng.usize(1..70), rng.usize(1..90), rng.usize(1..70));
+        let batch = dims(rng, 0..3, 1..4);
+        let other: Vec<usize> = batch.iter().map(|&d| if rng.bool() { d } else { 1 }).collect();
+        shapes.push(([batch, vec![m, k]].concat(), [other, vec![k, n]].concat()));
+    }
+    let mut cases = vec![];
+    for (a, b) in &shapes {
+        cases.push(Case::new("MatMul").random(a).random(b));
+        cases.push(Case::new("MatMul").random(a).random(b).frozen());
+    }
+    cases.push(Case::new("MatMul").random(&[2, 9, 8]).random(&[8, 10]).random(&[10]).string("activation", "Relu"));
+    cases
+}
+
+fn gemm(rng: &mut Rng) -> Vec<Case> {
+    let mut cases = vec![];
+    for (ta, tb) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let shape = |t: i64, a: usize, b: usize| if t == 0 { [a, b] } else { [b, a] };
+        for (m, k, n) in
+            [(1, 1280, 100), (8, 16, 70), (1, 3, 2), (rng.usize(1..40), rng.usize(1..40), rng.usize(1..40))]
+        {
+            let case =
+                Case::new("Gemm").int("transA", ta).int("transB", tb).random(&shape(ta, m, k)).random(&shape(tb, k, n));
+            cases.push(case.clone());
+            cases.push(case.clone().random(&[n]));
+            let case = case.float("alpha", 0.5).float("beta", -2.0);
+            cases.extend([&[m, n][..], &[1, n], &[m, 1], &[1], &[]].map(|c| case.clone().random(c)));
+        }
+    }
+    cases
+}
+
+/// What must be refused, with words that its message has.
+pub fn refusals() -> Vec<(Case, &'static [&'static str])> {
+    vec![
+        (Case::new("MatMul").random(&[2, 3]).random(&[4, 5]), &["[2, 3]", "[4, 5]"]),
+        (Case::new("MatMul").random(&[2, 3, 4]).random(&[3, 4, 5]), &["[2, 3, 4]", "[3, 4, 5]"]),
+        (Case::new("Gemm").random(&[2, 3]).random(&[2, 3]), &["[2, 3]"]),
+    ]
+}

@@ -1,0 +1,35 @@
+//! What the page of the browser tests calls.
+
+use crate::gpu::Gpu;
+use crate::suites::SUITES;
+use std::cell::RefCell;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+
+thread_local! {
+    static GPU: RefCell<Option<Rc<Gpu>>> = const { RefCell::new(None) };
+}
+
+fn thrown(error: &anyhow::Error) -> JsValue {
+    JsError::new(&format!("{error:#}")).into()
+}
+
+/// Names of the suites.
+#[wasm_bindgen]
+pub fn names() -> Vec<String> {
+    console_error_panic_hook::set_once();
+    SUITES.iter().map(|s| s.name.to_owned()).collect()
+}
+
+/// Runs a suite; how many cases it has.
+#[wasm_bindgen]
+pub async fn run(name: String) -> Result<usize, JsValue> {
+    let known = GPU.with_borrow(Clone::clone);
+    let gpu = match known {
+        Some(gpu) => gpu,
+        None => Rc::new(Gpu::open().await.map_err(|e| thrown(&e))?),
+    };
+    GPU.set(Some(Rc::clone(&gpu)));
+    let suite = crate::find(&name).map_err(|e| thrown(&e))?;
+    crate::run(suite, &gpu).await.map_err(|e| thrown(&e))
+}

@@ -1,0 +1,37 @@
+//! The suites on the system's Vulkan device.
+#![cfg(not(target_arch = "wasm32"))]
+// A test may fail loudly.
+#![allow(clippy::expect_used, clippy::panic)]
+
+use consort::lane::host::block_on;
+use consort_conformance::gpu::Gpu;
+use consort_conformance::{find, run, suites::SUITES};
+
+fn suite(name: &str) {
+    block_on(async {
+        let gpu = Gpu::open().await.expect("an adapter");
+        let suite = find(name).expect("a suite of that name");
+        let count = run(suite, &gpu).await.unwrap_or_else(|e| panic!("{e:#}"));
+        println!("{count} cases");
+    });
+}
+
+macro_rules! suites {
+    ($($test:ident: $name:literal),* $(,)?) => {
+        $(#[test] fn $test() { suite($name); })*
+
+        #[test]
+        fn no_suite_is_left_out() {
+            assert_eq!([$($name),*], *SUITES.iter().map(|s| s.name).collect::<Vec<_>>());
+        }
+    };
+}
+
+suites! {
+    matrix_products: "matrix products",
+    convolutions: "convolutions",
+    pooling: "pooling",
+    element_wise: "element-wise",
+    moves: "moves",
+    rows: "rows",
+}

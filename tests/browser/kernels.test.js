@@ -1,0 +1,13 @@
+// Every kernel against its CPU reference, on this browser's adapter.
+
+import init, { names, run } from '../conformance/consort_conformance.js';
+import { assert, test } from './harness.js';
+
+await init();
+
+for (const name of names()) {
+  test(`kernels: ${name}`, async () => {
+    const count = await run(name);
+    assert(count > 10, `${count} cases`);
+  });
+}
