@@ -3,7 +3,7 @@
 // A test may fail loudly.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use consort::graph::{Graph, HostTensor, Specialised, specialise};
+use consort::graph::{Graph, HostTensor, Specialised, reference, specialise};
 use consort::kernels::Registry;
 use consort::lane::gpu::{Gpu, GpuLane, Progress, Work};
 use consort::lane::host::block_on;
@@ -33,6 +33,17 @@ fn graph(model: &Model) -> (Graph, Vec<HostTensor>) {
 fn special(graph: &Graph, inputs: &[HostTensor]) -> Specialised {
     let shapes: Vec<Vec<usize>> = inputs.iter().map(|t| t.shape().to_vec()).collect();
     specialise(graph, &Registry, content_hash, &shapes).unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn the_references_agree_with_a_golden() {
+    let model = consort_models::find("squeezenet1_1").unwrap();
+    let (graph, inputs) = graph(model);
+    let outputs = reference::evaluate(&graph, &Registry, &special(&graph, &inputs), &inputs).unwrap();
+    for (golden, output) in model.golden().unwrap().iter().zip(&outputs) {
+        let error = golden.relative_error(output.as_f32().unwrap());
+        assert!(error < 1e-5, "{}: {error}", golden.name);
+    }
 }
 
 #[test]

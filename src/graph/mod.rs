@@ -4,6 +4,7 @@
 mod attributes;
 mod ir;
 mod operator;
+pub mod reference;
 mod specialise;
 mod tensor;
 

@@ -123,12 +123,11 @@ impl Pool {
         let id = self.inner.next_session.replace(self.inner.next_session.get() + 1);
         let free = source.free_dimensions.clone();
         let session = Rc::new(Session::read(id, source)?);
-        if let Err(error) = self.inner.prepare_at_load(&session, &free, progress).await {
-            self.inner.lane.release(id);
-            return Err(error);
-        }
-        self.inner.check().inspect_err(|_| self.inner.lane.release(id))?;
+        let loading = Loading { lane: &self.inner.lane, id: Some(id) };
+        self.inner.prepare_at_load(&session, &free, progress).await?;
+        self.inner.check()?;
         self.inner.sessions.borrow_mut().insert(id, Rc::clone(&session));
+        loading.done();
         Ok(session)
     }
 
@@ -208,6 +207,26 @@ impl Pool {
         let ids: Vec<u64> = self.inner.sessions.borrow().keys().copied().collect();
         ids.into_iter().for_each(|id| self.release(id));
         self.inner.lane.close();
+    }
+}
+
+/// Lets go of what a load brought to the lane unless it comes to its end: it may fail, or be aborted at any wait.
+struct Loading<'a> {
+    lane: &'a GpuLane,
+    id: Option<u64>,
+}
+
+impl Loading<'_> {
+    fn done(mut self) {
+        self.id = None;
+    }
+}
+
+impl Drop for Loading<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.lane.release(id);
+        }
     }
 }
 

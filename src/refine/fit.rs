@@ -78,12 +78,7 @@ impl Fit {
         let gain = &spread / variance;
         let step = &gain * clipped;
         self.covariance -= &gain * spread.transpose();
-        // Forgetting opens what was learned, but never beyond what was doubted at first.
-        for i in 0..self.covariance.nrows() {
-            let most = self.first_doubt(i);
-            let opened = (self.covariance[(i, i)] / FORGETTING).min(most * most);
-            self.covariance[(i, i)] = opened.max(1e-9);
-        }
+        self.forget();
         for (i, step) in step.iter().enumerate() {
             match i.checked_sub(FIXED) {
                 None => self.coefficients.fixed[i] = (self.coefficients.fixed[i] + step).clamp(-5.0, 5.0),
@@ -96,6 +91,20 @@ impl Fit {
         // What the step leaves unexplained is noise; it is learned slowly, and an outlier teaches it little.
         let left = (measured_ms / self.coefficients.total(terms, &self.models).0).ln().clamp(-most, most);
         self.noise = (0.95 * self.noise * self.noise + 0.05 * left * left).sqrt().max(NOISE_FLOOR);
+    }
+
+    /// Opens what was learned, never beyond what was doubted at first. The whole matrix: opening the diagonal alone would
+    /// undo what is known of sums, and the fit would follow noise.
+    fn forget(&mut self) {
+        self.covariance /= FORGETTING;
+        for i in 0..self.covariance.nrows() {
+            let excess = self.covariance[(i, i)].sqrt() / self.first_doubt(i);
+            if excess > 1.0 {
+                self.covariance.row_mut(i).unscale_mut(excess);
+                self.covariance.column_mut(i).unscale_mut(excess);
+            }
+            self.covariance[(i, i)] = self.covariance[(i, i)].max(1e-9);
+        }
     }
 
     fn first_doubt(&self, i: usize) -> f64 {

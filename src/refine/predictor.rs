@@ -14,6 +14,9 @@ const HELD_OUT_EVERY: usize = 3;
 const SCORES: usize = 60;
 /// Share of measurements that an interval is to hold.
 const COVERAGE: f64 = 0.9;
+/// How fast the level follows misses and hits (adaptive conformal inference, Gibbs & Candès 2021): what was learned while
+/// the doubt was wide says too little of the time when it is narrow.
+const LEVEL_GAIN: f64 = 0.04;
 /// Standard deviations that hold so much of a normal distribution: the width until there are scores.
 const NORMAL_WIDTH: f64 = 1.645;
 /// Observations over which the refit must do no worse than the probes alone.
@@ -29,6 +32,8 @@ pub struct Predictor {
     strata: BTreeMap<(Strategy, Vec<String>), usize>,
     /// Misses in units of the doubt stated beforehand.
     scores: VecDeque<f64>,
+    /// The quantile of the scores that an interval takes: [`COVERAGE`] as long as that holds what it says.
+    level: f64,
     /// Log errors of the refit and of the probes' model, stated beforehand.
     trials: VecDeque<(f64, f64)>,
     rolled_back: bool,
@@ -43,6 +48,7 @@ impl Predictor {
             records: Records::default(),
             strata: BTreeMap::new(),
             scores: VecDeque::new(),
+            level: COVERAGE,
             trials: VecDeque::new(),
             rolled_back: false,
         }
@@ -91,7 +97,7 @@ impl Predictor {
     fn width(&self) -> f64 {
         let mut sorted: Vec<f64> = self.scores.iter().copied().collect();
         sorted.sort_by(f64::total_cmp);
-        let rank = ((sorted.len() + 1) as f64 * COVERAGE).ceil() as usize;
+        let rank = ((sorted.len() + 1) as f64 * self.level).ceil() as usize;
         match sorted.get(rank.saturating_sub(1)) {
             Some(&score) if rank > 1 => score.max(0.1),
             // Too few to know: the widest seen, and never less than a normal distribution has.
@@ -126,6 +132,8 @@ impl Predictor {
         *seen += 1;
         observation.held_out = seen.is_multiple_of(HELD_OUT_EVERY);
         let stated = if self.rolled_back { doubt.max(self.trial_error(|t| t.1)) } else { doubt };
+        let missed = f64::from(u8::from(!observation.covered()));
+        self.level = (self.level + LEVEL_GAIN * (missed - (1.0 - COVERAGE))).clamp(0.5, 0.99);
         keep(&mut self.scores, (measured_ms / forecast.total_ms).ln().abs() / stated, SCORES);
         if !observation.held_out {
             let error = |predicted: f64| (measured_ms / predicted).ln().abs();
@@ -148,4 +156,111 @@ fn keep<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
         queue.pop_front();
     }
     queue.push_back(item);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Class;
+
+    fn rates() -> Rates {
+        Rates {
+            flops_per_s: 1e10,
+            bytes_per_s: 1e10,
+            dispatch_s: 2e-5,
+            submit_s: 1e-4,
+            readback_s: 1e-3,
+            upload_bytes_per_s: 1e9,
+            readback_bytes_per_s: 1e9,
+            utilisation: BTreeMap::new(),
+        }
+    }
+
+    fn cost(model: &str, class: Class, flops: f64) -> ProgramCost {
+        let dispatch = DispatchCost { class, flops, bytes: 0.0 };
+        ProgramCost { model: model.to_owned(), dispatches: vec![dispatch; 20], upload_bytes: 6e5, readback_bytes: 4e3 }
+    }
+
+    /// A machine whose kernels reach other shares of the ceilings than the probes saw, with noise on each measurement.
+    struct World {
+        rng: u64,
+        truth: Coefficients,
+    }
+
+    impl World {
+        fn new(seed: u64) -> World {
+            let mut truth = Coefficients::default();
+            truth.fixed[Class::Conv as usize] = 0.6;
+            truth.fixed[Class::Matmul as usize] = -0.4;
+            truth.models.insert("b".to_owned(), 0.2);
+            World { rng: seed, truth }
+        }
+
+        /// Within 3 % of nothing, evenly.
+        fn noise(&mut self) -> f64 {
+            self.rng = self.rng.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((self.rng >> 11) as f64 / (1u64 << 53) as f64 - 0.5) * 0.06
+        }
+
+        fn run(&mut self, predictor: &mut Predictor, costs: &[&ProgramCost], strategy: Strategy) {
+            let forecast = predictor.forecast(costs, strategy, 3);
+            let truth = self.truth.total(&rates().terms(costs, strategy, 3), &[]).0;
+            predictor.observe(costs, strategy, 3, &forecast, truth * self.noise().exp()).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_refit_nears_the_truth_on_runs_that_it_did_not_see() {
+        let (a, b) = (cost("a", Class::Conv, 2e7), cost("b", Class::Matmul, 3e7));
+        let mut covered = vec![];
+        for seed in 1..9 {
+            let (mut predictor, mut world) = (Predictor::new(rates()), World::new(seed * 7919));
+            for round in 0..40 {
+                let strategy = Strategy::ALL[round % 2];
+                for set in [&[&a][..], &[&b], &[&a, &b]] {
+                    world.run(&mut predictor, set, strategy);
+                }
+            }
+            let accuracy = predictor.accuracy();
+            assert_eq!(accuracy.observations, 120);
+            assert!((30..50).contains(&accuracy.held_out), "{} held out", accuracy.held_out);
+            let (before, after) = (accuracy.error_before.unwrap(), accuracy.error_after.unwrap());
+            assert!(before > 0.15 && after < 0.03, "before {before}, after {after}");
+            covered.push(accuracy.coverage.unwrap());
+            // A set that was never run, of models that were.
+            let thrice = [&a, &b, &b];
+            let truth = world.truth.total(&rates().terms(&thrice, Strategy::Sequential, 3), &[]).0;
+            let forecast = predictor.forecast(&thrice, Strategy::Sequential, 3);
+            assert!((forecast.total_ms / truth - 1.0).abs() < 0.04, "{} against {truth}", forecast.total_ms);
+        }
+        let mean = covered.iter().sum::<f64>() / covered.len() as f64;
+        assert!((0.84..0.97).contains(&mean), "intervals of {COVERAGE} hold {mean}: {covered:?}");
+    }
+
+    #[test]
+    fn an_interval_narrows_as_runs_agree() {
+        let a = cost("a", Class::Conv, 2e7);
+        let (mut predictor, mut world) = (Predictor::new(rates()), World::new(3));
+        let width = |p: &Predictor| {
+            let [low, high] = p.forecast(&[&a], Strategy::Sequential, 3).interval_ms;
+            (high / low).ln()
+        };
+        let first = width(&predictor);
+        (0..40).for_each(|_| world.run(&mut predictor, &[&a], Strategy::Sequential));
+        assert!(width(&predictor) < 0.3 * first, "{} after {first}", width(&predictor));
+    }
+
+    #[test]
+    fn one_outlier_moves_little_and_nonsense_is_refused() {
+        let a = cost("a", Class::Conv, 2e7);
+        let (mut predictor, mut world) = (Predictor::new(rates()), World::new(5));
+        (0..40).for_each(|_| world.run(&mut predictor, &[&a], Strategy::Sequential));
+        let before = predictor.forecast(&[&a], Strategy::Sequential, 3);
+        predictor.observe(&[&a], Strategy::Sequential, 3, &before, before.total_ms * 20.0).unwrap();
+        let after = predictor.forecast(&[&a], Strategy::Sequential, 3).total_ms;
+        assert!((after / before.total_ms - 1.0).abs() < 0.1, "{after} after {}", before.total_ms);
+        for nonsense in [f64::NAN, 0.0, -1.0, f64::INFINITY] {
+            assert!(predictor.observe(&[&a], Strategy::Sequential, 3, &before, nonsense).is_err());
+        }
+    }
 }

@@ -86,6 +86,15 @@ harmless('a signal that has fired, before and while', async () => {
   await fails('aborted', [], () => pool.load(model.url, { signal: AbortSignal.abort() }));
 });
 
+for (const phase of ['fetch', 'upload', 'compile']) {
+  harmless(`a load aborted while in phase ${phase} leaves nothing behind`, async () => {
+    const resnet = entry('resnet18');
+    const abort = new AbortController();
+    const onProgress = (p) => p.phase === phase && abort.abort();
+    await fails('aborted', [], () => pool.load(resnet.url, { signal: abort.signal, onProgress }));
+  });
+}
+
 harmless('one bad request of a set fails the set, and no other call', () =>
   fails('invalid-input', [`'${input}'`], () => pool.runAll([{ session, feeds }, { session, feeds: {} }])));
 
