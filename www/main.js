@@ -28,22 +28,24 @@ async function start() {
   }
   machine(state.pool);
   const names = parameters.get('models')?.split(',');
-  const models = (await state.work.catalogue()).filter((m) => !names || names.includes(m.name));
+  const models = await state.work.catalogue();
+  if (names) models.forEach((m) => (m.chosen = names.includes('all') || names.includes(m.name)));
   state.cards = cards(models);
   state.models = models;
   $('models').hidden = false;
-  say(`Ready: ${models.length} models to load.`);
+  say(`Ready: ${models.filter((m) => m.chosen).length} of ${models.length} models are chosen.`);
   if (driven) await drive();
 }
 
 async function loadAll(signal) {
   for (const [i, model] of state.models.entries()) {
-    if (state.loaded.some((l) => l.model === model)) continue;
     const card = state.cards[i];
+    if (!card.chosen() || state.loaded.some((l) => l.model === model)) continue;
     say(`Loading ${model.name}…`);
     try {
       const loaded = await state.work.load(state.pool, model, { onProgress: card.progress, signal });
       const alone = await state.work.solo(loaded);
+      card.fixed();
       card.alone(alone);
       card.outputs(loaded.session, alone.outputs);
       state.loaded.push(loaded);
@@ -57,10 +59,9 @@ async function loadAll(signal) {
     }
     refresh();
   }
-  const all = state.loaded.length === state.models.length;
-  $('load').hidden = all;
+  $('load').hidden = state.loaded.length === state.models.length;
   $('together').hidden = state.loaded.length === 0;
-  say(all ? 'All models are loaded.' : `${state.loaded.length} of ${state.models.length} models are loaded.`);
+  say(`${state.loaded.length} of ${state.models.length} models are loaded.`);
 }
 
 const requests = () => state.loaded.map(({ session, feeds }) => ({ session, feeds }));

@@ -44,11 +44,18 @@ export function cards(models) {
     const bar = el('progress', '', { max: 1, value: 0, hidden: true });
     bar.setAttribute('aria-label', `loading ${model.name}`);
     const list = el('ol');
-    item.append(el('h3', model.name), state, bar, list);
-    return { item, state, bar, list };
+    const [head, label] = [el('h3'), el('label')];
+    const box = el('input', '', { type: 'checkbox', checked: model.chosen });
+    label.append(box, ` ${model.name}`);
+    head.append(label);
+    item.append(head, state, bar, list);
+    return { item, state, bar, list, box };
   });
   $('cards').replaceChildren(...made.map((m) => m.item));
-  return made.map(({ state, bar, list }, i) => ({
+  return made.map(({ state, bar, list, box }, i) => ({
+    chosen: () => box.checked,
+    /** A loaded model stays. */
+    fixed: () => (box.disabled = true),
     progress({ phase, done, total }) {
       bar.hidden = false;
       bar.value = total ? done / total : 0;

@@ -4,6 +4,7 @@
 //! To add an operator: implement [`Kernel`] (and `graph::Operator`) in its family's file and name it in that
 //! family's `OPERATORS` list; a new family gets one line in [`FAMILIES`].
 
+pub mod argument;
 pub mod binary;
 pub mod call;
 pub mod ceiling;
@@ -46,6 +47,7 @@ pub trait Kernel: Operator {
 
 /// Every operator, by family.
 pub const FAMILIES: &[&[&'static dyn Kernel]] = &[
+    argument::OPERATORS,
     binary::OPERATORS,
     concat::OPERATORS,
     conv::OPERATORS,

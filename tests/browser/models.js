@@ -8,6 +8,9 @@ export const index = await (await fetch('/models/index.json')).json();
 
 export const entry = (name) => index.find((m) => m.name === name);
 
+/** A model's free dimensions as `load` takes them. */
+export const free = (model) => Object.fromEntries(model.free.map(({ name, size }) => [name, size]));
+
 export async function feedsOf(model) {
   const feeds = {};
   for (const { name, type, dims, url } of model.inputs) {

@@ -1,15 +1,18 @@
 //! Writes the workload models as files that the page fetches. Knows paths; must never know what a page does with them.
 
 use anyhow::{Context, Result};
-use consort_models::{DEMO, Data, MODELS, Model};
+use consort_models::{CHOSEN, Data, MODELS, Model};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Writes the demo's models below `target/models`, with an index of their inputs and goldens.
+/// Writes the models below `target/models`, with an index of their inputs and goldens.
 pub fn write(root: &Path) -> Result<()> {
     let home = root.join("target/models");
     std::fs::create_dir_all(&home)?;
-    let index: Vec<Value> = MODELS[..DEMO].iter().map(|m| model(&home, m)).collect::<Result<_>>()?;
+    let mut index: Vec<Value> = MODELS.iter().map(|m| model(&home, m)).collect::<Result<_>>()?;
+    for (i, entry) in index.iter_mut().enumerate() {
+        entry["chosen"] = json!(i < CHOSEN);
+    }
     put(&home.join("index.json"), serde_json::to_string(&index)?.as_bytes())
 }
 

@@ -1,7 +1,7 @@
 //! What works along rows: softmax, normalisations, reductions.
 
 use super::{Refusal, dims};
-use crate::case::Case;
+use crate::case::{Case, i64s};
 use fastrand::Rng;
 
 /// Softmax, normalisations and reductions over every axis of ragged shapes.
@@ -9,6 +9,7 @@ pub fn cases(rng: &mut Rng) -> Vec<Case> {
     let mut cases = softmax();
     cases.extend(normalisation(rng));
     cases.extend(reductions(rng));
+    cases.extend(arguments(rng));
     cases
 }
 
@@ -71,9 +72,26 @@ fn reductions(rng: &mut Rng) -> Vec<Case> {
     cases
 }
 
+fn arguments(rng: &mut Rng) -> Vec<Case> {
+    let mut cases = vec![];
+    for op in ["ArgMax", "ArgMin"] {
+        for (keep, last) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let case = || Case::new(op).int("keepdims", keep).int("select_last_index", last);
+            let shape = dims(rng, 1..5, 1..20);
+            let axis = rng.usize(0..shape.len()) as i64;
+            cases.push(case().int("axis", axis).random(&shape));
+            // Few numbers, so that many are equal.
+            let data: Vec<i64> = (0..shape.iter().product()).map(|_| rng.i64(-2..3)).collect();
+            cases.push(case().int("axis", axis - shape.len() as i64).input(i64s(&shape, &data)));
+        }
+    }
+    cases
+}
+
 /// What must be refused.
 pub fn refusals() -> Vec<Refusal> {
     vec![
+        (Case::new("ArgMax").random(&[2, 0]).int("axis", 1), &["[2, 0]"]),
         (Case::new("Softmax").int("axis", 2).random(&[2, 3]), &["2"]),
         (Case::new("LayerNormalization").random(&[2, 8]).random(&[3]), &["[3]"]),
     ]
