@@ -29,6 +29,9 @@ pub struct Options {
     /// Only these models, by name.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     models: Vec<String>,
+    /// Drives a browser without WebGPU, to see what the page says there.
+    #[arg(long)]
+    without_webgpu: bool,
     /// How often each set of models is run to learn from, before the comparison.
     #[arg(long, default_value_t = 2)]
     rounds: usize,
@@ -56,10 +59,14 @@ pub fn demo(options: &Options) -> Result<()> {
     setup::browser(root, options.browser)?;
     let url = format!("{page}?drive=1&rounds={}&{chosen}", options.rounds);
     let screenshots = options.screenshot.iter().map(|s| screenshot(s)).collect();
-    let drive = Drive { root, browser: options.browser, webgpu: true, url, screenshots };
+    let drive = Drive { root, browser: options.browser, webgpu: !options.without_webgpu, url, screenshots };
     let driven = drive.run(&mut |line| println!("  {line}"))?;
     let mut result = driven.result;
     if let Some(reason) = result["no_webgpu"].as_str() {
+        if options.without_webgpu {
+            println!("{}: the page said: {reason}", driven.browser);
+            return Ok(());
+        }
         bail!("{}: {reason}", driven.browser);
     }
     result["browser"] = Value::from(driven.browser);
@@ -73,7 +80,7 @@ pub fn demo(options: &Options) -> Result<()> {
 
 /// No one to look at a page, or nobody wants to.
 fn headless(options: &Options) -> bool {
-    let asked = options.headless || options.json.is_some() || !options.screenshot.is_empty();
+    let asked = options.headless || options.without_webgpu || options.json.is_some() || !options.screenshot.is_empty();
     let displays = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
     asked || (cfg!(target_os = "linux") && !displays)
 }

@@ -44,10 +44,11 @@ impl Gpu {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..wgpu::RequestAdapterOptions::default()
         };
-        let adapter = instance
-            .request_adapter(&options)
-            .await
-            .map_err(|e| Error::new(Kind::NoWebGpu, format!("no WebGPU adapter: {e}")))?;
+        let adapter = instance.request_adapter(&options).await.map_err(|e| {
+            // In a page wgpu lists the native backends that it was built without: no one there can use that.
+            let why = if cfg!(target_arch = "wasm32") { String::new() } else { format!(": {e}") };
+            Error::new(Kind::NoWebGpu, format!("WebGPU gives no adapter here{why}"))
+        })?;
         let offered = adapter.limits();
         // Above the defaults only where big weights and arenas need it.
         let limits = wgpu::Limits {
