@@ -62,6 +62,8 @@ pub const OPERATORS: &[&dyn Kernel] = &[
     &arithmetic("Div", "u / v", |a, b| a / b),
     &arithmetic("Min", "min(u, v)", f64::min),
     &arithmetic("Max", "max(u, v)", f64::max),
+    // The slope broadcasts to x; below 0 it scales.
+    &arithmetic("PRelu", "max(u, y_t(0)) + min(u, y_t(0)) * v", |a, b| a.max(0.0) + a.min(0.0) * b),
     &Binary { op: "Pow", rule: Rule::Arithmetic, wgsl: "power(u, v)", functions: POWER, host: f64::powf },
     &compare("Equal", "select(0u, 1u, u == v)", |a, b| truth(a == b)),
     &compare("Greater", "select(0u, 1u, u > v)", |a, b| truth(a > b)),

@@ -24,6 +24,7 @@ pub mod operand;
 pub mod pool;
 pub mod product;
 pub mod reduce;
+pub mod resize;
 pub mod rows;
 pub mod select;
 pub mod shape;
@@ -57,6 +58,7 @@ pub const FAMILIES: &[&[&'static dyn Kernel]] = &[
     normalise::OPERATORS,
     pool::OPERATORS,
     reduce::OPERATORS,
+    resize::OPERATORS,
     select::OPERATORS,
     shape::OPERATORS,
     softmax::OPERATORS,

@@ -1,4 +1,4 @@
-//! Reductions over neighbouring axes, and GlobalAveragePool, which is one.
+//! Reductions over neighbouring axes, and the global pools, which are two.
 
 use super::limits::word;
 use super::operand::{axis, float, float_shape, values};
@@ -62,6 +62,14 @@ pub const OPERATORS: &[&dyn Kernel] = &[
         element: "e",
         result: "r / n",
         host: |x, n| x.sum::<f64>() / n,
+        global: true,
+    },
+    &Reduce {
+        op: "GlobalMaxPool",
+        greatest: true,
+        element: "e",
+        result: "r",
+        host: |x, _| x.fold(f64::from(f32::MIN), f64::max),
         global: true,
     },
 ];

@@ -131,7 +131,8 @@ impl Reader<'_> {
                 value.dims = ty.shape.as_ref().map(|shape| {
                     let dim = |d: &rten_onnx::onnx::Dimension| match d.dim_value.map(usize::try_from) {
                         Some(Ok(size)) => Dim::Fixed(size),
-                        _ => Dim::Free(d.dim_param.clone().unwrap_or_default()),
+                        // Some exporters write '?' for a dimension without a name: two of them need not agree.
+                        _ => Dim::Free(d.dim_param.clone().filter(|name| name != "?").unwrap_or_default()),
                     };
                     shape.dim.iter().map(dim).collect()
                 });

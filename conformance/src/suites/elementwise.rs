@@ -71,6 +71,9 @@ pub fn cases(rng: &mut Rng) -> Vec<Case> {
         let (a, b) = pair(rng);
         cases.push(Case::new("Pow").input(between(&a, 0.1, 3.0, 1)).input(between(&b, -2.0, 3.0, 2)).tolerance(1e-4));
     }
+    for slope in [&[7][..], &[1], &[4, 1, 1], &[4, 5, 7]] {
+        cases.push(Case::new("PRelu").random(&[2, 4, 5, 7]).random(slope).frozen());
+    }
     cases.push(Case::new("Pow").random(&[3, 50]).constant(f32s(&[], vec![2.0])).tolerance(1e-4));
     for op in COMPARISONS {
         for _ in 0..3 {

@@ -69,6 +69,8 @@ fn reductions(rng: &mut Rng) -> Vec<Case> {
     cases.push(Case::new("ReduceMean").random(&[3, 4, 5, 6]).ints("axes", &[1, 2]));
     cases.push(Case::new("GlobalAveragePool").random(&[1, 1280, 7, 7]));
     cases.push(Case::new("GlobalAveragePool").random(&[2, 5, 9]));
+    cases.push(Case::new("GlobalMaxPool").random(&[2, 5, 9]));
+    cases.push(Case::new("GlobalMaxPool").random(&[1, 40, 7, 6]));
     cases
 }
 

@@ -1,7 +1,7 @@
-//! Pooling over windows.
+//! What looks at windows or places of planes: pooling, resizing.
 
 use super::Refusal;
-use crate::case::Case;
+use crate::case::{Case, f32s};
 use fastrand::Rng;
 
 /// Both kinds, with pads, dilations, ceil_mode, and random windows.
@@ -15,6 +15,7 @@ pub fn cases(rng: &mut Rng) -> Vec<Case> {
         pool("AveragePool", &[1, 5, 10, 10], &[3, 3]).ints("pads", &[1; 4]).int("count_include_pad", 1),
         pool("AveragePool", &[1, 5, 9, 9], &[2, 2]).ints("strides", &[2, 2]).string("auto_pad", "SAME_UPPER"),
     ];
+    cases.extend(resizes(rng));
     for _ in 0..12 {
         let op = ["MaxPool", "AveragePool"][rng.usize(0..2)];
         let mut case = Case::new(op);
@@ -34,7 +35,32 @@ pub fn cases(rng: &mut Rng) -> Vec<Case> {
     cases
 }
 
+fn resizes(rng: &mut Rng) -> Vec<Case> {
+    let resize = |mode: &str, coordinates: &str| {
+        Case::new("Resize").string("mode", mode).string("coordinate_transformation_mode", coordinates)
+    };
+    let mut cases = vec![];
+    for coordinates in ["asymmetric", "half_pixel", "pytorch_half_pixel", "align_corners"] {
+        let (h, w) = (rng.usize(1..20), rng.usize(2..20));
+        let scales = |y: f32, x: f32| f32s(&[4], vec![1.0, 1.0, y, x]);
+        for nearest in ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"] {
+            let case = resize("nearest", coordinates).string("nearest_mode", nearest).random(&[2, 3, h, w]);
+            cases.push(case.clone().left_out().constant(scales(2.0, 3.0)));
+            let sizes = [2, 3, rng.i64(1..40), rng.i64(1..40)];
+            cases.push(case.left_out().left_out().constant_i64(&sizes));
+        }
+        let case = resize("linear", coordinates).random(&[2, 3, h, w]);
+        cases.push(case.clone().left_out().constant(scales(2.0, 1.5)));
+        cases.push(case.left_out().left_out().constant_i64(&[2, 3, rng.i64(1..40), rng.i64(1..40)]));
+    }
+    cases
+}
+
 /// What must be refused.
 pub fn refusals() -> Vec<Refusal> {
-    vec![(Case::new("MaxPool").ints("kernel_shape", &[5, 5]).random(&[1, 1, 3, 3]), &["5", "3"])]
+    let cubic = Case::new("Resize").string("mode", "cubic").random(&[1, 1, 4, 4]).left_out();
+    vec![
+        (cubic.constant(f32s(&[4], vec![1.0, 1.0, 2.0, 2.0])), &["cubic"]),
+        (Case::new("MaxPool").ints("kernel_shape", &[5, 5]).random(&[1, 1, 3, 3]), &["5", "3"]),
+    ]
 }
