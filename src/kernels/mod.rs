@@ -11,6 +11,7 @@ pub mod ceiling;
 pub mod concat;
 pub mod conv;
 mod conv_direct;
+pub mod conv_transpose;
 mod depthwise;
 pub mod epilogue;
 pub mod gather;
@@ -52,6 +53,7 @@ pub const FAMILIES: &[&[&'static dyn Kernel]] = &[
     binary::OPERATORS,
     concat::OPERATORS,
     conv::OPERATORS,
+    conv_transpose::OPERATORS,
     gather::OPERATORS,
     matmul::OPERATORS,
     movement::OPERATORS,

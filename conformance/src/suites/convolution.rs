@@ -1,4 +1,4 @@
-//! Convolutions: general, pointwise, depthwise, grouped, along one axis.
+//! Convolutions: general, pointwise, depthwise, grouped, along one axis, transposed.
 
 use super::Refusal;
 use crate::case::Case;
@@ -21,6 +21,7 @@ pub fn cases(rng: &mut Rng) -> Vec<Case> {
     cases.extend(pointwise());
     cases.extend(one_axis());
     cases.extend(depthwise());
+    cases.extend(transposed(rng));
     cases
 }
 
@@ -100,9 +101,33 @@ fn depthwise() -> Vec<Case> {
     cases
 }
 
+fn transposed(rng: &mut Rng) -> Vec<Case> {
+    let case = |x: &[usize], w: &[usize]| Case::new("ConvTranspose").random(x).random(w).frozen();
+    let mut cases = vec![
+        case(&[1, 24, 12, 16], &[24, 24, 2, 2]).ints("strides", &[2, 2]).random(&[24]).frozen(),
+        case(&[2, 4, 9], &[4, 3, 5]).ints("strides", &[3]).ints("pads", &[1, 2]).ints("output_padding", &[1]),
+        case(&[1, 3, 5, 5], &[3, 4, 3, 3]).ints("pads", &[1; 4]).ints("kernel_shape", &[3, 3]),
+    ];
+    for _ in 0..8 {
+        let group = [1, 1, 2, 3][rng.usize(0..4)];
+        let (channels, filters) = (rng.usize(1..6), rng.usize(1..6));
+        let (kh, kw) = (rng.usize(1..5), rng.usize(1..5));
+        let mut two = |most: i64| [rng.i64(1..most), rng.i64(1..most)];
+        let (strides, dilations) = (two(4), two(3));
+        let x = [rng.usize(1..3), channels * group, rng.usize(2..9), rng.usize(2..9)];
+        let case = case(&x, &[channels * group, filters, kh, kw]).int("group", group as i64);
+        let case = case.ints("strides", &strides).ints("dilations", &dilations);
+        let case = case.ints("pads", &[rng.i64(0..2), 0, 0, rng.i64(0..2)]);
+        cases.push(case.random(&[filters * group]));
+    }
+    cases
+}
+
 /// What must be refused.
 pub fn refusals() -> Vec<Refusal> {
+    let transposed = Case::new("ConvTranspose").random(&[1, 3, 4, 4]).random(&[4, 2, 2, 2]);
     vec![
+        (transposed, &["[1, 3, 4, 4]", "[4, 2, 2, 2]"]),
         (conv(&[1, 4, 8, 8], &[6, 3, 3, 3]), &["[1, 4, 8, 8]", "[6, 3, 3, 3]"]),
         (conv(&[1, 4, 2, 2], &[6, 4, 3, 3]), &["3", "2"]),
     ]
