@@ -24,6 +24,7 @@ fn graph(model: &Model) -> (Graph, Vec<HostTensor>) {
             match &input.data {
                 Data::F32(v) => HostTensor::f32(input.dims.clone(), v.clone()).unwrap(),
                 Data::I64(v) => HostTensor::i64(input.dims.clone(), v.clone()).unwrap(),
+                Data::I32(v) => HostTensor::new(input.dims.clone(), consort::graph::Data::Int32(v.clone())).unwrap(),
             }
         })
         .collect();

@@ -26,6 +26,7 @@ fn feeds(inputs: Vec<Input>) -> Feeds {
     let tensor = |input: Input| match input.data {
         Data::F32(v) => (input.name, HostTensor::f32(input.dims, v).unwrap()),
         Data::I64(v) => (input.name, HostTensor::i64(input.dims, v).unwrap()),
+        Data::I32(v) => (input.name, HostTensor::new(input.dims, consort::graph::Data::Int32(v)).unwrap()),
     };
     inputs.into_iter().map(tensor).collect()
 }

@@ -2,7 +2,7 @@
 
 import { Tensor } from './pkg/index.js';
 
-const ARRAYS = { float32: Float32Array, int64: BigInt64Array };
+const ARRAYS = { float32: Float32Array, int64: BigInt64Array, int32: Int32Array };
 
 async function got(url) {
   const response = await fetch(url);

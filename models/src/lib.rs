@@ -1,10 +1,12 @@
 //! The workload models: graphs as PyTorch exports them, recipes that make their weights, inputs, and goldens by
 //! onnxruntime. Knows the files in `data/`; must never know how a model is run.
 
+mod files;
+mod published;
 mod recipe;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+pub use published::{PUBLISHED, Published};
+
 use serde::Deserialize;
 use std::fmt;
 
@@ -69,6 +71,8 @@ pub enum Data {
     F32(Vec<f32>),
     /// int64
     I64(Vec<i64>),
+    /// int32
+    I32(Vec<i32>),
 }
 
 /// One input of a model.
@@ -101,20 +105,6 @@ struct Weights {
     tensors: Vec<recipe::Tensor>,
 }
 
-#[derive(Deserialize)]
-struct InputFile {
-    dtype: String,
-    shape: Vec<usize>,
-    values: Option<Vec<i64>>,
-}
-
-#[derive(Deserialize)]
-struct GoldenFile {
-    shape: Vec<usize>,
-    every: usize,
-    values: String,
-}
-
 /// The model of that name.
 pub fn find(name: &str) -> Option<&'static Model> {
     static ALL: [Model; 8] = MODELS;
@@ -122,14 +112,6 @@ pub fn find(name: &str) -> Option<&'static Model> {
 }
 
 impl Model {
-    fn fault(&self, file: &str, why: impl fmt::Display) -> Error {
-        Error(format!("{}.{file}.json: {why}", self.name))
-    }
-
-    fn parse<T: serde::de::DeserializeOwned>(&self, file: &str, text: &str) -> Result<T, Error> {
-        serde_json::from_str(text).map_err(|e| self.fault(file, e))
-    }
-
     /// Name of the external data file that the graph refers to.
     pub fn data_file(&self) -> String {
         format!("{}.onnx.data", self.name)
@@ -137,25 +119,14 @@ impl Model {
 
     /// The bytes of that file, made by the recipe.
     pub fn weights(&self) -> Result<Vec<u8>, Error> {
-        let file: Weights = self.parse("weights", self.weights)?;
-        recipe::file(file.bytes, &file.tensors).map_err(|e| self.fault("weights", e))
+        let fault = |why: String| Error(format!("{}.weights.json: {why}", self.name));
+        let file: Weights = serde_json::from_str(self.weights).map_err(|e| fault(e.to_string()))?;
+        recipe::file(file.bytes, &file.tensors).map_err(fault)
     }
 
     /// The inputs for which the goldens were made.
     pub fn inputs(&self) -> Result<Vec<Input>, Error> {
-        let files: serde_json::Map<String, serde_json::Value> = self.parse("inputs", self.inputs)?;
-        let mut inputs = vec![];
-        for (name, value) in files {
-            let file: InputFile = serde_json::from_value(value).map_err(|e| self.fault("inputs", e))?;
-            let count = file.shape.iter().product();
-            let data = match (file.dtype.as_str(), file.values) {
-                ("float32", None) => Data::F32(recipe::uniform(count, 0)),
-                ("int64", Some(values)) if values.len() == count => Data::I64(values),
-                _ => return Err(self.fault("inputs", format!("input '{name}' of {}", file.dtype))),
-            };
-            inputs.push(Input { name, dims: file.shape, data });
-        }
-        Ok(inputs)
+        files::inputs(self.name, self.inputs)
     }
 
     /// Other inputs of the same shapes for each `seed`; ids stay within those seen, masks stay as they are.
@@ -164,6 +135,10 @@ impl Model {
         for input in &mut inputs {
             match &mut input.data {
                 Data::F32(values) => *values = recipe::uniform(values.len(), seed << 32),
+                Data::I32(values) => {
+                    let by = seed as usize % values.len().max(1);
+                    values.rotate_left(by);
+                }
                 Data::I64(values) => {
                     if values.iter().any(|&v| v > 1) && !values.is_empty() {
                         let by = seed as usize % values.len();
@@ -177,20 +152,7 @@ impl Model {
 
     /// What onnxruntime gave.
     pub fn golden(&self) -> Result<Vec<Golden>, Error> {
-        let files: serde_json::Map<String, serde_json::Value> = self.parse("golden", self.golden)?;
-        let mut goldens = vec![];
-        for (name, value) in files {
-            let file: GoldenFile = serde_json::from_value(value).map_err(|e| self.fault("golden", e))?;
-            let bytes = STANDARD.decode(&file.values).map_err(|e| self.fault("golden", e))?;
-            let values: Vec<f32> =
-                bytes.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect();
-            let count: usize = file.shape.iter().product();
-            if file.every == 0 || values.len() != count.div_ceil(file.every) {
-                return Err(self.fault("golden", format!("{} values of output '{name}'", values.len())));
-            }
-            goldens.push(Golden { name, dims: file.shape, every: file.every, values });
-        }
-        Ok(goldens)
+        files::golden(self.name, self.golden)
     }
 }
 

@@ -2,7 +2,7 @@
 
 import { Tensor } from '../pkg/index.js';
 
-const READ = { float32: Float32Array, int64: BigInt64Array };
+const READ = { float32: Float32Array, int64: BigInt64Array, int32: Int32Array };
 
 export const index = await (await fetch('/models/index.json')).json();
 

@@ -1,7 +1,8 @@
 //! Writes the workload models as files that the page fetches. Knows paths; must never know what a page does with them.
 
+use crate::published;
 use anyhow::{Context, Result};
-use consort_models::{CHOSEN, Data, MODELS, Model};
+use consort_models::{CHOSEN, Data, Golden, Input, MODELS, Model, PUBLISHED};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -10,12 +11,17 @@ pub fn write(root: &Path) -> Result<()> {
     let home = root.join("target/models");
     std::fs::create_dir_all(&home)?;
     let mut index: Vec<Value> = MODELS.iter().map(|m| model(&home, m)).collect::<Result<_>>()?;
+    published::fetch(root, &home)?;
+    for p in &PUBLISHED {
+        index.push(entry(&home, p.name, p.bytes, &[], &p.inputs()?, p.golden()?)?);
+    }
     for (i, entry) in index.iter_mut().enumerate() {
         entry["chosen"] = json!(i < CHOSEN);
     }
     put(&home.join("index.json"), serde_json::to_string(&index)?.as_bytes())
 }
 
+/// A model of the workload: its weights are made here.
 fn model(home: &Path, model: &Model) -> Result<Value> {
     put(&home.join(format!("{}.onnx", model.name)), model.onnx)?;
     let weights = home.join(model.data_file());
@@ -27,33 +33,41 @@ fn model(home: &Path, model: &Model) -> Result<Value> {
             data.len() as u64
         }
     };
+    let free: Vec<Value> = model.free.iter().map(|(name, size)| json!({ "name": name, "size": size })).collect();
+    let bytes = bytes + model.onnx.len() as u64;
+    entry(home, model.name, bytes, &free, &model.inputs()?, model.golden()?)
+}
+
+/// An entry of the index; its inputs are written as files.
+fn entry(home: &Path, name: &str, bytes: u64, free: &[Value], given: &[Input], golden: Vec<Golden>) -> Result<Value> {
     let mut inputs = vec![];
-    for input in model.inputs()? {
-        let file = format!("{}.{}.bin", model.name, input.name);
+    for input in given {
+        // A name of an input may hold what a name of a file may not.
+        let file = format!("{name}.{}.bin", inputs.len());
         let (kind, data): (_, Vec<u8>) = match &input.data {
             Data::F32(v) => ("float32", v.iter().flat_map(|x| x.to_le_bytes()).collect()),
             Data::I64(v) => ("int64", v.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            Data::I32(v) => ("int32", v.iter().flat_map(|x| x.to_le_bytes()).collect()),
         };
         put(&home.join(&file), &data)?;
         inputs.push(json!({ "name": input.name, "type": kind, "dims": input.dims, "url": format!("/models/{file}") }));
     }
-    let golden: Vec<Value> = model
-        .golden()?
+    let golden: Vec<Value> = golden
         .into_iter()
         .map(|g| json!({ "name": g.name, "dims": g.dims, "every": g.every, "values": g.values }))
         .collect();
     Ok(json!({
-        "name": model.name,
-        "url": format!("/models/{}.onnx", model.name),
-        "bytes": bytes + model.onnx.len() as u64,
-        "free": model.free.iter().map(|(name, size)| json!({ "name": name, "size": size })).collect::<Vec<_>>(),
+        "name": name,
+        "url": format!("/models/{name}.onnx"),
+        "bytes": bytes,
+        "free": free,
         "inputs": inputs,
         "golden": golden,
     }))
 }
 
 /// Writes a file whole or not at all: a run that was stopped must not leave half of one.
-fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     let part = path.with_extension("part");
     std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).with_context(|| path.display().to_string())
 }

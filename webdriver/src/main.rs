@@ -6,6 +6,7 @@ mod data;
 mod demo;
 mod drive;
 mod package;
+mod published;
 mod report;
 mod serve;
 mod setup;

@@ -86,6 +86,14 @@ fn apt(packages: &[&str]) -> Result<()> {
     run(apt().args(["install", "-y", "--no-install-recommends"]).args(packages))
 }
 
+/// What fetches over https: its certificates are the system's.
+pub fn curl() -> Result<PathBuf> {
+    if find(&["curl"]).is_none() {
+        apt(&["curl", "ca-certificates"])?;
+    }
+    find(&["curl"]).context("curl was not found")
+}
+
 /// Where tools of this repository are kept.
 fn tools(root: &Path) -> PathBuf {
     root.join("target/tools")
