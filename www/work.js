@@ -12,34 +12,46 @@ async function got(url) {
 
 /** The models that the server has: url, inputs, golden outputs. */
 export async function catalogue() {
-  return (await got('./models/index.json')).json();
+  return (await got(new URL('./models/index.json', import.meta.url))).json();
 }
 
-/** Loads one model with its inputs; `onProgress` is told the share done by phase. */
-export async function load(pool, model, { onProgress, signal } = {}) {
-  const free = Object.fromEntries(model.free.map(({ name, size }) => [name, size]));
-  const session = await pool.load(model.url, { name: model.name, freeDimensions: free, onProgress, signal });
+/** A model's free dimensions with the sizes of its inputs, as `pool.load` takes them. */
+export const freeDimensions = (model) => Object.fromEntries(model.free.map(({ name, size }) => [name, size]));
+
+/** The inputs for which a model's goldens were made. */
+export async function feedsOf(model) {
   const feeds = {};
   for (const { name, type, dims, url } of model.inputs) {
     feeds[name] = new Tensor(type, new ARRAYS[type](await (await got(url)).arrayBuffer()), dims);
   }
-  return { model, session, feeds };
+  return feeds;
 }
 
-/** ‖out − golden‖ / ‖golden‖, the largest over a model's outputs. */
-export function relativeError(model, outputs) {
-  let worst = 0;
-  for (const { name, dims, every, values } of model.golden) {
-    const output = outputs[name];
-    if (!output || output.dims.join() !== dims.join()) return Infinity;
-    let [difference, norm] = [0, 0];
-    values.forEach((value, i) => {
-      difference += (Number(output.data[i * every]) - value) ** 2;
-      norm += value ** 2;
-    });
-    worst = Math.max(worst, Math.sqrt(difference / norm));
+/** Loads one model with its inputs; `onProgress` is told the share done by phase. */
+export async function load(pool, model, { onProgress, signal } = {}) {
+  const options = { name: model.name, freeDimensions: freeDimensions(model), onProgress, signal };
+  return { model, session: await pool.load(model.url, options), feeds: await feedsOf(model) };
+}
+
+/** ‖a − b‖ / ‖b‖; infinite where they differ in length. */
+export function distance(a, b) {
+  if (a.length !== b.length) return Infinity;
+  let [difference, norm] = [0, 0];
+  for (let i = 0; i < b.length; i++) {
+    difference += (Number(a[i]) - Number(b[i])) ** 2;
+    norm += Number(b[i]) ** 2;
   }
-  return worst;
+  return difference === 0 ? 0 : Math.sqrt(difference / norm);
+}
+
+/** The largest distance of a model's outputs from its goldens. */
+export function relativeError(model, outputs) {
+  const off = ({ name, dims, every, values }) => {
+    const output = outputs[name];
+    if (output?.dims.join() !== dims.join()) return Infinity;
+    return distance(values.map((_, i) => output.data[i * every]), values);
+  };
+  return Math.max(...model.golden.map(off));
 }
 
 export const median = (numbers) => {

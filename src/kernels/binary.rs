@@ -93,7 +93,13 @@ impl Binary {
             Rule::Logic if a.dtype != DType::Bool => return Err(refuse()),
             Rule::Compare | Rule::Logic => DType::Bool,
         };
-        Ok(TensorType::new(dtype, broadcast(&a.shape, &b.shape)?))
+        let shape = broadcast(&a.shape, &b.shape)?;
+        if self.op == "PRelu" && shape != a.shape {
+            let message =
+                format!("PRelu of shape {:?} with a slope of shape {:?}, which does not fit it", a.shape, b.shape);
+            return Err(Error::new(Kind::InvalidModel, message));
+        }
+        Ok(TensorType::new(dtype, shape))
     }
 }
 

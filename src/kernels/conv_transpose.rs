@@ -92,8 +92,11 @@ fn rule(call: &Call<'_>) -> Result<Rule> {
     let axis = |i: usize| {
         let (input, kernel) = (x[2 + i], w[2 + i]);
         let (stride, dilation) = (strides[i] as usize, dilations[i] as usize);
-        let whole = (input.max(1) - 1) * stride + extra[i] as usize + kernel.max(1).saturating_sub(1) * dilation + 1;
-        let output = whole.checked_sub((pads[i] + pads[axes + i]) as usize).filter(|&o| o > 0 && input > 0);
+        if input == 0 || kernel == 0 {
+            return Err(invalid("an empty axis"));
+        }
+        let whole = (input - 1) * stride + extra[i] as usize + (kernel - 1) * dilation + 1;
+        let output = whole.checked_sub((pads[i] + pads[axes + i]) as usize).filter(|&o| o > 0);
         let output = output.ok_or_else(|| invalid("nothing is left of the output"))?;
         Ok(Axis { input, output, kernel, stride, dilation, before: pads[i] as usize })
     };

@@ -1,6 +1,7 @@
 //! The request queue: one execution at a time; calls that wait together run together, and fail apart.
 //! Knows jobs and their outcomes; must never know why a strategy is good.
 
+use super::plan::Plan;
 use super::session::{Ready, Session};
 use super::{Inner, Outputs, RunOptions};
 use crate::error::{Error, Kind, Result};
@@ -153,7 +154,7 @@ impl Inner {
         if self.closed.get() { Err(Error::new(Kind::Closed, "the pool was closed")) } else { Ok(()) }
     }
 
-    /// Executes `items` at once and lets the predictor see what it took. Must not run beside another.
+    /// Executes `items` at once by the best plan, or by the strategy asked for. Must not run beside another.
     pub(super) async fn execute(&self, items: &[Item], options: RunOptions) -> Result<Execution> {
         self.open()?;
         let set: Vec<&Ready> = items.iter().map(|item| &*item.ready).collect();
@@ -166,27 +167,36 @@ impl Inner {
                 plans.swap_remove(at)
             }
         };
-        let named = |error: Error| match items {
-            [only] => error.in_model(&only.session.name),
-            _ => error,
+        let mut outcome = match self.execute_plan(items, &plan).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let error = self.lane.cause(error).await;
+                return Err(if let [only] = items { error.in_model(&only.session.name) } else { error });
+            }
         };
-        let works: Vec<Work> = items.iter().map(|item| item.work.clone()).collect();
-        let (before, quiet) = (self.preparations.get(), self.preparing.get() == 0);
-        let pending = self.lane.submit(&works, &plan.schedule).await.map_err(named)?;
-        let mut outcome = self.lane.finish(pending).await.map_err(named)?;
-        let exclusive = quiet && self.preparations.get() == before;
-        let warm = items.iter().all(|item| item.ready.prepared.warm.replace(true));
-        if warm && exclusive {
-            let costs: Vec<&ProgramCost> = set.iter().map(|r| &*r.cost).collect();
-            let (submits, strategy) = (plan.schedule.submits(), plan.schedule.strategy);
-            // What the predictor refuses as absurd is no fault of the call.
-            let _ = self.predictor.borrow_mut().observe(&costs, strategy, submits, &plan.forecast, outcome.total_ms);
-        }
         let outputs = std::mem::take(&mut outcome.outputs)
             .into_iter()
             .zip(items)
             .map(|(tensors, item)| item.ready.output_names.iter().cloned().zip(tensors).collect())
             .collect();
         Ok(Execution { outputs, outcome: Rc::new(outcome) })
+    }
+
+    /// Runs `plan` and lets the predictor see what it took, where nothing else was under way.
+    async fn execute_plan(&self, items: &[Item], plan: &Plan) -> Result<Outcome> {
+        let works: Vec<Work> = items.iter().map(|item| item.work.clone()).collect();
+        let (before, quiet) = (self.preparations.get(), self.preparing.get() == 0);
+        let pending = self.lane.submit(&works, &plan.schedule).await?;
+        let outcome = self.lane.finish(pending).await?;
+        let exclusive = quiet && self.preparations.get() == before;
+        // Every program is warm from now on, also those behind one that was not.
+        let cold = items.iter().filter(|item| !item.ready.prepared.warm.replace(true)).count();
+        if cold == 0 && exclusive {
+            let costs: Vec<&ProgramCost> = items.iter().map(|item| &*item.ready.cost).collect();
+            let (submits, strategy) = (plan.schedule.submits(), plan.schedule.strategy);
+            // What the predictor refuses as absurd is no fault of the call.
+            let _ = self.predictor.borrow_mut().observe(&costs, strategy, submits, &plan.forecast, outcome.total_ms);
+        }
+        Ok(outcome)
     }
 }

@@ -197,9 +197,7 @@ impl Inner {
         let (shapes, all_said) = session.shapes_for(free);
         match self.prepare(session, shapes, Some(progress)).await {
             // A size of 1 was a guess: what it cannot do, a call with real shapes may.
-            Err(e) if !all_said && matches!(e.kind(), Kind::InvalidInput | Kind::InvalidModel | Kind::Unsupported) => {
-                Ok(())
-            }
+            Err(e) if !all_said && e.kind() == Kind::InvalidInput => Ok(()),
             other => other.map(|_| ()),
         }
     }

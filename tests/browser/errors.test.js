@@ -112,3 +112,24 @@ test('a released session and a closed pool refuse further calls', async () => {
   await fails('closed', [], () => other.load(model.url));
   equal(distance((await session.run(feeds))[output].data, expected), 0, 'the other pool');
 });
+
+test('a lost device ends every call with a typed error, and no other pool notices', async () => {
+  // The device is caught as it is made: the package hands it to nobody.
+  const { requestDevice } = GPUAdapter.prototype;
+  let device;
+  GPUAdapter.prototype.requestDevice = async function (...given) {
+    return (device = await requestDevice.apply(this, given));
+  };
+  const other = await Pool.create();
+  GPUAdapter.prototype.requestDevice = requestDevice;
+  const doomed = await other.load(model.url, { freeDimensions: { batch: 1 } });
+  const flying = Array.from({ length: 6 }, () => doomed.run(feeds).then(() => 'ok', (e) => e.kind));
+  setTimeout(() => device.destroy(), 20);
+  await device.lost;
+  const ended = await Promise.all(flying);
+  assert(ended.every((kind) => ['ok', 'device-lost'].includes(kind)), `calls in flight ended with ${ended}`);
+  await fails('device-lost', ['lost'], () => doomed.run(feeds));
+  await fails('device-lost', ['lost'], () => other.load(model.url));
+  equal(distance((await session.run(feeds))[output].data, expected), 0, 'the other pool');
+  return ended.join(', ');
+});

@@ -1,4 +1,5 @@
-// A handful of test functions: each test is timed, all run in order, a failed one does not stop the rest.
+// A handful of test functions: each test is timed, all run in order, a failed one does not stop the rest. What a test
+// returns is said beside its name.
 
 const tests = [];
 
@@ -34,8 +35,8 @@ export async function runAll(say) {
   for (const { name, body } of tests) {
     const start = performance.now();
     try {
-      await body();
-      say(`  ok    ${name} (${Math.round(performance.now() - start)} ms)`);
+      const told = await body();
+      say(`  ok    ${name}${told ? `: ${told}` : ''} (${Math.round(performance.now() - start)} ms)`);
     } catch (error) {
       failed.push(name);
       say(`  FAIL  ${name}: ${error.message}\n${error.stack}`);

@@ -8,6 +8,7 @@ await init();
 for (const name of names()) {
   test(`kernels: ${name}`, async () => {
     const count = await run(name);
-    assert(count > 10, `${count} cases`);
+    assert(count > 10, `only ${count} cases`);
+    return `${count} cases`;
   });
 }

@@ -2,27 +2,26 @@
 
 import { Pool } from '../pkg/index.js';
 import { assert, test } from './harness.js';
-import { distance, feedsOf, free, index, relativeError, varied } from './models.js';
+import { distance, index, load, relativeError, varied } from './models.js';
 
 const ROUNDS = 20;
 
-test('every model is within 1e-3 of its golden', async () => {
-  const pool = await Pool.create();
-  for (const model of index) {
-    const session = await pool.load(model.url, { freeDimensions: free(model) });
-    const error = relativeError(model, await session.run(await feedsOf(model)));
-    assert(error <= 1e-3, `${model.name}: relative error ${error}`);
+let goldens;
+for (const model of index) {
+  test(`${model.name} is within 1e-3 of its golden`, async () => {
+    goldens ??= await Pool.create();
+    const { session, feeds } = await load(goldens, model);
+    const error = relativeError(model, await session.run(feeds));
+    assert(error <= 1e-3, `relative error ${error}`);
     await session.release();
-  }
-  await pool.close();
-});
+  });
+}
 
 test(`${ROUNDS} rounds of four models at once, other inputs each, equal their solo outputs`, async () => {
+  await goldens?.close();
   const pool = await Pool.create();
   const sessions = [];
-  for (const model of index.filter((m) => m.chosen)) {
-    sessions.push({ session: await pool.load(model.url, { freeDimensions: free(model) }), feeds: await feedsOf(model) });
-  }
+  for (const model of index.filter((m) => m.chosen)) sessions.push(await load(pool, model));
   for (let round = 0; round < ROUNDS; round++) {
     const requests = sessions.map(({ session, feeds }) => ({ session, feeds: varied(feeds, round) }));
     // In turn: calls from independent callers, one set in parallel, one in sequence.

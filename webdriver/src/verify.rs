@@ -61,7 +61,11 @@ pub fn verify(options: &Options) -> Result<()> {
 fn native(root: &Path, steps: &mut Steps) -> Result<()> {
     steps.step("format", || run(in_root(root).args(["fmt", "--all", "--check"])))?;
     steps.step("lints", || {
-        run(in_root(root).args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+        run(in_root(root).args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+        // What only a page has is not built above.
+        setup::wasm_target()?;
+        let web = ["clippy", "--quiet", "--package", "consort", "--package", "consort-conformance", "--lib"];
+        run(in_root(root).args(web).args(["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"]))
     })?;
     steps.step("native tests", || {
         vulkan()?;

@@ -127,6 +127,7 @@ fn transposed(rng: &mut Rng) -> Vec<Case> {
 pub fn refusals() -> Vec<Refusal> {
     let transposed = Case::new("ConvTranspose").random(&[1, 3, 4, 4]).random(&[4, 2, 2, 2]);
     vec![
+        (Case::new("ConvTranspose").random(&[1, 4, 0]).random(&[4, 2, 2]), &["[1, 4, 0]", "empty"]),
         (transposed, &["[1, 3, 4, 4]", "[4, 2, 2, 2]"]),
         (conv(&[1, 4, 8, 8], &[6, 3, 3, 3]), &["[1, 4, 8, 8]", "[6, 3, 3, 3]"]),
         (conv(&[1, 4, 2, 2], &[6, 4, 3, 3]), &["3", "2"]),

@@ -129,6 +129,7 @@ fn selections(rng: &mut Rng) -> Vec<Case> {
 pub fn refusals() -> Vec<Refusal> {
     vec![
         (Case::new("Add").random(&[2, 3]).random(&[4]), &["[2, 3]", "[4]"]),
+        (Case::new("PRelu").random(&[3]).random(&[2, 3]), &["[3]", "[2, 3]"]),
         (Case::new("Add").random(&[2]).input(i64s(&[2], &[1, 2])), &["float32", "int64"]),
         (Case::new("Cast").attribute("to", Attribute::Int(8)).random(&[2]), &["8"]),
     ]

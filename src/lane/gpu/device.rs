@@ -1,9 +1,14 @@
 //! The device: found, opened, watched for loss; what its adapter says of itself.
 
 use crate::error::{Error, Kind, Result};
+use crate::lane::host::sleep;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// How often, and how many milliseconds apart, the news of a loss is looked for once something failed.
+const NEWS_TURNS: usize = 20;
+const NEWS_MS: u32 = 10;
 
 /// What an adapter says of itself.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -87,6 +92,21 @@ impl Gpu {
     /// The error of a failed GPU operation: the loss of the device where that is the cause.
     pub(super) fn fault(&self, kind: Kind, message: impl Into<String>) -> Error {
         self.check().err().unwrap_or_else(|| Error::new(kind, message))
+    }
+
+    /// `error`, or the loss of the device where that is its cause. A browser may fail what the device was doing before it
+    /// tells of the loss: the news is given a moment.
+    pub(super) async fn cause(&self, error: Error) -> Error {
+        if error.kind() != Kind::Internal {
+            return error;
+        }
+        for _ in 0..NEWS_TURNS {
+            if let Err(lost) = self.check() {
+                return lost;
+            }
+            sleep(NEWS_MS).await;
+        }
+        error
     }
 
     /// Gives the device back; everything on it is gone.

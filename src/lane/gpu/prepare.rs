@@ -84,6 +84,11 @@ impl GpuLane {
         self.gpu.check()
     }
 
+    /// `error` of an operation here, or the loss of the device where that is its cause.
+    pub async fn cause(&self, error: Error) -> Error {
+        self.gpu.cause(error).await
+    }
+
     /// Bytes allocated now.
     pub fn counts(&self) -> Counts {
         self.allocator.counts()
