@@ -43,6 +43,18 @@ fn external_data_of_a_wrong_length_names_the_file_and_the_tensor() {
     assert_eq!(error.model(), Some("m"));
 }
 
+#[test]
+fn a_length_beyond_the_file_is_refused_at_once() {
+    // Field 2 (producer_name) and field 100 (unknown), of 2^62 and of 2^64 - 1 bytes.
+    for tag in [&[0x12u8][..], &[0xa2, 0x06]] {
+        for length in [&[0x80u8, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40][..], &[0xff; 9]] {
+            let last: &[u8] = if length[0] == 0xff { &[0x01] } else { &[] };
+            let bytes = [tag, length, last, &[1, 2, 3]].concat();
+            assert_eq!(decode(&bytes).unwrap_err().kind(), Kind::InvalidModel, "{bytes:x?}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 

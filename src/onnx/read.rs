@@ -1,10 +1,11 @@
 //! ModelProto → graph: names become ids, everything that is not understood is refused with the node's name.
 
 use super::ExternalData;
+use super::proto::{AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, ValueInfoProto, attribute_type};
 use super::tensor::{self, constant, external_entry, is_external};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Attribute, Attributes, Constant, Dim, Graph, HostTensor, Node, OperatorSet, Value, ValueId};
-use rten_onnx::onnx::{AttributeProto, AttributeType, GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use prost::Message;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ fn invalid(message: impl Into<String>) -> Error {
 
 fn parse(bytes: &[u8]) -> Result<(ModelProto, GraphProto)> {
     let refuse = |why: &str| invalid(format!("{} bytes that are not a whole ONNX model: {why}", bytes.len()));
-    let mut model = ModelProto::parse_buf(bytes).map_err(|e| refuse(&e.to_string()))?;
+    let mut model = ModelProto::decode(bytes).map_err(|e| refuse(&e.to_string()))?;
     let graph = model.graph.take().ok_or_else(|| refuse("there is no graph"))?;
     if model.opset_import.is_empty() {
         return Err(refuse("there is no operator-set version"));
@@ -88,6 +89,11 @@ fn domain(domain: Option<&str>) -> &str {
     domain.filter(|d| *d != "ai.onnx").unwrap_or("")
 }
 
+fn text(bytes: &[u8], key: &str) -> Result<String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| invalid(format!("attribute '{key}' is not text")))?;
+    Ok(text.to_owned())
+}
+
 fn node_name(node: &NodeProto, index: usize) -> String {
     match node.name.as_deref() {
         Some(name) if !name.is_empty() => name.to_owned(),
@@ -129,7 +135,7 @@ impl Reader<'_> {
                 let value = &mut self.values[id.0];
                 value.dtype = if input { Some(dtype?) } else { dtype.ok() };
                 value.dims = ty.shape.as_ref().map(|shape| {
-                    let dim = |d: &rten_onnx::onnx::Dimension| match d.dim_value.map(usize::try_from) {
+                    let dim = |d: &Dimension| match d.dim_value.map(usize::try_from) {
                         Some(Ok(size)) => Dim::Fixed(size),
                         // Some exporters write '?' for a dimension without a name: two of them need not agree.
                         _ => Dim::Free(d.dim_param.clone().filter(|name| name != "?").unwrap_or_default()),
@@ -222,18 +228,20 @@ impl Reader<'_> {
     fn attribute(&self, proto: &AttributeProto, key: &str) -> Result<Attribute> {
         let absent = || invalid(format!("attribute '{key}' has no value"));
         Ok(match proto.r#type {
-            Some(AttributeType::INT) => Attribute::Int(proto.i.unwrap_or(0)),
-            Some(AttributeType::FLOAT) => Attribute::Float(proto.f.unwrap_or(0.0)),
-            Some(AttributeType::STRING) => Attribute::String(proto.s.clone().unwrap_or_default()),
-            Some(AttributeType::INTS) => Attribute::Ints(proto.ints.clone()),
-            Some(AttributeType::FLOATS) => Attribute::Floats(proto.floats.clone()),
-            Some(AttributeType::STRINGS) => Attribute::Strings(proto.strings.clone()),
-            Some(AttributeType::TENSOR) => {
+            Some(attribute_type::INT) => Attribute::Int(proto.i.unwrap_or(0)),
+            Some(attribute_type::FLOAT) => Attribute::Float(proto.f.unwrap_or(0.0)),
+            Some(attribute_type::STRING) => Attribute::String(text(proto.s.as_deref().unwrap_or_default(), key)?),
+            Some(attribute_type::INTS) => Attribute::Ints(proto.ints.clone()),
+            Some(attribute_type::FLOATS) => Attribute::Floats(proto.floats.clone()),
+            Some(attribute_type::STRINGS) => {
+                Attribute::Strings(proto.strings.iter().map(|s| text(s, key)).collect::<Result<_>>()?)
+            }
+            Some(attribute_type::TENSOR) => {
                 let proto = proto.t.as_ref().ok_or_else(absent)?;
                 Attribute::Tensor(Arc::new(tensor::tensor(proto, self.external)?))
             }
             other => {
-                let code = other.map_or(0, |t| t.0);
+                let code = other.unwrap_or(0);
                 return Err(Error::new(Kind::Unsupported, format!("attribute '{key}' of ONNX type {code}")));
             }
         })

@@ -1,20 +1,21 @@
 //! TensorProto → constants. Knows how ONNX stores elements, inline and in external files.
 
 use super::ExternalData;
+use super::proto::{DATA_TYPES, EXTERNAL, TensorProto};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Constant, ContentHash, DType, Data, HostTensor};
-use rten_onnx::onnx::{DataLocation, DataType, TensorProto};
 use std::sync::Arc;
 
 /// The element type that an ONNX type code names.
-pub fn dtype(code: Option<DataType>, what: &str) -> Result<DType> {
+pub fn dtype(code: Option<i32>, what: &str) -> Result<DType> {
     match code {
-        Some(DataType::FLOAT) => Ok(DType::Float32),
-        Some(DataType::INT64) => Ok(DType::Int64),
-        Some(DataType::INT32) => Ok(DType::Int32),
-        Some(DataType::BOOL) => Ok(DType::Bool),
+        Some(1) => Ok(DType::Float32),
+        Some(6) => Ok(DType::Int32),
+        Some(7) => Ok(DType::Int64),
+        Some(9) => Ok(DType::Bool),
         Some(other) => {
-            let name = other.name().map_or_else(|| other.0.to_string(), str::to_owned);
+            let name = usize::try_from(other).ok().and_then(|i| DATA_TYPES.get(i)).copied();
+            let name = name.map_or_else(|| other.to_string(), str::to_owned);
             Err(Error::new(Kind::Unsupported, format!("{what} of element type {name}")))
         }
         None => Err(Error::new(Kind::InvalidModel, format!("{what} has no element type"))),
@@ -67,7 +68,7 @@ pub fn name(tensor: &TensorProto) -> &str {
 
 /// Whether the elements stand in another file.
 pub fn is_external(tensor: &TensorProto) -> bool {
-    tensor.data_location == Some(DataLocation::EXTERNAL)
+    tensor.data_location == Some(EXTERNAL)
 }
 
 /// Entry `key` of a tensor's external-data description.
@@ -87,16 +88,17 @@ pub fn tensor(proto: &TensorProto, external: &ExternalData) -> Result<HostTensor
     let count = shape
         .iter()
         .try_fold(1usize, |n, &d| n.checked_mul(d))
+        // With room for the bytes of the largest element.
+        .filter(|n| n.checked_mul(8).is_some())
         .ok_or_else(|| invalid(format!("has shape {shape:?}")))?;
     let short = |have: usize| invalid(format!("of shape {shape:?} has data for {have} elements, not {count}"));
     let data = if is_external(proto) {
         decode(dtype, external_bytes(proto, external, count * dtype.host_bytes())?)
     } else if let Some(raw) = &proto.raw_data {
-        let raw = raw.try_borrow().map_err(|_| Error::new(Kind::Internal, "a tensor is read twice at once"))?;
         if raw.len() != count * dtype.host_bytes() {
             return Err(short(raw.len() / dtype.host_bytes()));
         }
-        decode(dtype, &raw)
+        decode(dtype, raw)
     } else {
         match dtype {
             DType::Float32 => Data::Float32(proto.float_data.clone()),
