@@ -15,15 +15,24 @@ export interface TensorData {
   bool: Uint8Array;
 }
 
-/** A tensor in the page's memory, row-major. */
+/** Where a tensor's elements are. */
+export type TensorLocation = 'cpu' | 'gpu';
+
+/** A tensor, row-major: in the page's memory, or on the GPU where a call was asked to leave it there. */
 export class Tensor<T extends TensorType = TensorType> {
   /** Throws `ConsortError` of kind `invalid-input` where `data` does not have exactly the elements of `dims`. */
   constructor(type: T, data: TensorData[T] | readonly number[] | readonly bigint[], dims: readonly number[]);
   readonly type: T;
+  readonly location: TensorLocation;
+  /** The elements; throws `invalid-input` where they are on the GPU. */
   readonly data: TensorData[T];
   readonly dims: readonly number[];
   /** Number of elements. */
   readonly size: number;
+  /** The elements, read back where they are on the GPU. Rejects with `closed` after `dispose`. */
+  getData(): Promise<TensorData[T]>;
+  /** Gives the GPU's bytes back at once; a tensor that is dropped gives them back when it is collected. */
+  dispose(): void;
 }
 
 /** Stable names of what can go wrong. */
@@ -104,6 +113,8 @@ export type Tensors = Record<string, Tensor>;
 export interface RunOptions {
   /** A fired signal rejects the call with kind `aborted`; other calls go on. */
   signal?: AbortSignal;
+  /** Where the outputs go, all or by name; default `'cpu'`. One on the GPU can be fed to any session of the pool and moves no bytes. */
+  outputLocation?: TensorLocation | Readonly<Record<string, TensorLocation>>;
 }
 
 /** One loaded model. */
@@ -125,6 +136,8 @@ export class Session {
 export interface Request {
   session: Session;
   feeds: Readonly<Tensors>;
+  /** In place of the call's. */
+  outputLocation?: RunOptions['outputLocation'];
 }
 
 /** A request of which only the shapes matter; `feeds` or `shapes` must be there. */
@@ -224,6 +237,8 @@ export interface MemoryReport {
   arenas: number;
   staging: number;
   parameters: number;
+  /** Tensors that the page keeps on the GPU. */
+  tensors: number;
   total: number;
   sessions: readonly {
     name: string;
@@ -232,6 +247,16 @@ export interface MemoryReport {
     /** Of these, bytes that other sessions use too. */
     sharedWeights: number;
   }[];
+}
+
+/** What crossed between page and GPU since the pool was made. */
+export interface TrafficReport {
+  executions: number;
+  /** Bytes of inputs; weights are not counted. */
+  uploadedBytes: number;
+  /** Buffers mapped to be read: one for each execution with an output for the page. */
+  readbacks: number;
+  readBackBytes: number;
 }
 
 /** What this browser and adapter can do, found out live. */
@@ -283,6 +308,9 @@ export class Pool {
   predict(requests: readonly RequestShape[], options?: { goal?: Goal }): Promise<Prediction>;
   /** Runs every strategy in turn, interleaved, `repeats` times (default 5) after one warm-up. */
   compare(requests: readonly Request[], options?: { repeats?: number; goal?: Goal; signal?: AbortSignal }): Promise<Comparison>;
+  /** Copies a tensor to the GPU, where it stays: an input that many calls share is uploaded once. */
+  upload<T extends TensorType>(tensor: Tensor<T>): Promise<Tensor<T>>;
+  traffic(): TrafficReport;
   memory(): MemoryReport;
   accuracy(): Accuracy;
   /** Releases every session and the device; calls in flight are rejected with kind `closed`. */

@@ -50,27 +50,90 @@ function refuse(message) {
   throw new ConsortError('invalid-input', message);
 }
 
+/** A tensor that is dropped without `dispose` gives its bytes back when the browser collects it. */
+const dropped = new FinalizationRegistry(({ pool, id }) => pool.dispose(id));
+
+/** What wasm needs of a tensor that `pool` is fed. */
+let fedTo;
+/** A tensor on the GPU from wasm's description of it. */
+let onGpu;
+
 export class Tensor {
+  #data;
+  /** Where it stays on the GPU: `{pool, id}`. */
+  #held;
+
+  static {
+    fedTo = (tensor, pool) => {
+      if (!(tensor instanceof Tensor) || tensor.#held === undefined) return tensor;
+      if (tensor.#held === null) throw new ConsortError('closed', 'the tensor was disposed of');
+      if (tensor.#held.pool !== pool) refuse('the tensor is on the GPU of another pool');
+      return { resident: tensor.#held.id };
+    };
+    onGpu = (pool, { type, dims, resident }) => {
+      const held = { pool, id: resident };
+      const tensor = new Tensor(type, held, dims);
+      dropped.register(tensor, { ...held }, tensor);
+      return tensor;
+    };
+  }
+
   constructor(type, data, dims) {
     const kind = ARRAYS[type] ?? refuse(`there is no tensor type '${type}': ${Object.keys(ARRAYS).join(', ')}`);
     const shape = Array.from(dims ?? []);
     if (!shape.every((d) => Number.isSafeInteger(d) && d >= 0)) refuse(`dims [${shape}] are not whole numbers`);
     const size = shape.reduce((a, b) => a * b, 1);
-    if (data?.length !== size) refuse(`dims [${shape}] take ${size} elements, not ${data?.length}`);
+    // Only this module gives a pool for the elements.
+    const held = data?.pool instanceof WasmPool ? data : undefined;
+    if (!held && data?.length !== size) refuse(`dims [${shape}] take ${size} elements, not ${data?.length}`);
     if (ArrayBuffer.isView(data) && !(data instanceof kind)) {
       refuse(`a ${type} tensor takes a ${kind.name}, not a ${data.constructor.name}`);
     }
     this.type = type;
-    this.data = data instanceof kind ? data : kind.from(data);
     this.dims = Object.freeze(shape);
     this.size = size;
+    this.location = held ? 'gpu' : 'cpu';
+    this.#held = held;
+    if (!held) this.#data = data instanceof kind ? data : kind.from(data);
     Object.freeze(this);
+  }
+
+  get data() {
+    return this.#data ?? refuse('the tensor is on the GPU: await its getData()');
+  }
+
+  async getData() {
+    if (this.#data) return this.#data;
+    if (this.#held === null) throw new ConsortError('closed', 'the tensor was disposed of');
+    return (await call(() => this.#held.pool.read(this.#held.id))).data;
+  }
+
+  dispose() {
+    if (!this.#held) return;
+    dropped.unregister(this);
+    this.#held.pool.dispose(this.#held.id);
+    this.#held = null;
   }
 }
 
 /** Outputs as wasm gives them, as tensors. */
-function tensors(outputs) {
-  return Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, new Tensor(t.type, t.data, t.dims)]));
+function tensors(outputs, pool) {
+  const tensor = (t) => (t.resident === undefined ? new Tensor(t.type, t.data, t.dims) : onGpu(pool, t));
+  return Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, tensor(t)]));
+}
+
+/** Feeds as wasm takes them. */
+function fed(feeds, pool) {
+  if (feeds === null || typeof feeds !== 'object') return feeds;
+  return Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, fedTo(tensor, pool)]));
+}
+
+/** What wasm keeps on the GPU for an `outputLocation`. */
+function kept(location) {
+  if (location === undefined || location === 'cpu') return false;
+  if (location === 'gpu') return true;
+  if (location === null || typeof location !== 'object') refuse(`there is no output location '${location}': 'cpu', 'gpu'`);
+  return Object.keys(location).filter((name) => kept(location[name]));
 }
 
 function bytesOrUrl(value, what) {
@@ -109,8 +172,11 @@ export class Session {
   }
 
   async run(feeds, options) {
-    const [outputs] = await call(() => this.#pool.runAll([{ session: this.#id, feeds }], { signal: options?.signal }));
-    return tensors(outputs);
+    return call(async () => {
+      const request = { session: this.#id, feeds: fed(feeds, this.#pool), keep: kept(options?.outputLocation) };
+      const [outputs] = await this.#pool.runAll([request], { signal: options?.signal });
+      return tensors(outputs, this.#pool);
+    });
   }
 
   async release() {
@@ -149,8 +215,10 @@ export class Pool {
   }
 
   async runAll(requests, options) {
-    const outputs = await call(() => this.#pool.runAll(this.#requests(requests), options));
-    return outputs.map(tensors);
+    return call(async () => {
+      const outputs = await this.#pool.runAll(this.#requests(requests, options?.outputLocation), options);
+      return outputs.map((o) => tensors(o, this.#pool));
+    });
   }
 
   async predict(requests, options) {
@@ -160,6 +228,15 @@ export class Pool {
 
   async compare(requests, options) {
     return call(() => this.#pool.compare(this.#requests(requests), options));
+  }
+
+  async upload(tensor) {
+    const id = await call(() => this.#pool.upload(tensor));
+    return onGpu(this.#pool, { type: tensor.type, dims: tensor.dims, resident: id });
+  }
+
+  traffic() {
+    return this.#pool.traffic();
   }
 
   memory() {
@@ -174,7 +251,11 @@ export class Pool {
     this.#pool.close();
   }
 
-  #requests(requests) {
-    return Array.from(requests, ({ session, feeds }) => ({ session: idOf(session, this.#pool), feeds }));
+  #requests(requests, location) {
+    return Array.from(requests, ({ session, feeds, outputLocation }) => ({
+      session: idOf(session, this.#pool),
+      feeds: fed(feeds, this.#pool),
+      keep: kept(outputLocation ?? location),
+    }));
   }
 }

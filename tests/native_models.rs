@@ -5,10 +5,10 @@
 
 use consort::graph::{Graph, HostTensor, Specialised, reference, specialise};
 use consort::kernels::Registry;
-use consort::lane::gpu::{Gpu, GpuLane, Progress, Work};
+use consort::lane::gpu::{Gpu, GpuLane, Input, Progress, Work};
 use consort::lane::host::block_on;
 use consort::onnx::{ExternalData, content_hash, read};
-use consort::program::{Strategy, build, schedule};
+use consort::program::{Residency, Strategy, build, schedule};
 use consort_models::{Data, MODELS, Model};
 use std::rc::Rc;
 
@@ -55,9 +55,10 @@ fn every_model_agrees_with_its_golden_alone_and_together() {
         let mut works = vec![];
         for (holder, model) in (0..).zip(&MODELS) {
             let (graph, inputs) = graph(model);
-            let program = build(&graph, &special(&graph, &inputs)).unwrap_or_else(|e| panic!("{e}"));
+            let program =
+                build(&graph, &special(&graph, &inputs), &Residency::default()).unwrap_or_else(|e| panic!("{e}"));
             let prepared = Rc::new(lane.prepare(holder, program, &Progress::SILENT).await.unwrap());
-            let inputs = inputs.iter().map(|t| t.to_device_words().unwrap().into()).collect();
+            let inputs = inputs.iter().map(|t| Input::Words(t.to_device_words().unwrap().into())).collect();
             works.push(Work { prepared, inputs });
         }
         let mut sets: Vec<(Strategy, Vec<usize>)> =
@@ -74,7 +75,7 @@ fn every_model_agrees_with_its_golden_alone_and_together() {
             let outcome = lane.finish(lane.submit(&set_works, &schedule).await.unwrap()).await.unwrap();
             for (&i, outputs) in set.iter().zip(&outcome.outputs) {
                 for (golden, output) in MODELS[i].golden().unwrap().iter().zip(outputs) {
-                    let error = golden.relative_error(output.as_f32().unwrap());
+                    let error = golden.relative_error(output.host().unwrap().as_f32().unwrap());
                     assert!(error < 1e-3, "{} in {set:?}: {error}", MODELS[i].name);
                 }
             }

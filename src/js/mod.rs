@@ -6,12 +6,12 @@ mod values;
 
 use crate::browser;
 use crate::error::{Error, Kind, Result};
-use crate::pool::{Pool, PoolOptions, Request, RunOptions};
+use crate::pool::{Keep, Pool, PoolOptions, Request, RunOptions};
 use crate::predict::{Goal, Strategy};
 use futures_util::future::{Either, select};
 use serde::Deserialize;
 use std::pin::pin;
-use values::{Feeds, from_js, outputs_to_js, thrown, to_js};
+use values::{Feeds, from_js, outputs_to_js, tensor, tensor_to_js, thrown, to_js};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
@@ -78,7 +78,16 @@ async fn until<T>(signal: Option<AbortSignal>, work: impl Future<Output = Result
     }
 }
 
-fn requests(value: &JsValue) -> Result<Vec<Request>> {
+/// `keep`: `true`, or the names of the outputs that stay on the device.
+fn keep(value: &JsValue) -> Keep {
+    match value.dyn_ref::<js_sys::Array>() {
+        Some(names) => Keep::Only(names.iter().filter_map(|name| name.as_string()).collect()),
+        None if value.is_truthy() => Keep::All,
+        None => Keep::Nothing,
+    }
+}
+
+fn requests(pool: &Pool, value: &JsValue) -> Result<Vec<Request>> {
     let list = js_sys::Array::from(value);
     list.iter()
         .map(|entry| {
@@ -87,7 +96,7 @@ fn requests(value: &JsValue) -> Result<Vec<Request>> {
                     .map_err(|_| Error::new(Kind::InvalidInput, "a request is not an object"))
             };
             let session = field("session")?.as_f64().unwrap_or(-1.0) as u64;
-            Ok(Request { session, feeds: Feeds::read(&field("feeds")?)? })
+            Ok(Request { session, feeds: Feeds::read(pool, &field("feeds")?)?, keep: keep(&field("keep")?) })
         })
         .collect()
 }
@@ -134,6 +143,35 @@ impl WasmPool {
         to_js(&self.pool.accuracy())
     }
 
+    /// `TrafficReport`.
+    pub fn traffic(&self) -> std::result::Result<JsValue, JsValue> {
+        to_js(&self.pool.traffic())
+    }
+
+    /// Brings `{type, data, dims}` to the device: its number.
+    pub fn upload(&self, value: &JsValue) -> js_sys::Promise {
+        let (pool, tensor) = (self.pool.clone(), tensor(value));
+        wasm_bindgen_futures::future_to_promise(async move {
+            let upload = async { pool.upload(&tensor?).await };
+            let resident = upload.await.map_err(|e| thrown(&e))?;
+            Ok((pool.hold(resident) as f64).into())
+        })
+    }
+
+    /// Reads a tensor on the device: `{type, data, dims}`.
+    pub fn read(&self, id: f64) -> js_sys::Promise {
+        let pool = self.pool.clone();
+        wasm_bindgen_futures::future_to_promise(async move {
+            let read = async { pool.read(&*pool.tensor(id as u64)?).await };
+            Ok(tensor_to_js(&read.await.map_err(|e| thrown(&e))?).into())
+        })
+    }
+
+    /// Lets go of a tensor on the device.
+    pub fn dispose(&self, id: f64) {
+        self.pool.dispose(id as u64);
+    }
+
     /// Loads a model from a URL or bytes: `{id, name, lane, inputs, outputs}`.
     pub fn load(&self, source: JsValue, options: JsValue) -> js_sys::Promise {
         let pool = self.pool.clone();
@@ -144,17 +182,17 @@ impl WasmPool {
         })
     }
 
-    /// Runs `[{session, feeds}]` in one execution: the outputs of each.
+    /// Runs `[{session, feeds, keep?}]` in one execution: the outputs of each.
     #[wasm_bindgen(js_name = runAll)]
     pub fn run_all(&self, list: &JsValue, options: JsValue) -> js_sys::Promise {
-        let (pool, requests) = (self.pool.clone(), requests(list));
+        let (pool, requests) = (self.pool.clone(), requests(&self.pool, list));
         wasm_bindgen_futures::future_to_promise(async move {
             let run = async {
                 let call: CallOptions = from_js(options.clone(), "the run's options")?;
                 pool.run(requests?, call.run()?).await
             };
             let outputs = until(signal(&options), run).await.map_err(|e| thrown(&e))?;
-            Ok(outputs.iter().map(outputs_to_js).collect::<js_sys::Array>().into())
+            Ok(outputs.iter().map(|o| outputs_to_js(&pool, o)).collect::<js_sys::Array>().into())
         })
     }
 
@@ -174,7 +212,7 @@ impl WasmPool {
 
     /// Compares every strategy on `[{session, feeds}]`: a `Comparison`.
     pub fn compare(&self, list: &JsValue, options: JsValue) -> js_sys::Promise {
-        let (pool, requests) = (self.pool.clone(), requests(list));
+        let (pool, requests) = (self.pool.clone(), requests(&self.pool, list));
         wasm_bindgen_futures::future_to_promise(async move {
             let compare = async {
                 let call: CallOptions = from_js(options.clone(), "the comparison's options")?;

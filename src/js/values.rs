@@ -1,11 +1,12 @@
 //! Tensors, errors and plain values across the boundary.
 
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Data, HostTensor};
-use crate::pool::Outputs;
+use crate::graph::{DType, Data, HostTensor};
+use crate::pool::{Feed, Output, Outputs, Pool};
 use js_sys::{Array, BigInt64Array, Float32Array, Int32Array, Object, Reflect, Uint8Array};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 
 /// An error as JS catches it: `{kind, message, model?, node?}`.
@@ -43,8 +44,8 @@ pub fn from_js<T: DeserializeOwned>(value: JsValue, what: &str) -> Result<T> {
 pub struct Feeds;
 
 impl Feeds {
-    /// Copies the feeds out of JS.
-    pub fn read(value: &JsValue) -> Result<crate::pool::Feeds> {
+    /// Copies the feeds out of JS; a tensor on the device is `{resident: its number}`.
+    pub fn read(pool: &Pool, value: &JsValue) -> Result<crate::pool::Feeds> {
         if !value.is_object() {
             return Err(Error::new(Kind::InvalidInput, "the feeds are not an object of tensors"));
         }
@@ -53,14 +54,21 @@ impl Feeds {
             .map(|entry| {
                 let entry: Array = entry.unchecked_into();
                 let name = entry.get(0).as_string().unwrap_or_default();
-                let tensor = tensor(&entry.get(1)).map_err(|e| Error::new(e.kind(), format!("input '{name}': {e}")))?;
-                Ok((name, tensor))
+                let value = entry.get(1);
+                let resident = Reflect::get(&value, &"resident".into()).ok().and_then(|id| id.as_f64());
+                let feed = match resident {
+                    Some(id) => pool.tensor(id as u64).map(Feed::Resident),
+                    None => tensor(&value).map(Feed::Host),
+                };
+                let feed = feed.map_err(|e| Error::new(e.kind(), format!("input '{name}': {e}")))?;
+                Ok((name, feed))
             })
             .collect()
     }
 }
 
-fn tensor(value: &JsValue) -> Result<HostTensor> {
+/// A tensor `{type, data, dims}`.
+pub fn tensor(value: &JsValue) -> Result<HostTensor> {
     let refuse = |what: &str| Error::new(Kind::InvalidInput, what.to_owned());
     let field = |name: &str| Reflect::get(value, &name.into()).map_err(|_| refuse("not a tensor"));
     let dims: Array = field("dims")?.dyn_into().map_err(|_| refuse("a tensor without dims"))?;
@@ -86,21 +94,39 @@ fn tensor(value: &JsValue) -> Result<HostTensor> {
     HostTensor::new(shape, data)
 }
 
-/// Outputs as `{name: {type, data, dims}}`.
-pub fn outputs_to_js(outputs: &Outputs) -> JsValue {
+/// Outputs as `{name: {type, dims, data}}`; one that stays on the device has `resident`, its number, for `data`.
+pub fn outputs_to_js(pool: &Pool, outputs: &Outputs) -> JsValue {
     let object = Object::new();
-    for (name, tensor) in outputs {
-        let value = Object::new();
-        let data: JsValue = match tensor.data() {
-            Data::Float32(v) => Float32Array::from(v.as_slice()).into(),
-            Data::Int64(v) => BigInt64Array::from(v.as_slice()).into(),
-            Data::Int32(v) => Int32Array::from(v.as_slice()).into(),
-            Data::Bool(v) => Uint8Array::from(v.as_slice()).into(),
+    for (name, output) in outputs {
+        let value = match output {
+            Output::Host(tensor) => tensor_to_js(tensor),
+            Output::Resident(tensor) => {
+                let value = described(tensor.ty.dtype, &tensor.ty.shape);
+                set(&value, "resident", &(pool.hold(Rc::clone(tensor)) as f64).into());
+                value
+            }
         };
-        set(&value, "type", &tensor.dtype().name().into());
-        set(&value, "data", &data);
-        set(&value, "dims", &tensor.shape().iter().map(|&d| JsValue::from(d as f64)).collect::<Array>());
         set(&object, name, &value);
     }
     object.into()
+}
+
+fn described(dtype: DType, shape: &[usize]) -> Object {
+    let value = Object::new();
+    set(&value, "type", &dtype.name().into());
+    set(&value, "dims", &shape.iter().map(|&d| JsValue::from(d as f64)).collect::<Array>());
+    value
+}
+
+/// A tensor as `{type, dims, data}`.
+pub fn tensor_to_js(tensor: &HostTensor) -> Object {
+    let data: JsValue = match tensor.data() {
+        Data::Float32(v) => Float32Array::from(v.as_slice()).into(),
+        Data::Int64(v) => BigInt64Array::from(v.as_slice()).into(),
+        Data::Int32(v) => Int32Array::from(v.as_slice()).into(),
+        Data::Bool(v) => Uint8Array::from(v.as_slice()).into(),
+    };
+    let value = described(tensor.dtype(), tensor.shape());
+    set(&value, "data", &data);
+    value
 }

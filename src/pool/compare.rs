@@ -1,7 +1,7 @@
 //! Every strategy in turn on the same requests: measured beside predicted.
 
 use super::plan::Plan;
-use super::queue::{self, Execution, Item};
+use super::queue::{self, Execution};
 use super::report::{Comparison, StrategyComparison};
 use super::{Pool, Request, RunOptions};
 use crate::error::{Error, Kind, Result};
@@ -18,14 +18,7 @@ pub(super) async fn compare(pool: &Pool, requests: Vec<Request>, repeats: usize,
         let text = format!("a comparison of {} requests, {repeats} times", requests.len());
         return Err(Error::new(Kind::InvalidInput, text));
     }
-    let mut items = vec![];
-    for request in &requests {
-        let session = inner.session(request.session)?;
-        let inputs = session.inputs(&request.feeds)?;
-        let shapes = inputs.iter().map(|t| t.shape().to_vec()).collect();
-        let ready = inner.prepare(&session, shapes, None).await?;
-        items.push(Item::new(session, ready, &inputs)?);
-    }
+    let items = pool.items(&requests).await?;
     let run = async |strategy| {
         // Through the queue: a call with a strategy shares its execution with no other.
         queue::run(inner, items.clone(), RunOptions { strategy: Some(strategy), goal: None }).await

@@ -6,12 +6,14 @@ mod plan;
 mod queue;
 mod report;
 mod session;
+mod tensors;
 
+pub use crate::lane::gpu::{Output, Resident, TrafficCounts};
 pub use report::{Capabilities, Comparison, MemoryReport, Prediction, Profile, WebGpuFacts};
 pub use session::{Feeds, LoadProgress, Phase, Session, Shapes, ValueInfo};
+pub use tensors::{Feed, Keep};
 
 use crate::error::{Error, Kind, Result};
-use crate::graph::HostTensor;
 use crate::lane::gpu::{Gpu, GpuLane, probe};
 use crate::onnx::ExternalData;
 use crate::predict::{Goal, Rates, Strategy};
@@ -21,7 +23,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Outputs of one request by name, in the model's order.
-pub type Outputs = Vec<(String, HostTensor)>;
+pub type Outputs = Vec<(String, Output)>;
 
 /// Options of [`Pool::create`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,6 +50,15 @@ pub struct Request {
     pub session: u64,
     /// Its inputs.
     pub feeds: Feeds,
+    /// Outputs that stay on the device.
+    pub keep: Keep,
+}
+
+impl Request {
+    /// A request whose outputs are all read back.
+    pub fn new(session: u64, feeds: Feeds) -> Request {
+        Request { session, feeds, keep: Keep::Nothing }
+    }
 }
 
 /// A model to load.
@@ -75,6 +86,7 @@ struct Inner {
     probes: probe::Measured,
     predictor: RefCell<Predictor>,
     sessions: RefCell<BTreeMap<u64, Rc<Session>>>,
+    tensors: tensors::Tensors,
     next_session: Cell<u64>,
     queue: queue::Queue,
     /// Counts preparations begun and ended: an execution beside one is no clean observation.
@@ -106,6 +118,7 @@ impl Pool {
             probes,
             predictor: RefCell::new(Predictor::new(rates)),
             sessions: RefCell::default(),
+            tensors: tensors::Tensors::default(),
             next_session: Cell::new(1),
             queue: queue::Queue::default(),
             preparations: Cell::new(0),
@@ -137,20 +150,26 @@ impl Pool {
         if requests.is_empty() {
             return Ok(vec![]);
         }
+        let works = self.items(&requests).await?;
+        self.inner.check()?;
+        Ok(queue::run(&self.inner, works, options).await?.outputs)
+    }
+
+    /// Requests checked and made ready: all are checked before any is compiled.
+    async fn items(&self, requests: &[Request]) -> Result<Vec<queue::Item>> {
         let mut jobs = vec![];
         for request in requests {
             let session = self.inner.session(request.session)?;
             let inputs = session.inputs(&request.feeds)?;
-            jobs.push((session, inputs));
+            let form = session.form(&inputs, &request.keep)?;
+            jobs.push((session, inputs, form));
         }
-        let mut works = vec![];
-        for (session, inputs) in jobs {
-            let shapes = inputs.iter().map(|t| t.shape().to_vec()).collect();
-            let prepared = self.inner.prepare(&session, shapes, None).await?;
-            works.push(queue::Item::new(session, prepared, &inputs)?);
+        let mut items = vec![];
+        for (session, inputs, form) in jobs {
+            let ready = self.inner.prepare(&session, form, None).await?;
+            items.push(queue::Item::new(session, ready, &inputs)?);
         }
-        self.inner.check()?;
-        Ok(queue::run(&self.inner, works, options).await?.outputs)
+        Ok(items)
     }
 
     /// Predicts every strategy for requests of these shapes. Shapes that were never met are compiled first.
@@ -159,8 +178,8 @@ impl Pool {
         let mut items = vec![];
         for (id, shapes) in requests {
             let session = self.inner.session(id)?;
-            let shapes = session.shapes(&shapes)?;
-            let prepared = self.inner.prepare(&session, shapes, None).await?;
+            let form = session::Form::of(session.shapes(&shapes)?);
+            let prepared = self.inner.prepare(&session, form, None).await?;
             items.push((session, prepared));
         }
         self.inner.prediction(&items, goal.unwrap_or(self.inner.goal))
@@ -174,6 +193,11 @@ impl Pool {
     /// Bytes on the GPU, by purpose and session.
     pub fn memory(&self) -> MemoryReport {
         self.inner.memory()
+    }
+
+    /// What crossed between host and GPU so far.
+    pub fn traffic(&self) -> TrafficCounts {
+        self.inner.lane.traffic()
     }
 
     /// How well the predictor has done.
@@ -206,6 +230,7 @@ impl Pool {
         self.inner.queue.fail_all(&Error::new(Kind::Closed, "the pool was closed"));
         let ids: Vec<u64> = self.inner.sessions.borrow().keys().copied().collect();
         ids.into_iter().for_each(|id| self.release(id));
+        self.inner.tensors.clear();
         self.inner.lane.close();
     }
 }

@@ -3,10 +3,10 @@
 
 use super::plan::Plan;
 use super::session::{Ready, Session};
+use super::tensors::Feed;
 use super::{Inner, Outputs, RunOptions};
 use crate::error::{Error, Kind, Result};
-use crate::graph::HostTensor;
-use crate::lane::gpu::{Outcome, Work};
+use crate::lane::gpu::{Input, Outcome, Work};
 use crate::lane::host::{next_turn, spawn};
 use crate::predict::Strategy;
 use crate::program::ProgramCost;
@@ -27,9 +27,12 @@ pub struct Item {
 }
 
 impl Item {
-    pub(super) fn new(session: Rc<Session>, ready: Rc<Ready>, inputs: &[HostTensor]) -> Result<Item> {
-        let words = |tensor: &HostTensor| tensor.to_device_words().map(Rc::from);
-        let inputs = inputs.iter().map(words).collect::<Result<_>>().map_err(|e| e.in_model(&session.name))?;
+    pub(super) fn new(session: Rc<Session>, ready: Rc<Ready>, inputs: &[Feed]) -> Result<Item> {
+        let input = |feed: &Feed| match feed {
+            Feed::Host(tensor) => Ok(Input::Words(Rc::from(tensor.to_device_words()?))),
+            Feed::Resident(tensor) => Ok(Input::Resident(Rc::clone(tensor))),
+        };
+        let inputs = inputs.iter().map(input).collect::<Result<_>>().map_err(|e| e.in_model(&session.name))?;
         let work = Work { prepared: Rc::clone(&ready.prepared), inputs };
         Ok(Item { session, ready, work })
     }
@@ -191,7 +194,7 @@ impl Inner {
         let exclusive = quiet && self.preparations.get() == before;
         // Every program is warm from now on, also those behind one that was not.
         let cold = items.iter().filter(|item| !item.ready.prepared.warm.replace(true)).count();
-        if cold == 0 && exclusive {
+        if cold == 0 && exclusive && outcome.awaited {
             let costs: Vec<&ProgramCost> = items.iter().map(|item| &*item.ready.cost).collect();
             let (submits, strategy) = (plan.schedule.submits(), plan.schedule.strategy);
             // What the predictor refuses as absurd is no fault of the call.

@@ -92,6 +92,8 @@ pub struct MemoryReport {
     pub staging: u64,
     /// Kernel parameters.
     pub parameters: u64,
+    /// Tensors that callers keep on the device.
+    pub tensors: u64,
     /// All of it.
     pub total: u64,
     /// By session.
@@ -179,6 +181,7 @@ impl Inner {
             arenas: counts.arenas,
             staging: counts.staging,
             parameters: counts.parameters,
+            tensors: counts.tensors,
             total: counts.total(),
             sessions,
         }

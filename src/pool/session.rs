@@ -1,27 +1,42 @@
 //! One loaded model: its graph, the programs it was compiled to for each set of shapes, and the check of its feeds.
 //! Knows graphs and preparation; must never know strategies or predictions.
 
+use super::tensors::{Feed, Keep};
 use super::{Inner, Source};
 use crate::error::{Error, Kind, Result};
-use crate::graph::{DType, Dim, FOLDED_ELEMENTS, Graph, HostTensor, ValueId, specialise};
+use crate::graph::{DType, Dim, FOLDED_ELEMENTS, Graph, ValueId, specialise};
 use crate::kernels::Registry;
 use crate::lane::gpu::{Prepared, Progress};
 use crate::lane::host::LocalFuture;
 use crate::onnx::{content_hash, read};
-use crate::program::{ProgramCost, build};
+use crate::program::{ProgramCost, Residency, build};
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
 use serde::Serialize;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// Inputs of one call by name.
-pub type Feeds = BTreeMap<String, HostTensor>;
+pub type Feeds = BTreeMap<String, Feed>;
 /// Shapes of the inputs of one call by name.
 pub type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// Sets of shapes for which a session keeps its programs.
+/// What a program is compiled for: the shapes of all inputs, and which inputs and outputs stay on the device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    shapes: Vec<Vec<usize>>,
+    residency: Residency,
+}
+
+impl Form {
+    /// Inputs of these shapes from the host, outputs back to it.
+    pub(super) fn of(shapes: Vec<Vec<usize>>) -> Form {
+        Form { shapes, residency: Residency::default() }
+    }
+}
+
+/// Forms for which a session keeps its programs.
 const KEPT: usize = 16;
 
 /// What a load is busy with.
@@ -79,8 +94,8 @@ pub struct Session {
     /// Name in messages and reports.
     pub name: String,
     graph: RefCell<Graph>,
-    /// Programs by the shapes of all inputs, used last at the end.
-    programs: RefCell<Vec<(Vec<Vec<usize>>, Preparation)>>,
+    /// Programs by form, used last at the end.
+    programs: RefCell<Vec<(Form, Preparation)>>,
 }
 
 impl Session {
@@ -122,7 +137,7 @@ impl Session {
         self.in_order(shapes)
     }
 
-    pub(super) fn inputs(&self, feeds: &Feeds) -> Result<Vec<HostTensor>> {
+    pub(super) fn inputs(&self, feeds: &Feeds) -> Result<Vec<Feed>> {
         let tensors = self.in_order(feeds)?;
         let graph = self.graph.borrow();
         for (&id, tensor) in graph.inputs.iter().zip(&tensors) {
@@ -137,6 +152,34 @@ impl Session {
             }
         }
         Ok(tensors)
+    }
+
+    /// What `inputs` and `keep` need compiled. A tensor that is fed twice is bound once and copied for the rest: one
+    /// buffer cannot be two writable bindings of a dispatch.
+    pub(super) fn form(&self, inputs: &[Feed], keep: &Keep) -> Result<Form> {
+        let graph = self.graph.borrow();
+        let names: Vec<&str> = graph.outputs.iter().map(|&id| graph.value(id).name.as_str()).collect();
+        if let Keep::Only(kept) = keep
+            && let Some(unknown) = kept.iter().find(|name| !names.contains(&name.as_str()))
+        {
+            return Err(self.refuse(format!("there is no output '{unknown}': the outputs are {}", names.join(", "))));
+        }
+        let mut seen = BTreeSet::new();
+        let own = |feed: &Feed| match feed {
+            Feed::Resident(tensor) => !tensor.ty.is_empty() && seen.insert(Rc::as_ptr(tensor)),
+            Feed::Host(_) => false,
+        };
+        let kept = |name: &&str| match keep {
+            Keep::Nothing => false,
+            Keep::All => true,
+            Keep::Only(kept) => kept.contains(*name),
+        };
+        let mut residency =
+            Residency { inputs: inputs.iter().map(own).collect(), outputs: names.iter().map(kept).collect() };
+        if !residency.inputs.contains(&true) && !residency.outputs.contains(&true) {
+            residency = Residency::default();
+        }
+        Ok(Form { shapes: inputs.iter().map(|f| f.shape().to_vec()).collect(), residency })
     }
 
     /// Shapes with every free dimension as `free` says, 1 where it does not; and whether it said all.
@@ -195,29 +238,29 @@ impl Inner {
         progress: &LoadProgress<'_>,
     ) -> Result<()> {
         let (shapes, all_said) = session.shapes_for(free);
-        match self.prepare(session, shapes, Some(progress)).await {
+        match self.prepare(session, Form::of(shapes), Some(progress)).await {
             // A size of 1 was a guess: what it cannot do, a call with real shapes may.
             Err(e) if !all_said && e.kind() == Kind::InvalidInput => Ok(()),
             other => other.map(|_| ()),
         }
     }
 
-    /// The session's program for `shapes`: at once where it was met before, else compiled now.
+    /// The session's program for `form`: at once where it was met before, else compiled now.
     pub(super) async fn prepare(
         self: &Rc<Self>,
         session: &Rc<Session>,
-        shapes: Vec<Vec<usize>>,
+        form: Form,
         progress: Option<&LoadProgress<'_>>,
     ) -> Result<Rc<Ready>> {
         if let Some(progress) = progress {
-            return self.compile(session, &shapes, Some(progress)).await.inspect(|ready| {
+            return self.compile(session, &form, Some(progress)).await.inspect(|ready| {
                 let done: LocalFuture<_> = Box::pin(std::future::ready(Ok(Rc::clone(ready))));
-                session.programs.borrow_mut().push((shapes, done.shared()));
+                session.programs.borrow_mut().push((form, done.shared()));
             });
         }
         let known = {
             let mut programs = session.programs.borrow_mut();
-            let at = programs.iter().position(|(key, _)| *key == shapes);
+            let at = programs.iter().position(|(key, _)| *key == form);
             at.map(|at| {
                 let entry = programs.remove(at);
                 programs.push(entry.clone());
@@ -227,7 +270,7 @@ impl Inner {
         if let Some(known) = known {
             return known.await;
         }
-        let (inner, of, key) = (Rc::clone(self), Rc::clone(session), shapes.clone());
+        let (inner, of, key) = (Rc::clone(self), Rc::clone(session), form.clone());
         let compile: LocalFuture<_> = Box::pin(async move { inner.compile(&of, &key, None).await });
         let compile = compile.shared();
         {
@@ -235,24 +278,19 @@ impl Inner {
             if programs.len() >= KEPT {
                 drop(programs.remove(0));
             }
-            programs.push((shapes.clone(), compile.clone()));
+            programs.push((form.clone(), compile.clone()));
         }
         let result = compile.await;
         if result.is_err() {
-            session.programs.borrow_mut().retain(|(key, _)| *key != shapes);
+            session.programs.borrow_mut().retain(|(key, _)| *key != form);
         }
         result
     }
 
-    async fn compile(
-        &self,
-        session: &Session,
-        shapes: &[Vec<usize>],
-        progress: Option<&LoadProgress<'_>>,
-    ) -> Result<Rc<Ready>> {
+    async fn compile(&self, session: &Session, form: &Form, progress: Option<&LoadProgress<'_>>) -> Result<Rc<Ready>> {
         self.preparations.set(self.preparations.get() + 1);
         self.preparing.set(self.preparing.get() + 1);
-        let result = self.compile_now(session, shapes, progress).await.map_err(|e| e.in_model(&session.name));
+        let result = self.compile_now(session, form, progress).await.map_err(|e| e.in_model(&session.name));
         self.preparing.set(self.preparing.get() - 1);
         result
     }
@@ -260,13 +298,13 @@ impl Inner {
     async fn compile_now(
         &self,
         session: &Session,
-        shapes: &[Vec<usize>],
+        form: &Form,
         progress: Option<&LoadProgress<'_>>,
     ) -> Result<Rc<Ready>> {
         let program = {
             let graph = session.graph.borrow();
-            let special = specialise(&graph, &Registry, content_hash, shapes)?;
-            build(&graph, &special)?
+            let special = specialise(&graph, &Registry, content_hash, &form.shapes)?;
+            build(&graph, &special, &form.residency)?
         };
         let cost = Rc::new(program.cost(&session.name));
         let output_names = program.outputs.iter().map(|p| p.name.clone()).collect();

@@ -15,6 +15,30 @@ pub enum Place {
     Weight(ContentHash),
     /// The program's arena, at this offset in bytes.
     Arena(u64),
+    /// A buffer of its own that the call brings or takes away: an input's index, or the number of inputs plus an
+    /// output's index.
+    Own(usize),
+}
+
+/// Which inputs and outputs lie in buffers of their own, so that they stay on the device between calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Residency {
+    /// By input, in the model's order; absent is `false`.
+    pub inputs: Vec<bool>,
+    /// By output, in the model's order; absent is `false`.
+    pub outputs: Vec<bool>,
+}
+
+impl Residency {
+    /// Whether input `i` comes in a buffer of its own.
+    pub fn input(&self, i: usize) -> bool {
+        self.inputs.get(i).copied().unwrap_or(false)
+    }
+
+    /// Whether output `i` goes to a buffer of its own.
+    pub fn output(&self, i: usize) -> bool {
+        self.outputs.get(i).copied().unwrap_or(false)
+    }
 }
 
 /// A range that a dispatch binds.
@@ -56,6 +80,13 @@ pub struct Dispatch {
     pub cost: DispatchCost,
 }
 
+impl Dispatch {
+    /// Whether it binds a buffer that each call brings.
+    pub fn binds_own(&self) -> bool {
+        self.bindings.iter().any(|b| matches!(b.place, Place::Own(_)))
+    }
+}
+
 /// An input or output of a program.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Port {
@@ -65,6 +96,8 @@ pub struct Port {
     pub ty: TensorType,
     /// Where it lies; `None` where nothing reads it, or it has no elements.
     pub place: Option<Place>,
+    /// Whether it stays on the device, in a buffer of its own.
+    pub resident: bool,
 }
 
 impl Port {
@@ -98,7 +131,8 @@ pub struct Program {
 impl Program {
     /// What the predictor sees of it.
     pub fn cost(&self, model: &str) -> ProgramCost {
-        let bytes = |ports: &[Port]| ports.iter().filter(|p| p.place.is_some()).map(Port::bytes).sum::<u64>() as f64;
+        let moved = |p: &&Port| p.place.is_some() && !p.resident;
+        let bytes = |ports: &[Port]| ports.iter().filter(moved).map(Port::bytes).sum::<u64>() as f64;
         ProgramCost {
             model: model.to_owned(),
             dispatches: self.dispatches.iter().map(|d| d.cost).collect(),
@@ -108,8 +142,9 @@ impl Program {
     }
 }
 
-/// Lowers `special` (a specialisation of `graph`) to a program. Errors name the node.
-pub fn build(graph: &Graph, special: &Specialised) -> Result<Program> {
+/// Lowers `special` (a specialisation of `graph`) to a program that leaves on the device what `residency` says.
+/// Errors name the node.
+pub fn build(graph: &Graph, special: &Specialised, residency: &Residency) -> Result<Program> {
     let mut lowering = Lowering::new(special);
     for (index, node) in special.nodes.iter().enumerate() {
         let source = &graph.nodes[node.node];
@@ -132,32 +167,34 @@ pub fn build(graph: &Graph, special: &Specialised) -> Result<Program> {
         lowering.enter(index, &node.inputs, &node.outputs);
         kernel.lower(&call, &mut lowering).map_err(|e| e.in_node(&source.name))?;
     }
-    assemble(special, &lowering, &|node| graph.nodes[node].name.clone())
+    assemble(special, &lowering, residency, &|node| graph.nodes[node].name.clone())
 }
 
 /// The program of dispatches that are lowered already; `name` gives a node's name for errors.
 pub(super) fn assemble(
     special: &Specialised,
     lowering: &Lowering<'_>,
+    residency: &Residency,
     name: &dyn Fn(usize) -> String,
 ) -> Result<Program> {
-    let places = Places::plan(special, lowering);
+    let places = Places::plan(special, lowering, residency);
     let mut program = Program { arena_bytes: places.arena_bytes, live_bytes: places.live_bytes, ..Program::default() };
     let mut kernels = HashMap::new();
     for (index, call) in &lowering.calls {
         let node = special.nodes[*index].node;
         program.push(call, &places, lowering, node, &mut kernels).map_err(|e| e.in_node(&name(node)))?;
     }
-    program.inputs = special.inputs.iter().map(|&id| port(special, &places, id)).collect();
-    program.outputs = special.outputs.iter().map(|&id| port(special, &places, id)).collect();
+    let port = |(id, resident): (TensorId, bool)| port(special, &places, id, resident);
+    program.inputs = (0..).zip(&special.inputs).map(|(i, &id)| port((id, residency.input(i)))).collect();
+    program.outputs = (0..).zip(&special.outputs).map(|(i, &id)| port((id, residency.output(i)))).collect();
     program.collect_weights(special);
     Ok(program)
 }
 
-fn port(special: &Specialised, places: &Places, id: TensorId) -> Port {
+fn port(special: &Specialised, places: &Places, id: TensorId, resident: bool) -> Port {
     let tensor = &special.tensors[id.0];
     let place = if tensor.ty.is_empty() { None } else { places.of[id.0] };
-    Port { name: tensor.name.clone(), ty: tensor.ty.clone(), place }
+    Port { name: tensor.name.clone(), ty: tensor.ty.clone(), place, resident }
 }
 
 impl Program {
@@ -244,7 +281,7 @@ struct Places {
 }
 
 impl Places {
-    fn plan(special: &Specialised, lowering: &Lowering<'_>) -> Places {
+    fn plan(special: &Specialised, lowering: &Lowering<'_>, residency: &Residency) -> Places {
         let root = |mut id: TensorId| {
             while let Home::View(of) = &lowering.tensors[id.0].home {
                 id = *of;
@@ -266,12 +303,25 @@ impl Places {
         for &id in &special.outputs {
             touch(root(id), last);
         }
+        let mut own: BTreeMap<usize, usize> = BTreeMap::new();
+        for (i, &id) in special.inputs.iter().enumerate().filter(|(i, _)| residency.input(*i)) {
+            own.insert(id.0, i);
+        }
+        for (i, &id) in special.outputs.iter().enumerate().filter(|(i, _)| residency.output(*i)) {
+            // What is also another port, or a weight, is copied at the end instead.
+            if matches!(lowering.tensors[root(id)].home, Home::Computed) {
+                own.entry(root(id)).or_insert(special.inputs.len() + i);
+            }
+        }
         let mut items = Vec::new();
         let mut owners = Vec::new();
         for (&tensor, &(first, end)) in &lives {
             let lowered = &lowering.tensors[tensor];
             let first = if matches!(lowered.home, Home::Input(_)) { 0 } else { first };
-            if matches!(lowered.home, Home::Input(_) | Home::Computed) && !lowered.ty.is_empty() {
+            if matches!(lowered.home, Home::Input(_) | Home::Computed)
+                && !lowered.ty.is_empty()
+                && !own.contains_key(&tensor)
+            {
                 items.push(Item { bytes: lowered.ty.len() as u64 * 4, first, last: end });
                 owners.push(tensor);
             }
@@ -282,6 +332,7 @@ impl Places {
             let root = root(TensorId(id));
             match &lowering.tensors[root].home {
                 Home::Constant(hash) => Some(Place::Weight(*hash)),
+                _ if own.contains_key(&root) => own.get(&root).map(|&slot| Place::Own(slot)),
                 _ => offsets.get(&root).map(|&offset| Place::Arena(offset)),
             }
         };

@@ -1,7 +1,7 @@
 //! Programs that measure a lane: its ceilings, and one small operator of each kernel class as models use it.
 
 use super::build::assemble;
-use super::{Dispatch, Program};
+use super::{Dispatch, Program, Residency};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{
     Attribute, Attributes, Call, DType, Operand, Source, SpecialNode, SpecialTensor, Specialised, TensorId, TensorType,
@@ -96,7 +96,7 @@ pub fn class(class: Class, dispatches: usize) -> Result<Option<Program>> {
     lowering.enter(0, &inputs, &outputs);
     kernel.lower(&call, &mut lowering)?;
     lowering.dispatch(ceiling::nothing(mark));
-    Ok(Some(repeated(assemble(&special, &lowering, &|_| "probe".to_owned())?, dispatches)))
+    Ok(Some(repeated(assemble(&special, &lowering, &Residency::default(), &|_| "probe".to_owned())?, dispatches)))
 }
 
 fn tensor(name: &str, shape: &[usize], source: Source) -> SpecialTensor {
@@ -127,7 +127,7 @@ fn finish(special: &Specialised, calls: Vec<KernelCall>) -> Result<Program> {
     for call in calls {
         lowering.dispatch(call);
     }
-    assemble(special, &lowering, &|_| "probe".to_owned())
+    assemble(special, &lowering, &Residency::default(), &|_| "probe".to_owned())
 }
 
 /// All dispatches but the last, `times` over, then the last (the mark).

@@ -15,6 +15,8 @@ pub enum Purpose {
     Arena,
     /// Uniform parameters of one program.
     Parameters,
+    /// A tensor that stays between calls.
+    Tensor,
     /// On the way to the GPU.
     Upload,
     /// On the way back.
@@ -32,12 +34,14 @@ pub struct Counts {
     pub staging: u64,
     /// Uniform parameters.
     pub parameters: u64,
+    /// Tensors that stay between calls.
+    pub tensors: u64,
 }
 
 impl Counts {
     /// Everything.
     pub fn total(&self) -> u64 {
-        self.weights + self.arenas + self.staging + self.parameters
+        self.weights + self.arenas + self.staging + self.parameters + self.tensors
     }
 
     fn of(&mut self, purpose: Purpose) -> &mut u64 {
@@ -45,6 +49,7 @@ impl Counts {
             Purpose::Weights => &mut self.weights,
             Purpose::Arena => &mut self.arenas,
             Purpose::Parameters => &mut self.parameters,
+            Purpose::Tensor => &mut self.tensors,
             Purpose::Upload | Purpose::Readback => &mut self.staging,
         }
     }
@@ -107,7 +112,7 @@ impl Allocator {
         use wgpu::BufferUsages as U;
         let usage = match purpose {
             Purpose::Weights => U::STORAGE | U::COPY_DST | U::COPY_SRC,
-            Purpose::Arena => U::STORAGE | U::COPY_DST | U::COPY_SRC,
+            Purpose::Arena | Purpose::Tensor => U::STORAGE | U::COPY_DST | U::COPY_SRC,
             Purpose::Parameters => U::UNIFORM | U::COPY_DST,
             Purpose::Upload => U::COPY_SRC | U::COPY_DST,
             Purpose::Readback => U::MAP_READ | U::COPY_DST,

@@ -1,7 +1,8 @@
 //! Replays a schedule: one upload, the recorded dispatches, one map for the outputs of all requests.
 
 use super::alloc::Block;
-use super::prepare::{GpuLane, Prepared, readback_bytes, upload_bytes};
+use super::prepare::{GpuLane, Own, Prepared, readback_bytes, upload_bytes};
+use super::resident::{Input, Output, Resident};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{ContentHash, HostTensor};
 use crate::lane::host::now_ms;
@@ -10,13 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// One request: a prepared program and its inputs as device words, in the order of [`Program::inputs`].
+/// One request: a prepared program and its inputs, in the order of [`Program::inputs`].
 #[derive(Clone, Debug)]
 pub struct Work {
     /// The program.
     pub prepared: Rc<Prepared>,
-    /// Each input's elements, 4 bytes each.
-    pub inputs: Vec<Rc<[u32]>>,
+    /// Each input.
+    pub inputs: Vec<Input>,
 }
 
 /// When one submit was made and finished, in milliseconds from the start of the execution.
@@ -33,6 +34,7 @@ pub struct SubmitSpan {
 /// An execution that the queue has.
 pub struct Pending {
     programs: Vec<Rc<Program>>,
+    kept: Vec<Vec<Option<Rc<Resident>>>>,
     readback: Option<Block>,
     readback_bytes: u64,
     started_ms: f64,
@@ -53,7 +55,7 @@ impl std::fmt::Debug for Pending {
 #[derive(Debug)]
 pub struct Outcome {
     /// Outputs of each request, in the order of [`Program::outputs`].
-    pub outputs: Vec<Vec<HostTensor>>,
+    pub outputs: Vec<Vec<Output>>,
     /// From the start of recording until the outputs were read, in milliseconds.
     pub total_ms: f64,
     /// Of that, until the last submit.
@@ -62,6 +64,8 @@ pub struct Outcome {
     pub submits: Vec<SubmitSpan>,
     /// Bytes of the buffers that it touched, by the allocator.
     pub bytes: u64,
+    /// Whether its end was waited for; where every output stays on the device, nobody needs to.
+    pub awaited: bool,
 }
 
 impl GpuLane {
@@ -74,17 +78,24 @@ impl GpuLane {
         let arenas = self.staging.arenas(&self.allocator, &schedule.slots).await?;
         let upload = self.staging.upload(&self.allocator, upload_bytes(&programs)).await?;
         let readback = self.staging.readback(&self.allocator, readback_bytes).await?;
+        let mut kept = Vec::with_capacity(works.len());
+        for work in works {
+            kept.push(self.allocate_outputs(&work.prepared).await?);
+        }
         let started_ms = now_ms();
         let scope = self.gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let recording = Recording { lane: self, works, schedule, arenas: &arenas, upload: upload.as_deref() };
+        let recording =
+            Recording { lane: self, works, schedule, arenas: &arenas, upload: upload.as_deref(), kept: &kept };
         let recorded = recording.record(readback.as_ref(), started_ms);
         let refused = Box::pin(scope.pop());
         let (submits, done) = recorded?;
         let bytes = touched_bytes(works, &arenas.iter().map(|a| a.block.bytes()).collect::<Vec<_>>())
             + upload.as_ref().map_or(0, |b| b.bytes())
-            + readback.as_ref().map_or(0, Block::bytes);
+            + readback.as_ref().map_or(0, Block::bytes)
+            + kept.iter().flatten().flatten().map(|t| t.bytes()).sum::<u64>();
+        self.traffic.executed();
         let recorded_ms = now_ms();
-        Ok(Pending { programs, readback, readback_bytes, started_ms, recorded_ms, bytes, submits, done, refused })
+        Ok(Pending { programs, kept, readback, readback_bytes, started_ms, recorded_ms, bytes, submits, done, refused })
     }
 
     /// Waits for `pending` and reads all its outputs through one map.
@@ -100,18 +111,25 @@ impl GpuLane {
         let data = data?;
         if let Some(block) = pending.readback {
             self.staging.give_back(block);
+            self.traffic.read_back(pending.readback_bytes);
         }
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(&data);
         let mut at = 0;
         let mut outputs = Vec::with_capacity(pending.programs.len());
-        for program in &pending.programs {
+        let awaited = pending.readback_bytes > 0;
+        for (program, kept) in pending.programs.iter().zip(pending.kept) {
             let mut tensors = Vec::with_capacity(program.outputs.len());
-            for port in &program.outputs {
+            for (port, kept) in program.outputs.iter().zip(kept) {
+                if let Some(tensor) = kept {
+                    tensors.push(Output::Resident(tensor));
+                    continue;
+                }
                 let count = if port.place.is_some() { port.ty.len() } else { 0 };
                 let words = words
                     .get(at..at + count)
                     .ok_or_else(|| Error::new(Kind::Internal, format!("output '{}' was not read", port.name)))?;
-                tensors.push(HostTensor::from_device_words(port.ty.dtype, port.ty.shape.clone(), words)?);
+                let tensor = HostTensor::from_device_words(port.ty.dtype, port.ty.shape.clone(), words)?;
+                tensors.push(Output::Host(tensor));
                 at += count;
             }
             outputs.push(tensors);
@@ -135,6 +153,7 @@ impl GpuLane {
             record_ms: pending.recorded_ms - pending.started_ms,
             submits,
             bytes: pending.bytes,
+            awaited,
         })
     }
 }
@@ -162,6 +181,7 @@ struct Recording<'a> {
     schedule: &'a Schedule,
     arenas: &'a [super::staging::Arena],
     upload: Option<&'a Block>,
+    kept: &'a [Vec<Option<Rc<Resident>>>],
 }
 
 impl Recording<'_> {
@@ -170,7 +190,8 @@ impl Recording<'_> {
         let arena = |program: usize| &self.arenas[self.schedule.slots.slot_of[program]];
         let mut groups = Vec::with_capacity(self.works.len());
         for (program, work) in self.works.iter().enumerate() {
-            groups.push(self.lane.bind_groups(&work.prepared, arena(program))?);
+            let own = Own { inputs: &work.inputs, outputs: &self.kept[program] };
+            groups.push(self.lane.bind_groups(&work.prepared, arena(program), &own)?);
         }
         let upload_at = self.write_inputs()?;
         let mut read_at = 0;
@@ -192,7 +213,12 @@ impl Recording<'_> {
                 if bound.replace(Rc::as_ptr(pipeline)) != Some(Rc::as_ptr(pipeline)) {
                     pass.set_pipeline(&pipeline.pipeline);
                 }
-                pass.set_bind_group(0, &groups[program][index], &[]);
+                let group = groups[program].get(index);
+                pass.set_bind_group(
+                    0,
+                    group.ok_or_else(|| Error::new(Kind::Internal, "a dispatch is not bound"))?,
+                    &[],
+                );
                 let [x, y, z] = dispatch.workgroups;
                 pass.dispatch_workgroups(x, y, z);
                 inside.insert(program);
@@ -203,27 +229,55 @@ impl Recording<'_> {
                 Command::Dispatch { .. } => {}
                 Command::Upload { program } => {
                     let mut from = upload_at[program];
-                    for port in &self.works[program].prepared.program.inputs {
-                        if let (Some(Place::Arena(to)), Some(upload)) = (port.place, self.upload) {
-                            let to_buffer = &arena(program).block.buffer;
-                            encoder.copy_buffer_to_buffer(&upload.buffer, from, to_buffer, to, port.bytes());
-                            from += port.bytes();
+                    let work = &self.works[program];
+                    for (port, input) in work.prepared.program.inputs.iter().zip(&work.inputs) {
+                        let Some(Place::Arena(to)) = port.place else { continue };
+                        let to_buffer = &arena(program).block.buffer;
+                        match input {
+                            Input::Words(_) => {
+                                let upload =
+                                    self.upload.ok_or_else(|| Error::new(Kind::Internal, "no upload buffer"))?;
+                                encoder.copy_buffer_to_buffer(&upload.buffer, from, to_buffer, to, port.bytes());
+                                from += port.bytes();
+                            }
+                            Input::Resident(tensor) => {
+                                let block = tensor.block.as_ref();
+                                let block =
+                                    block.ok_or_else(|| Error::new(Kind::Internal, "an empty tensor is read"))?;
+                                encoder.copy_buffer_to_buffer(&block.buffer, 0, to_buffer, to, port.bytes());
+                            }
                         }
                     }
                 }
                 Command::Download { program } => {
                     let prepared = &self.works[program].prepared;
-                    for port in &prepared.program.outputs {
-                        let (Some(place), Some(readback)) = (port.place, readback) else { continue };
+                    let own = Own { inputs: &self.works[program].inputs, outputs: &self.kept[program] };
+                    for (i, port) in prepared.program.outputs.iter().enumerate() {
+                        let Some(place) = port.place else { continue };
+                        if port.resident && place == Place::Own(prepared.program.inputs.len() + i) {
+                            continue;
+                        }
                         let (buffer, offset) = match place {
                             Place::Arena(offset) => (&arena(program).block.buffer, offset),
                             Place::Weight(hash) => match prepared.weights.get(&hash) {
                                 Some(block) => (&block.buffer, 0),
                                 None => return Err(Error::new(Kind::Internal, "an output's constant is not resident")),
                             },
+                            Place::Own(slot) => match own.buffer(slot) {
+                                Some(buffer) => (buffer, 0),
+                                None => return Err(Error::new(Kind::Internal, "an output's buffer is not there")),
+                            },
                         };
-                        encoder.copy_buffer_to_buffer(buffer, offset, &readback.buffer, read_at, port.bytes());
-                        read_at += port.bytes();
+                        if port.resident {
+                            // It is also another port, or a constant: the tensor that stays is a copy.
+                            let to = own.buffer(prepared.program.inputs.len() + i);
+                            let to =
+                                to.ok_or_else(|| Error::new(Kind::Internal, "an output has no buffer to stay in"))?;
+                            encoder.copy_buffer_to_buffer(buffer, offset, to, 0, port.bytes());
+                        } else if let Some(readback) = readback {
+                            encoder.copy_buffer_to_buffer(buffer, offset, &readback.buffer, read_at, port.bytes());
+                            read_at += port.bytes();
+                        }
                     }
                 }
                 Command::Submit => {
@@ -247,7 +301,7 @@ impl Recording<'_> {
         for work in self.works {
             offsets.push(words.len() as u64 * 4);
             for (port, input) in work.prepared.program.inputs.iter().zip(&work.inputs) {
-                if matches!(port.place, Some(Place::Arena(_))) {
+                if let (Some(Place::Arena(_)), Input::Words(input)) = (port.place, input) {
                     if input.len() != port.ty.len() {
                         return Err(Error::new(Kind::Internal, format!("input '{}' has a wrong length", port.name)));
                     }
@@ -257,6 +311,7 @@ impl Recording<'_> {
         }
         if let Some(upload) = self.upload {
             self.lane.gpu.queue.write_buffer(&upload.buffer, 0, bytemuck::cast_slice(&words));
+            self.lane.traffic.uploaded(words.len() as u64 * 4);
         }
         Ok(offsets)
     }

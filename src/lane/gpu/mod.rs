@@ -7,7 +7,9 @@ mod execute;
 mod pipelines;
 mod prepare;
 pub mod probe;
+mod resident;
 mod staging;
+mod traffic;
 mod wait;
 mod weights;
 
@@ -15,3 +17,5 @@ pub use alloc::{Block, Counts, Purpose};
 pub use device::{AdapterFacts, Gpu};
 pub use execute::{Outcome, Pending, SubmitSpan, Work};
 pub use prepare::{GpuLane, Prepared, Progress};
+pub use resident::{Input, Output, Resident};
+pub use traffic::TrafficCounts;

@@ -2,7 +2,9 @@
 
 use super::alloc::{Allocator, Block, Counts, Purpose};
 use super::pipelines::{Pipeline, Pipelines};
+use super::resident::{Input, Resident, resident_bytes};
 use super::staging::{Arena, Staging};
+use super::traffic::{Traffic, TrafficCounts};
 use super::weights::Weights;
 use super::{AdapterFacts, Gpu};
 use crate::error::{Error, Kind, Result};
@@ -35,7 +37,7 @@ pub struct Prepared {
     pub(super) pipelines: Vec<Rc<Pipeline>>,
     pub(super) params: Option<Block>,
     pub(super) weights: HashMap<ContentHash, Rc<Block>>,
-    bind_groups: RefCell<BTreeMap<u64, Rc<Vec<wgpu::BindGroup>>>>,
+    bind_groups: RefCell<BTreeMap<u64, Rc<Vec<Option<wgpu::BindGroup>>>>>,
 }
 
 impl std::fmt::Debug for Prepared {
@@ -50,6 +52,7 @@ pub struct GpuLane {
     pub(super) allocator: Allocator,
     pub(super) staging: Staging,
     pub(super) nudge: Cell<bool>,
+    pub(super) traffic: Traffic,
     weights: Weights,
     pipelines: Pipelines,
 }
@@ -68,6 +71,7 @@ impl GpuLane {
             allocator: Allocator::new(Rc::clone(&gpu), budget),
             staging: Staging::default(),
             nudge: Cell::new(false),
+            traffic: Traffic::default(),
             weights: Weights::default(),
             pipelines: Pipelines::new(Rc::clone(&gpu)),
             gpu,
@@ -92,6 +96,11 @@ impl GpuLane {
     /// Bytes allocated now.
     pub fn counts(&self) -> Counts {
         self.allocator.counts()
+    }
+
+    /// What crossed between host and device so far.
+    pub fn traffic(&self) -> TrafficCounts {
+        self.traffic.counts()
     }
 
     /// Says whether empty submits follow while a map is awaited; see the probes.
@@ -154,7 +163,9 @@ impl GpuLane {
             }
         }
         let staging = self.staging.predict(slots, upload_bytes(programs), readback_bytes(programs));
-        weights.values().sum::<u64>() + params + staging.arenas + staging.staging
+        // Every request has outputs of its own.
+        let kept: u64 = programs.iter().map(|p| resident_bytes(&p.outputs)).sum();
+        weights.values().sum::<u64>() + params + staging.arenas + staging.staging + kept
     }
 
     /// Frees arenas and staging, which the next execution makes anew.
@@ -168,24 +179,33 @@ impl GpuLane {
         self.gpu.close();
     }
 
-    /// Bind groups of `prepared` in `arena`, made once for each arena.
-    pub(super) fn bind_groups(&self, prepared: &Prepared, arena: &Arena) -> Result<Rc<Vec<wgpu::BindGroup>>> {
-        if let Some(groups) = prepared.bind_groups.borrow().get(&arena.generation) {
-            return Ok(Rc::clone(groups));
-        }
-        let groups: Result<Vec<_>> =
-            (0..prepared.program.dispatches.len()).map(|i| self.bind_group(prepared, arena, i)).collect();
-        let groups = Rc::new(groups?);
-        let mut cache = prepared.bind_groups.borrow_mut();
-        // Generations only grow: beyond a handful, the lowest belong to arenas that are gone.
-        while cache.len() >= 8 {
-            cache.pop_first();
-        }
-        cache.insert(arena.generation, Rc::clone(&groups));
-        Ok(groups)
+    /// Bind groups of `prepared` in `arena`, made once for each arena; those that bind tensors of one call, anew.
+    pub(super) fn bind_groups(&self, prepared: &Prepared, arena: &Arena, own: &Own<'_>) -> Result<Groups> {
+        let count = prepared.program.dispatches.len();
+        let known = prepared.bind_groups.borrow().get(&arena.generation).map(Rc::clone);
+        let kept = match known {
+            Some(kept) => kept,
+            None => {
+                let group = |i: usize| match prepared.program.dispatches[i].binds_own() {
+                    true => Ok(None),
+                    false => self.bind_group(prepared, arena, own, i).map(Some),
+                };
+                let kept = Rc::new((0..count).map(group).collect::<Result<Vec<_>>>()?);
+                let mut cache = prepared.bind_groups.borrow_mut();
+                // Generations only grow: beyond a handful, the lowest belong to arenas that are gone.
+                while cache.len() >= 8 {
+                    cache.pop_first();
+                }
+                cache.insert(arena.generation, Rc::clone(&kept));
+                kept
+            }
+        };
+        let of_call = (0..count).filter(|&i| kept[i].is_none());
+        let of_call = of_call.map(|i| Ok((i, self.bind_group(prepared, arena, own, i)?))).collect::<Result<_>>()?;
+        Ok(Groups { kept, of_call })
     }
 
-    fn bind_group(&self, prepared: &Prepared, arena: &Arena, index: usize) -> Result<wgpu::BindGroup> {
+    fn bind_group(&self, prepared: &Prepared, arena: &Arena, own: &Own<'_>, index: usize) -> Result<wgpu::BindGroup> {
         let missing = |what: &str| Error::new(Kind::Internal, format!("dispatch {index} has no {what}"));
         let dispatch = &prepared.program.dispatches[index];
         let pipeline = prepared.pipelines.get(dispatch.kernel).ok_or_else(|| missing("pipeline"))?;
@@ -202,6 +222,9 @@ impl GpuLane {
         for (bound, binding) in dispatch.bindings.iter().zip(1..) {
             let resource = match bound.place {
                 Place::Arena(offset) => range(&arena.block.buffer, offset, bound.bytes),
+                Place::Own(slot) => {
+                    range(own.buffer(slot).ok_or_else(|| missing("tensor of its own"))?, 0, bound.bytes)
+                }
                 Place::Weight(hash) => {
                     let block = prepared.weights.get(&hash).ok_or_else(|| missing("weight"))?;
                     range(&block.buffer, 0, bound.bytes)
@@ -217,6 +240,35 @@ impl GpuLane {
     }
 }
 
+/// The buffers that one request brings: tensors that stay on the device, by [`Place::Own`]'s number.
+pub(super) struct Own<'a> {
+    pub(super) inputs: &'a [Input],
+    pub(super) outputs: &'a [Option<Rc<Resident>>],
+}
+
+impl Own<'_> {
+    pub(super) fn buffer(&self, slot: usize) -> Option<&wgpu::Buffer> {
+        let tensor = match self.inputs.get(slot) {
+            Some(Input::Resident(tensor)) => Some(tensor),
+            Some(Input::Words(_)) => None,
+            None => self.outputs.get(slot - self.inputs.len()).and_then(Option::as_ref),
+        };
+        tensor.and_then(|t| t.block.as_ref()).map(|b| &b.buffer)
+    }
+}
+
+/// Bind groups of one request, by dispatch.
+pub(super) struct Groups {
+    kept: Rc<Vec<Option<wgpu::BindGroup>>>,
+    of_call: BTreeMap<usize, wgpu::BindGroup>,
+}
+
+impl Groups {
+    pub(super) fn get(&self, dispatch: usize) -> Option<&wgpu::BindGroup> {
+        self.kept.get(dispatch).and_then(Option::as_ref).or_else(|| self.of_call.get(&dispatch))
+    }
+}
+
 /// Bytes that the inputs of `programs` take in the upload buffer.
 pub(super) fn upload_bytes(programs: &[Rc<Program>]) -> u64 {
     let ports = programs.iter().flat_map(|p| &p.inputs).filter(|p| matches!(p.place, Some(Place::Arena(_))));
@@ -225,5 +277,6 @@ pub(super) fn upload_bytes(programs: &[Rc<Program>]) -> u64 {
 
 /// Bytes that the outputs of `programs` take in the readback buffer.
 pub(super) fn readback_bytes(programs: &[Rc<Program>]) -> u64 {
-    programs.iter().flat_map(|p| &p.outputs).filter(|p| p.place.is_some()).map(|p| align(p.bytes(), 4)).sum()
+    let read = |p: &&crate::program::Port| p.place.is_some() && !p.resident;
+    programs.iter().flat_map(|p| &p.outputs).filter(read).map(|p| align(p.bytes(), 4)).sum()
 }

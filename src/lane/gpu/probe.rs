@@ -1,6 +1,6 @@
 //! Measures this adapter and this browser's waits, in well under a second: what the predictor starts from.
 
-use super::{GpuLane, Progress, Work};
+use super::{GpuLane, Input, Progress, Work};
 use crate::error::{Error, Kind, Result};
 use crate::kernels::Class;
 use crate::lane::host::now_ms;
@@ -135,7 +135,7 @@ struct Probe<'a> {
 
 impl<'a> Probe<'a> {
     async fn new(lane: &'a GpuLane, program: Program) -> Result<Probe<'a>> {
-        let inputs = program.inputs.iter().map(|p| Rc::from(vec![0u32; p.ty.len()])).collect();
+        let inputs = program.inputs.iter().map(|p| Input::Words(Rc::from(vec![0u32; p.ty.len()]))).collect();
         // Probes have no weights: nobody holds them.
         let prepared = lane.prepare(u64::MAX, program, &Progress::SILENT).await?;
         Ok(Probe { lane, work: Work { prepared: Rc::new(prepared), inputs } })
