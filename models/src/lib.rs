@@ -4,8 +4,10 @@
 mod files;
 mod published;
 mod recipe;
+mod shapes;
 
 pub use published::{PUBLISHED, Published};
+pub use shapes::{Case, cases};
 
 use serde::Deserialize;
 use std::fmt;

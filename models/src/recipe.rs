@@ -33,6 +33,11 @@ pub fn uniform(count: usize, first: u64) -> Vec<f32> {
     (0..count as u64).map(|i| ((splitmix64(first.wrapping_add(i)) >> 40) as f64 / 8_388_608.0 - 1.0) as f32).collect()
 }
 
+/// `count` whole numbers in [0, `below`), from the counter `first` on.
+pub fn integers(count: usize, first: u64, below: u64) -> Vec<i64> {
+    (0..count as u64).map(|i| (splitmix64(first.wrapping_add(i)) % below.max(1)) as i64).collect()
+}
+
 /// The external data file of `bytes` bytes.
 pub fn file(bytes: usize, tensors: &[Tensor]) -> Result<Vec<u8>, String> {
     let mut data = vec![0; bytes];

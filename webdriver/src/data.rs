@@ -2,7 +2,7 @@
 
 use crate::published;
 use anyhow::{Context, Result};
-use consort_models::{CHOSEN, Data, Golden, Input, MODELS, Model, PUBLISHED};
+use consort_models::{CHOSEN, Data, Golden, Input, MODELS, Model, PUBLISHED, cases};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -40,6 +40,24 @@ fn model(home: &Path, model: &Model) -> Result<Value> {
 
 /// An entry of the index; its inputs are written as files.
 fn entry(home: &Path, name: &str, bytes: u64, free: &[Value], given: &[Input], golden: Vec<Golden>) -> Result<Value> {
+    let mut shapes = vec![];
+    for (i, case) in cases(name)?.into_iter().enumerate() {
+        let inputs = written(home, &format!("{name}.shape{i}"), &case.inputs)?;
+        shapes.push(json!({ "inputs": inputs, "golden": goldens(case.golden) }));
+    }
+    Ok(json!({
+        "name": name,
+        "url": format!("/models/{name}.onnx"),
+        "bytes": bytes,
+        "free": free,
+        "inputs": written(home, name, given)?,
+        "golden": goldens(golden),
+        "shapes": shapes,
+    }))
+}
+
+/// Inputs as files `NAME.I.bin`, and what an index says of them.
+fn written(home: &Path, name: &str, given: &[Input]) -> Result<Vec<Value>> {
     let mut inputs = vec![];
     for input in given {
         // A name of an input may hold what a name of a file may not.
@@ -52,18 +70,12 @@ fn entry(home: &Path, name: &str, bytes: u64, free: &[Value], given: &[Input], g
         put(&home.join(&file), &data)?;
         inputs.push(json!({ "name": input.name, "type": kind, "dims": input.dims, "url": format!("/models/{file}") }));
     }
-    let golden: Vec<Value> = golden
-        .into_iter()
-        .map(|g| json!({ "name": g.name, "dims": g.dims, "every": g.every, "values": g.values }))
-        .collect();
-    Ok(json!({
-        "name": name,
-        "url": format!("/models/{name}.onnx"),
-        "bytes": bytes,
-        "free": free,
-        "inputs": inputs,
-        "golden": golden,
-    }))
+    Ok(inputs)
+}
+
+fn goldens(golden: Vec<Golden>) -> Vec<Value> {
+    let value = |g: Golden| json!({ "name": g.name, "dims": g.dims, "every": g.every, "values": g.values });
+    golden.into_iter().map(value).collect()
 }
 
 /// Writes a file whole or not at all: a run that was stopped must not leave half of one.
