@@ -80,11 +80,20 @@ export interface PoolOptions {
 
 /** Progress of a load. */
 export interface LoadProgress {
-  /** `fetch`: bytes of the model and its external data; `upload`: bytes of weights; `compile`: pipelines. */
-  phase: 'fetch' | 'upload' | 'compile';
+  /** In this order: bytes of the model and its external data, the file read, bytes of weights, pipelines, the end. */
+  phase: 'download' | 'decode' | 'upload' | 'compile' | 'ready';
   done: number;
   /** 0 where not yet known. */
   total: number;
+}
+
+/** A file: where it is, or its bytes. */
+export type ModelSource = string | URL | ArrayBuffer | Uint8Array;
+
+/** A model with its external data by the path that the model states. */
+export interface ModelWithData {
+  model: ModelSource;
+  externalData: Readonly<Record<string, ModelSource>>;
 }
 
 /** Options of `pool.load`. */
@@ -92,7 +101,7 @@ export interface LoadOptions {
   /** Name in messages and reports; default: the file's name without its ending. */
   name?: string;
   /** External data by the path that the model states; what is not given is fetched beside the model's URL. */
-  externalData?: Readonly<Record<string, string | URL | ArrayBuffer | Uint8Array>>;
+  externalData?: Readonly<Record<string, ModelSource>>;
   /** Values of free dimensions to compile for at load, by name; every other value still works, compiled when first met. */
   freeDimensions?: Readonly<Record<string, number>>;
   onProgress?: (progress: LoadProgress) => void;
@@ -128,6 +137,8 @@ export class Session {
   readonly outputMetadata: readonly ValueMetadata[];
   /** Runs the model once. Any number of calls may be in flight at once. */
   run(feeds: Readonly<Tensors>, options?: RunOptions): Promise<Tensors>;
+  /** Where the tensors of the shapes that ran last lie in the arena; `null` before anything was compiled. */
+  memoryMap(): MemoryMap | null;
   /** Frees what only this session holds; calls in flight still finish. */
   release(): Promise<void>;
 }
@@ -240,13 +251,31 @@ export interface MemoryReport {
   /** Tensors that the page keeps on the GPU. */
   tensors: number;
   total: number;
+  /** Most that was ever held at one time. */
+  highWater: number;
+  /** Lower bound of `arenas` for these sessions one after another: most activation bytes alive at one time. */
+  liveBytes: number;
   sessions: readonly {
     name: string;
     /** Weights that this session uses. */
     weights: number;
     /** Of these, bytes that other sessions use too. */
     sharedWeights: number;
+    parameters: number;
+    /** Arena that the largest of its programs needs; sessions that follow each other share one. */
+    arena: number;
+    /** Most bytes of that arena alive at one time: no plan can be smaller. */
+    liveBytes: number;
   }[];
+}
+
+/** Who lies where in a session's arena, and when. */
+export interface MemoryMap {
+  arena: number;
+  liveBytes: number;
+  /** Step 0 is the upload, then one for each dispatch, the last is the download. */
+  steps: number;
+  tensors: readonly { name: string; offset: number; bytes: number; firstStep: number; lastStep: number }[];
 }
 
 /** What crossed between page and GPU since the pool was made. */
@@ -301,8 +330,8 @@ export class Pool {
   static create(options?: PoolOptions): Promise<Pool>;
   readonly capabilities: Capabilities;
   readonly profile: Profile;
-  /** Loads a model from a URL (its external data beside it) or from its bytes. */
-  load(source: string | URL | ArrayBuffer | Uint8Array, options?: LoadOptions): Promise<Session>;
+  /** Loads a model from a URL (its external data beside it), from its bytes, or from both kinds with its external data. */
+  load(source: ModelSource | ModelWithData, options?: LoadOptions): Promise<Session>;
   /** Runs all requests in one execution; the outputs come in their order. */
   runAll(requests: readonly Request[], options?: RunAllOptions): Promise<Tensors[]>;
   predict(requests: readonly RequestShape[], options?: { goal?: Goal }): Promise<Prediction>;

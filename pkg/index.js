@@ -179,6 +179,14 @@ export class Session {
     });
   }
 
+  memoryMap() {
+    try {
+      return this.#pool.memoryMap(this.#id) ?? null;
+    } catch (error) {
+      throw known(error);
+    }
+  }
+
   async release() {
     this.#pool.release(this.#id);
   }
@@ -207,6 +215,8 @@ export class Pool {
   }
 
   async load(source, options = {}) {
+    const together = source !== null && typeof source === 'object' && 'model' in source;
+    if (together) [source, options] = [source.model, { ...options, externalData: { ...source.externalData, ...options.externalData } }];
     const external = Object.entries(options.externalData ?? {});
     const externalData = Object.fromEntries(external.map(([n, v]) => [n, bytesOrUrl(v, `external data '${n}'`)]));
     const from = bytesOrUrl(source, 'a model');

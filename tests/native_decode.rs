@@ -9,20 +9,20 @@ use consort::kernels::Registry;
 use consort::onnx::{ExternalData, content_hash, external_files, read};
 use consort_models::{Model, find};
 use proptest::prelude::*;
-use std::sync::LazyLock;
+use prost::bytes::Bytes;
 
-static WEIGHTS: LazyLock<ExternalData> = LazyLock::new(|| {
-    let model = model();
-    ExternalData::from([(model.data_file(), model.weights().unwrap())])
-});
+thread_local! {
+    static WEIGHTS: ExternalData = ExternalData::from([(model().data_file(), model().weights().unwrap())]);
+}
 
 fn model() -> &'static Model {
     find("squeezenet1_1").unwrap()
 }
 
-fn decode(bytes: &[u8]) -> Result<Graph, consort::Error> {
-    external_files(bytes)?;
-    read("m", bytes, &WEIGHTS, &Registry)
+fn decode(bytes: impl Into<Bytes>) -> Result<Graph, consort::Error> {
+    let bytes = bytes.into();
+    external_files(bytes.clone())?;
+    WEIGHTS.with(|weights| read("m", bytes, weights, &Registry))
 }
 
 /// What a file may be blamed for.
@@ -50,7 +50,7 @@ fn a_length_beyond_the_file_is_refused_at_once() {
         for length in [&[0x80u8, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40][..], &[0xff; 9]] {
             let last: &[u8] = if length[0] == 0xff { &[0x01] } else { &[] };
             let bytes = [tag, length, last, &[1, 2, 3]].concat();
-            assert_eq!(decode(&bytes).unwrap_err().kind(), Kind::InvalidModel, "{bytes:x?}");
+            assert_eq!(decode(bytes.clone()).unwrap_err().kind(), Kind::InvalidModel, "{bytes:x?}");
         }
     }
 }
@@ -67,7 +67,7 @@ proptest! {
 
     #[test]
     fn noise_is_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let error = decode(&bytes).unwrap_err();
+        let error = decode(bytes.clone()).unwrap_err();
         prop_assert!(BLAME.contains(&error.kind()), "{error}");
     }
 
@@ -80,7 +80,7 @@ proptest! {
             bytes[at] = byte;
         }
         let shapes = |graph: &Graph| graph.inputs.iter().map(|_| vec![1, 3, 224, 224]).collect::<Vec<_>>();
-        let outcome = decode(&bytes).and_then(|g| specialise(&g, &Registry, content_hash, &shapes(&g)));
+        let outcome = decode(bytes.clone()).and_then(|g| specialise(&g, &Registry, content_hash, &shapes(&g)));
         if let Err(error) = outcome {
             prop_assert!(BLAME.contains(&error.kind()), "{:?}: {error}", error.kind());
         }

@@ -16,7 +16,7 @@ use std::rc::Rc;
 fn source(model: &Model, name: &str) -> Source {
     Source {
         name: name.to_owned(),
-        bytes: model.onnx.to_vec(),
+        bytes: model.onnx.into(),
         external: ExternalData::from([(model.data_file(), model.weights().unwrap())]),
         ..Source::default()
     }

@@ -17,7 +17,7 @@ async fn load(name: &str) -> (Pool, Rc<Session>) {
     let model = find(name).unwrap();
     let source = Source {
         name: name.to_owned(),
-        bytes: model.onnx.to_vec(),
+        bytes: model.onnx.into(),
         external: ExternalData::from([(model.data_file(), model.weights().unwrap())]),
         ..Source::default()
     };

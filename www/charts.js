@@ -56,3 +56,23 @@ export function errors(history, width) {
   });
   return figure('Error, run by run', 'line: median of the last nine', chart);
 }
+
+/** Who lies where in a model's arena, and from which step to which. */
+export function memoryMap(name, { arena, liveBytes, steps, tensors }, width) {
+  const mega = (bytes) => bytes / 1e6;
+  const boxes = tensors.map((t) => ({
+    x1: t.firstStep, x2: t.lastStep + 1, y1: mega(t.offset), y2: mega(t.offset + t.bytes), name: t.name || 'between two dispatches', bytes: t.bytes,
+  }));
+  const chart = Plot.plot({
+    width,
+    height: 240,
+    marginLeft: 50,
+    x: { label: 'step', domain: [0, steps] },
+    y: { label: 'offset, MB', domain: [0, Math.max(mega(arena), 1e-6)], grid: true },
+    marks: [
+      Plot.rect(boxes, { x1: 'x1', x2: 'x2', y1: 'y1', y2: 'y2', fill: COLOURS[2], fillOpacity: 0.45, stroke: COLOURS[2], strokeWidth: 0.6, title: (b) => `${b.name}: ${mega(b.bytes).toFixed(2)} MB, steps ${b.x1} to ${b.x2 - 1}` }),
+    ],
+  });
+  const above = liveBytes ? ((arena / liveBytes - 1) * 100).toFixed(1) : '0.0';
+  return figure(name, `${tensors.length} tensors in ${mega(arena).toFixed(1)} MB, ${above} % above what is alive at once`, chart);
+}

@@ -1,7 +1,7 @@
 // The demo page: loads the models, runs them under each strategy, and shows what was predicted beside what happened.
 // With ?drive it does all of that by itself and leaves a report for the driver.
 
-import { $, accuracy, cards, comparison, machine, memory, ms, say } from './view.js';
+import { $, accuracy, arenas, cards, comparison, machine, memory, ms, say } from './view.js';
 
 const parameters = new URLSearchParams(location.search);
 const driven = parameters.has('drive');
@@ -15,6 +15,7 @@ async function start() {
   // The wasm is a module of its own: a page whose package was not built still says what is wrong.
   const { Pool } = await import('./pkg/index.js');
   state.work = await import('./work.js');
+  state.generate = await import('./generate.js');
   say('Opening the GPU and measuring it…');
   try {
     state.pool = await Pool.create();
@@ -61,13 +62,42 @@ async function loadAll(signal) {
   }
   $('load').hidden = state.loaded.length === state.models.length;
   $('together').hidden = state.loaded.length === 0;
+  $('generation').hidden = !generator();
   say(`${state.loaded.length} of ${state.models.length} models are loaded.`);
+}
+
+const generator = () => state.loaded.find((l) => state.generate.generates(l.session))?.session;
+
+/** Streams tokens into the page until enough are made, or it is stopped. */
+async function generate(signal) {
+  const prompt = $('prompt').value.trim().split(/\s+/).map(Number);
+  const count = Number($('count').value);
+  const before = state.pool.traffic();
+  const began = performance.now();
+  const made = [];
+  $('tokens').textContent = '';
+  try {
+    for await (const token of state.generate.generate(generator(), prompt, count, { signal })) {
+      made.push(token);
+      $('tokens').append(`${made.length > 1 ? ' ' : ''}${token}`);
+      const { uploadedBytes, readBackBytes } = state.pool.traffic();
+      const moved = (uploadedBytes - before.uploadedBytes + readBackBytes - before.readBackBytes) / made.length;
+      const rate = (made.length * 1000) / (performance.now() - began);
+      $('speed').textContent = `${made.length} of ${count} tokens, ${rate.toFixed(1)} a second, ${(moved / 1000).toFixed(1)} kB moved for each.`;
+    }
+  } catch (error) {
+    if (error.kind !== 'aborted') throw error;
+  }
+  say(`Made ${made.length} tokens.`);
+  refresh();
+  return made;
 }
 
 const requests = () => state.loaded.map(({ session, feeds }) => ({ session, feeds }));
 
 function refresh() {
   memory(state.pool.memory());
+  arenas(state.loaded.map((l) => l.session));
   accuracy(state.pool.accuracy());
 }
 
@@ -108,12 +138,13 @@ async function drive() {
   await loadAll();
   await run('learn');
   await run('compare');
+  if (generator()) await generate();
   globalThis.driven.result = state.work.report(state.pool, state.solos, state.last);
 }
 
 /** One thing at a time from the buttons; what fails is said and the page goes on. */
 async function busy(work) {
-  const buttons = document.querySelectorAll('#load, [data-run]');
+  const buttons = document.querySelectorAll('#load, [data-run], #generate .main');
   buttons.forEach((b) => (b.disabled = true));
   try {
     await work();
@@ -134,6 +165,14 @@ $('load').addEventListener('click', () =>
       $('cancel').hidden = true;
     }
   }));
+$('generate').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const abort = new AbortController();
+  $('stop').hidden = false;
+  $('stop').onclick = () => abort.abort();
+  busy(() => generate(abort.signal)).finally(() => ($('stop').hidden = true));
+});
+$('map-of').addEventListener('change', () => arenas(state.loaded.map((l) => l.session)));
 document.querySelectorAll('[data-run]').forEach((button) =>
   button.addEventListener('click', () => busy(() => run(button.dataset.run))));
 
@@ -142,7 +181,7 @@ addEventListener('resize', () => {
   clearTimeout(resized);
   resized = setTimeout(() => {
     if (state.last) comparison(state.last);
-    if (state.pool) accuracy(state.pool.accuracy());
+    if (state.pool) refresh();
   }, 150);
 });
 

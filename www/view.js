@@ -1,14 +1,14 @@
 // Draws what there is to see. Knows the page's elements; must never know how a model is run.
 
 import { adapterName, top } from './work.js';
-import { errors, timeline } from './charts.js';
+import { errors, memoryMap, timeline } from './charts.js';
 
 export const $ = (id) => document.getElementById(id);
 
 const el = (tag, text = '', props = {}) => Object.assign(document.createElement(tag), { textContent: text }, props);
 
 export const ms = (x) => (x >= 1000 ? `${(x / 1000).toFixed(2)} s` : x >= 10 ? `${x.toFixed(0)} ms` : `${x.toFixed(2)} ms`);
-export const mb = (x) => `${(x / 1e6).toFixed(1)} MB`;
+export const mb = (x) => (x > 0 && x < 1e5 ? `${(x / 1e3).toFixed(1)} kB` : `${(x / 1e6).toFixed(1)} MB`);
 const percent = (x) => (x === null ? 'not known yet' : `${(x * 100).toFixed(1)} %`);
 
 export function say(text) {
@@ -59,7 +59,7 @@ export function cards(models) {
     progress({ phase, done, total }) {
       bar.hidden = false;
       bar.value = total ? done / total : 0;
-      state.textContent = { fetch: 'downloading', upload: 'uploading weights', compile: 'compiling kernels' }[phase];
+      state.textContent = { download: 'downloading', decode: 'reading', ready: 'ready', upload: 'uploading weights', compile: 'compiling kernels' }[phase];
     },
     idle() {
       bar.hidden = true;
@@ -130,8 +130,26 @@ export function accuracy(a) {
 export function memory(m) {
   $('memory').hidden = false;
   const rows = [
-    ['weights', mb(m.weights)], ['arenas', mb(m.arenas)], ['staging', mb(m.staging)], ['parameters', mb(m.parameters)], ['total', mb(m.total)],
+    ['weights', mb(m.weights), ''],
+    ['arenas', mb(m.arenas), `${mb(m.liveBytes)} alive at once in the largest model`],
+    ['staging', mb(m.staging), ''],
+    ['parameters', mb(m.parameters), ''],
+    ['tensors kept', mb(m.tensors), ''],
+    ['total', mb(m.total), `${mb(m.highWater)} at the most so far`],
   ];
-  for (const s of m.sessions) rows.push([`weights used by ${s.name}`, `${mb(s.weights)}${s.sharedWeights >= 5e4 ? `, of these shared ${mb(s.sharedWeights)}` : ''}`]);
-  table($('bytes'), ['purpose', 'bytes'], rows);
+  for (const s of m.sessions) {
+    const shared = s.sharedWeights >= 5e4 ? `, of these shared ${mb(s.sharedWeights)}` : '';
+    rows.push([s.name, mb(s.weights), `weights${shared}; arena ${mb(s.arena)}`]);
+  }
+  table($('bytes'), ['purpose', 'bytes', ''], rows);
+}
+
+/** The arena of one of `sessions`, chosen by name. */
+export function arenas(sessions) {
+  const select = $('map-of');
+  const maps = sessions.filter((s) => s.memoryMap());
+  if (select.length !== maps.length) select.replaceChildren(...maps.map((s) => el('option', s.name)));
+  $('map-choice').hidden = maps.length === 0;
+  const session = maps.find((s) => s.name === select.value) ?? maps[0];
+  if (session) $('map').replaceChildren(memoryMap(session.name, session.memoryMap(), chartWidth()));
 }

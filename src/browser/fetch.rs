@@ -32,8 +32,8 @@ pub fn resolve(path: &str, base: Option<&str>) -> Result<String> {
         .map_err(|e| Error::new(Kind::Fetch, format!("'{path}' is no URL: {}", words(&e))))
 }
 
-/// The bytes behind `url`. `progress` is told bytes done and, where the server says it, bytes in all (else 0).
-pub async fn fetch(url: &str, signal: Option<&AbortSignal>, progress: &dyn Fn(u64, u64)) -> Result<Vec<u8>> {
+/// The bytes behind `url`, piece by piece: `each` takes one, and the bytes in all where the server says it (else 0).
+pub async fn fetch(url: &str, signal: Option<&AbortSignal>, each: &mut dyn FnMut(&[u8], u64)) -> Result<()> {
     let init = js_sys::Object::new();
     if let Some(signal) = signal {
         // Setting a property of a plain object cannot fail.
@@ -54,21 +54,17 @@ pub async fn fetch(url: &str, signal: Option<&AbortSignal>, progress: &dyn Fn(u6
         ));
     }
     let stated = response.headers().get("content-length").ok().flatten().and_then(|l| l.parse::<u64>().ok());
-    let Some(body) = response.body() else { return Ok(vec![]) };
+    let Some(body) = response.body() else { return Ok(()) };
     let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
-    let mut bytes = Vec::with_capacity(stated.unwrap_or(0).min(1 << 31) as usize);
     loop {
         let piece = JsFuture::from(reader.read()).await.map_err(|e| fault(url, &e, signal))?;
         let done = Reflect::get(&piece, &"done".into()).is_ok_and(|d| d.is_truthy());
         if done {
-            return Ok(bytes);
+            return Ok(());
         }
         let chunk: Uint8Array =
             Reflect::get(&piece, &"value".into()).map_err(|e| fault(url, &e, signal))?.unchecked_into();
-        let from = bytes.len();
-        bytes.resize(from + chunk.length() as usize, 0);
-        chunk.copy_to(&mut bytes[from..]);
-        progress(bytes.len() as u64, stated.unwrap_or(0));
+        each(&chunk.to_vec(), stated.unwrap_or(0));
     }
 }
 

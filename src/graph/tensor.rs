@@ -1,6 +1,7 @@
 //! Tensors on the host: what constants are, what folding and the CPU references compute with.
 
 use crate::error::{Error, Kind, Result};
+use std::borrow::Cow;
 
 /// Element types that a graph may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
@@ -220,6 +221,15 @@ impl HostTensor {
                     })
                 })
                 .collect::<Result<_>>()?,
+        })
+    }
+
+    /// The same as bytes, without a copy where the host stores them as the GPU does.
+    pub fn to_device_bytes(&self) -> Result<Cow<'_, [u8]>> {
+        Ok(match &self.data {
+            Data::Float32(v) => Cow::Borrowed(bytemuck::cast_slice(v)),
+            Data::Int32(v) => Cow::Borrowed(bytemuck::cast_slice(v)),
+            Data::Bool(_) | Data::Int64(_) => Cow::Owned(bytemuck::cast_slice(&self.to_device_words()?).to_vec()),
         })
     }
 

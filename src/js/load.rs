@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::onnx::{ExternalData, external_files};
 use crate::pool::{Phase, Pool, Session, Source, ValueInfo};
 use js_sys::{Function, Object, Reflect, Uint8Array};
+use prost::bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -84,41 +85,66 @@ fn plain(options: &JsValue) -> Result<Plain> {
     from_js(object.into(), "the load's options")
 }
 
+/// Bytes of a given file that are copied from the page at once.
+const PIECE: u32 = 4 << 20;
+
 async fn fetch_all(
     source: &JsValue,
     url: Option<&str>,
     options: &JsValue,
     progress: &Progress,
-) -> Result<(Vec<u8>, ExternalData)> {
+) -> Result<(Bytes, ExternalData)> {
     let signal = signal(options);
-    let report = |done, total| progress.tell(Phase::Fetch, done, total);
+    let mut before = 0;
+    let mut report = |piece: usize, from: u64, total: u64| {
+        before += piece as u64;
+        progress.tell(Phase::Download, before, after(from, total));
+    };
     let bytes = match (url, source.dyn_ref::<Uint8Array>()) {
-        (Some(url), _) => fetch(url, signal.as_ref(), &report).await?,
+        (Some(url), _) => {
+            let mut bytes = vec![];
+            let mut each = |piece: &[u8], total: u64| {
+                // A server may state any length: what it sends is what is kept.
+                bytes.reserve_exact((total.min(64 << 20) as usize).saturating_sub(bytes.len()).max(piece.len()));
+                bytes.extend_from_slice(piece);
+                report(piece.len(), 0, total);
+            };
+            fetch(url, signal.as_ref(), &mut each).await?;
+            bytes
+        }
         (None, Some(bytes)) => bytes.to_vec(),
         (None, None) => return Err(Error::new(Kind::InvalidInput, "a model is loaded from a URL or from bytes")),
     };
+    let bytes = Bytes::from(bytes);
     let given = field(options, "externalData");
-    let mut external = ExternalData::new();
-    let mut before = bytes.len() as u64;
-    for file in external_files(&bytes)? {
+    let mut external = ExternalData::default();
+    let mut from = bytes.len() as u64;
+    for (file, tensors) in external_files(bytes.clone())? {
         let value = if given.is_object() { field(&given, &file) } else { JsValue::UNDEFINED };
-        let data = match (value.dyn_ref::<Uint8Array>(), value.as_string(), url) {
-            (Some(bytes), _, _) => bytes.to_vec(),
-            (None, Some(path), _) => {
-                let at = resolve(&path, None)?;
-                fetch(&at, signal.as_ref(), &|done, total| report(before + done, after(before, total))).await?
+        let at = match (value.dyn_ref::<Uint8Array>(), value.as_string(), url) {
+            (Some(bytes), _, _) => {
+                external.expect(&file, tensors);
+                for start in (0..bytes.length()).step_by(PIECE as usize) {
+                    external.feed(&file, &bytes.subarray(start, (start + PIECE).min(bytes.length())).to_vec());
+                }
+                continue;
             }
-            (None, None, Some(url)) => {
-                let at = resolve(&file, Some(url)).map_err(|e| missing(e, &file))?;
-                fetch(&at, signal.as_ref(), &|done, total| report(before + done, after(before, total)))
-                    .await
-                    .map_err(|e| missing(e, &file))?
-            }
+            (None, Some(path), _) => resolve(&path, None)?,
+            (None, None, Some(url)) => resolve(&file, Some(url)).map_err(|e| missing(e, &file))?,
             // The reader names the tensor that needs it.
             (None, None, None) => continue,
         };
-        before += data.len() as u64;
-        external.insert(file, data);
+        external.expect(&file, tensors);
+        let mut length = 0;
+        let mut each = |piece: &[u8], total: u64| {
+            external.feed(&file, piece);
+            length += piece.len() as u64;
+            report(piece.len(), from, total);
+        };
+        let fetched = fetch(&at, signal.as_ref(), &mut each).await;
+        // What the page itself named was asked for; what the model names beside it is missing.
+        fetched.map_err(|e| if value.is_string() { e } else { missing(e, &file) })?;
+        from += length;
     }
     Ok((bytes, external))
 }
@@ -152,9 +178,11 @@ impl Progress {
         }
         let value = Object::new();
         let name = match phase {
-            Phase::Fetch => "fetch",
+            Phase::Download => "download",
+            Phase::Decode => "decode",
             Phase::Upload => "upload",
             Phase::Compile => "compile",
+            Phase::Ready => "ready",
         };
         set(&value, "phase", &name.into());
         set(&value, "done", &(done as f64).into());

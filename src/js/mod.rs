@@ -143,6 +143,12 @@ impl WasmPool {
         to_js(&self.pool.accuracy())
     }
 
+    /// `MemoryMap`, or `null` before a program is ready.
+    #[wasm_bindgen(js_name = memoryMap)]
+    pub fn memory_map(&self, session: f64) -> std::result::Result<JsValue, JsValue> {
+        to_js(&self.pool.memory_map(session as u64).map_err(|e| thrown(&e))?)
+    }
+
     /// `TrafficReport`.
     pub fn traffic(&self) -> std::result::Result<JsValue, JsValue> {
         to_js(&self.pool.traffic())

@@ -1,40 +1,46 @@
 //! ModelProto → graph: names become ids, everything that is not understood is refused with the node's name.
 
 use super::ExternalData;
+use super::external::Range;
 use super::proto::{AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, ValueInfoProto, attribute_type};
-use super::tensor::{self, constant, external_entry, is_external};
+use super::tensor::{self, constant, external_place, is_external};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Attribute, Attributes, Constant, Dim, Graph, HostTensor, Node, OperatorSet, Value, ValueId};
 use prost::Message;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use prost::bytes::Bytes;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// The external files that a model refers to, each once, as it names them.
-pub fn external_files(bytes: &[u8]) -> Result<Vec<String>> {
-    let (_, graph) = parse(bytes)?;
+/// The external files that a model refers to, each once, as it names them, with the ranges that its tensors take.
+pub fn external_files(bytes: impl Into<Bytes>) -> Result<Vec<(String, Vec<Range>)>> {
+    let (_, graph) = parse(bytes.into())?;
     let attributes = graph.node.iter().flat_map(|n| n.attribute.iter().filter_map(|a| a.t.as_ref()));
-    let files: BTreeSet<&str> = graph
-        .initializer
-        .iter()
-        .chain(attributes)
-        .filter(|t| is_external(t))
-        .filter_map(|t| external_entry(t, "location"))
-        .collect();
-    Ok(files.into_iter().map(str::to_owned).collect())
+    let mut files: BTreeMap<String, Vec<Range>> = BTreeMap::new();
+    for tensor in graph.initializer.iter().chain(attributes).filter(|t| is_external(t)) {
+        let (file, range) = external_place(tensor)?;
+        files.entry(file.to_owned()).or_default().push(range);
+    }
+    Ok(files.into_iter().collect())
 }
 
 /// Reads a model. Errors name `name`, and the node or tensor that is at fault:
 /// `InvalidModel`, `Unsupported` (operator, attribute, type), `MissingData` (external files).
-pub fn read(name: &str, bytes: &[u8], external: &ExternalData, operators: &dyn OperatorSet) -> Result<Graph> {
-    read_graph(name, bytes, external, operators).map_err(|e| e.in_model(name))
+pub fn read(
+    name: &str,
+    bytes: impl Into<Bytes>,
+    external: &ExternalData,
+    operators: &dyn OperatorSet,
+) -> Result<Graph> {
+    read_graph(name, bytes.into(), external, operators).map_err(|e| e.in_model(name))
 }
 
 fn invalid(message: impl Into<String>) -> Error {
     Error::new(Kind::InvalidModel, message)
 }
 
-fn parse(bytes: &[u8]) -> Result<(ModelProto, GraphProto)> {
-    let refuse = |why: &str| invalid(format!("{} bytes that are not a whole ONNX model: {why}", bytes.len()));
+fn parse(bytes: Bytes) -> Result<(ModelProto, GraphProto)> {
+    let length = bytes.len();
+    let refuse = |why: &str| invalid(format!("{length} bytes that are not a whole ONNX model: {why}"));
     let mut model = ModelProto::decode(bytes).map_err(|e| refuse(&e.to_string()))?;
     let graph = model.graph.take().ok_or_else(|| refuse("there is no graph"))?;
     if model.opset_import.is_empty() {
@@ -46,7 +52,7 @@ fn parse(bytes: &[u8]) -> Result<(ModelProto, GraphProto)> {
     Ok((model, graph))
 }
 
-fn read_graph(name: &str, bytes: &[u8], external: &ExternalData, operators: &dyn OperatorSet) -> Result<Graph> {
+fn read_graph(name: &str, bytes: Bytes, external: &ExternalData, operators: &dyn OperatorSet) -> Result<Graph> {
     let (model, proto) = parse(bytes)?;
     let opset: BTreeMap<String, i64> =
         model.opset_import.iter().map(|o| (domain(o.domain.as_deref()).to_owned(), o.version.unwrap_or(1))).collect();

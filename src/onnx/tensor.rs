@@ -1,6 +1,6 @@
 //! TensorProto → constants. Knows how ONNX stores elements, inline and in external files.
 
-use super::ExternalData;
+use super::external::{ExternalData, Range};
 use super::proto::{DATA_TYPES, EXTERNAL, TensorProto};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Constant, ContentHash, DType, Data, HostTensor};
@@ -79,21 +79,10 @@ pub fn external_entry<'a>(tensor: &'a TensorProto, key: &str) -> Option<&'a str>
 /// The tensor with its elements.
 pub fn tensor(proto: &TensorProto, external: &ExternalData) -> Result<HostTensor> {
     let invalid = |message: String| Error::new(Kind::InvalidModel, format!("tensor '{}' {message}", name(proto)));
-    let dtype = dtype(proto.data_type, &format!("tensor '{}'", name(proto)))?;
-    let shape: Vec<usize> = proto
-        .dims
-        .iter()
-        .map(|&d| usize::try_from(d).map_err(|_| invalid(format!("has shape {:?}", proto.dims))))
-        .collect::<Result<_>>()?;
-    let count = shape
-        .iter()
-        .try_fold(1usize, |n, &d| n.checked_mul(d))
-        // With room for the bytes of the largest element.
-        .filter(|n| n.checked_mul(8).is_some())
-        .ok_or_else(|| invalid(format!("has shape {shape:?}")))?;
+    let (dtype, shape, count) = form(proto)?;
     let short = |have: usize| invalid(format!("of shape {shape:?} has data for {have} elements, not {count}"));
     let data = if is_external(proto) {
-        decode(dtype, external_bytes(proto, external, count * dtype.host_bytes())?)
+        external_data(proto, external, external_range(proto, dtype, count * dtype.host_bytes())?)?
     } else if let Some(raw) = &proto.raw_data {
         if raw.len() != count * dtype.host_bytes() {
             return Err(short(raw.len() / dtype.host_bytes()));
@@ -119,17 +108,21 @@ pub fn tensor(proto: &TensorProto, external: &ExternalData) -> Result<HostTensor
     HostTensor::new(shape, data)
 }
 
-/// The stretch of an external file that holds `tensor`, of `bytes` bytes.
-fn external_bytes<'a>(proto: &TensorProto, external: &'a ExternalData, bytes: usize) -> Result<&'a [u8]> {
+/// The file that holds an external tensor.
+fn location(proto: &TensorProto) -> Result<&str> {
+    external_entry(proto, "location").ok_or_else(|| {
+        Error::new(Kind::InvalidModel, format!("tensor '{}' is external but names no file", name(proto)))
+    })
+}
+
+/// The stretch of its file where a tensor of `bytes` bytes lies.
+fn external_range(proto: &TensorProto, dtype: DType, bytes: usize) -> Result<Range> {
     let number = |key: &str| match external_entry(proto, key) {
         None => Ok(None),
         Some(text) => text.parse::<usize>().map(Some).map_err(|_| {
             Error::new(Kind::InvalidModel, format!("tensor '{}' has external {key} '{text}'", name(proto)))
         }),
     };
-    let location = external_entry(proto, "location").ok_or_else(|| {
-        Error::new(Kind::InvalidModel, format!("tensor '{}' is external but names no file", name(proto)))
-    })?;
     let offset = number("offset")?.unwrap_or(0);
     if let Some(length) = number("length")?.filter(|&l| l != bytes) {
         return Err(Error::new(
@@ -137,26 +130,48 @@ fn external_bytes<'a>(proto: &TensorProto, external: &'a ExternalData, bytes: us
             format!("tensor '{}' needs {bytes} bytes, its external length is {length}", name(proto)),
         ));
     }
-    let file = external.get(location).ok_or_else(|| {
-        Error::new(
-            Kind::MissingData,
-            format!("tensor '{}' is in the file '{location}', which was not given", name(proto)),
-        )
-    })?;
-    offset.checked_add(bytes).and_then(|end| file.get(offset..end)).ok_or_else(|| {
-        Error::new(
-            Kind::MissingData,
-            format!(
-                "tensor '{}' is {bytes} bytes from {offset} of the file '{location}', which has only {}",
-                name(proto),
-                file.len()
-            ),
-        )
-    })
+    Ok(Range { offset, bytes, dtype })
+}
+
+/// Where an external tensor lies: its file and the stretch of it.
+pub fn external_place(proto: &TensorProto) -> Result<(&str, Range)> {
+    let (dtype, _, count) = form(proto)?;
+    Ok((location(proto)?, external_range(proto, dtype, count * dtype.host_bytes())?))
+}
+
+fn external_data(proto: &TensorProto, external: &ExternalData, range: Range) -> Result<Data> {
+    let location = location(proto)?;
+    let missing = |text: String| Error::new(Kind::MissingData, format!("tensor '{}' is {text}", name(proto)));
+    match external.take(location, range) {
+        None => Err(missing(format!("in the file '{location}', which was not given"))),
+        Some(Err(length)) => Err(missing(format!(
+            "{} bytes from {} of the file '{location}', which has only {length}",
+            range.bytes, range.offset
+        ))),
+        Some(Ok(data)) => Ok(data),
+    }
+}
+
+/// Element type, shape and number of elements.
+fn form(proto: &TensorProto) -> Result<(DType, Vec<usize>, usize)> {
+    let invalid = |message: String| Error::new(Kind::InvalidModel, format!("tensor '{}' {message}", name(proto)));
+    let dtype = dtype(proto.data_type, &format!("tensor '{}'", name(proto)))?;
+    let shape: Vec<usize> = proto
+        .dims
+        .iter()
+        .map(|&d| usize::try_from(d).map_err(|_| invalid(format!("has shape {:?}", proto.dims))))
+        .collect::<Result<_>>()?;
+    let count = shape
+        .iter()
+        .try_fold(1usize, |n, &d| n.checked_mul(d))
+        // With room for the bytes of the largest element.
+        .filter(|n| n.checked_mul(8).is_some())
+        .ok_or_else(|| invalid(format!("has shape {shape:?}")))?;
+    Ok((dtype, shape, count))
 }
 
 /// Little-endian elements.
-fn decode(dtype: DType, bytes: &[u8]) -> Data {
+pub(super) fn decode(dtype: DType, bytes: &[u8]) -> Data {
     let four = |c: &[u8]| [c[0], c[1], c[2], c[3]];
     match dtype {
         DType::Float32 => Data::Float32(bytes.chunks_exact(4).map(|c| f32::from_le_bytes(four(c))).collect()),

@@ -9,7 +9,7 @@ mod session;
 mod tensors;
 
 pub use crate::lane::gpu::{Output, Resident, TrafficCounts};
-pub use report::{Capabilities, Comparison, MemoryReport, Prediction, Profile, WebGpuFacts};
+pub use report::{Capabilities, Comparison, MemoryMap, MemoryReport, Prediction, Profile, WebGpuFacts};
 pub use session::{Feeds, LoadProgress, Phase, Session, Shapes, ValueInfo};
 pub use tensors::{Feed, Keep};
 
@@ -18,6 +18,7 @@ use crate::lane::gpu::{Gpu, GpuLane, probe};
 use crate::onnx::ExternalData;
 use crate::predict::{Goal, Rates, Strategy};
 use crate::refine::{Accuracy, Predictor};
+use prost::bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -67,7 +68,7 @@ pub struct Source {
     /// Name in messages and reports.
     pub name: String,
     /// The ONNX file.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// The files that it refers to.
     pub external: ExternalData,
     /// Values of free dimensions to compile for at once.
@@ -135,12 +136,15 @@ impl Pool {
         self.inner.check()?;
         let id = self.inner.next_session.replace(self.inner.next_session.get() + 1);
         let free = source.free_dimensions.clone();
+        progress(Phase::Decode, 0, 1);
         let session = Rc::new(Session::read(id, source)?);
+        progress(Phase::Decode, 1, 1);
         let loading = Loading { lane: &self.inner.lane, id: Some(id) };
         self.inner.prepare_at_load(&session, &free, progress).await?;
         self.inner.check()?;
         self.inner.sessions.borrow_mut().insert(id, Rc::clone(&session));
         loading.done();
+        progress(Phase::Ready, 1, 1);
         Ok(session)
     }
 
@@ -195,6 +199,11 @@ impl Pool {
         self.inner.memory()
     }
 
+    /// Where the tensors of a session's last program lie; nothing before one is ready.
+    pub fn memory_map(&self, session: u64) -> Result<Option<MemoryMap>> {
+        Ok(self.inner.session(session)?.memory_map())
+    }
+
     /// What crossed between host and GPU so far.
     pub fn traffic(&self) -> TrafficCounts {
         self.inner.lane.traffic()
@@ -219,6 +228,8 @@ impl Pool {
     pub fn release(&self, id: u64) {
         if self.inner.sessions.borrow_mut().remove(&id).is_some() {
             self.inner.lane.release(id);
+            // Arenas may be larger than the others need; what is in flight keeps its own.
+            self.inner.lane.trim();
         }
     }
 

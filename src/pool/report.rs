@@ -2,6 +2,7 @@
 
 use super::Inner;
 use crate::predict::{Span, Strategy};
+use crate::program::Placed;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -78,6 +79,26 @@ pub struct SessionMemory {
     pub weights: u64,
     /// Of these, bytes that other sessions use too.
     pub shared_weights: u64,
+    /// Kernel parameters of its programs.
+    pub parameters: u64,
+    /// Arena that the largest of its programs needs; sessions that follow each other share one.
+    pub arena: u64,
+    /// Most bytes of that arena alive at one time: no plan can be smaller.
+    pub live_bytes: u64,
+}
+
+/// Where the tensors of a session's program lie in its arena.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryMap {
+    /// Size of the arena.
+    pub arena: u64,
+    /// Most bytes alive at one time.
+    pub live_bytes: u64,
+    /// Steps: the upload, each dispatch, the download.
+    pub steps: usize,
+    /// What lies where, when.
+    pub tensors: Vec<Placed>,
 }
 
 /// The pool's memory on the GPU, in bytes.
@@ -96,6 +117,10 @@ pub struct MemoryReport {
     pub tensors: u64,
     /// All of it.
     pub total: u64,
+    /// Most that was ever held at one time.
+    pub high_water: u64,
+    /// The least that arenas can be for these sessions one after another: most activation bytes alive at one time.
+    pub live_bytes: u64,
     /// By session.
     pub sessions: Vec<SessionMemory>,
 }
@@ -173,9 +198,18 @@ impl Inner {
             .values()
             .map(|session| {
                 let (weights, shared_weights) = self.lane.weights_of(session.id);
-                SessionMemory { name: session.name.clone(), weights, shared_weights }
+                let programs = session.ready();
+                let largest = programs.iter().map(|r| &r.prepared.program).max_by_key(|p| p.arena_bytes);
+                SessionMemory {
+                    name: session.name.clone(),
+                    weights,
+                    shared_weights,
+                    parameters: programs.iter().map(|r| r.prepared.program.params.len() as u64).sum(),
+                    arena: largest.map_or(0, |p| p.arena_bytes),
+                    live_bytes: largest.map_or(0, |p| p.live_bytes),
+                }
             })
-            .collect();
+            .collect::<Vec<_>>();
         MemoryReport {
             weights: counts.weights,
             arenas: counts.arenas,
@@ -183,6 +217,8 @@ impl Inner {
             parameters: counts.parameters,
             tensors: counts.tensors,
             total: counts.total(),
+            high_water: self.lane.most_bytes(),
+            live_bytes: sessions.iter().map(|s| s.live_bytes).max().unwrap_or(0),
             sessions,
         }
     }

@@ -1,6 +1,7 @@
 //! One loaded model: its graph, the programs it was compiled to for each set of shapes, and the check of its feeds.
 //! Knows graphs and preparation; must never know strategies or predictions.
 
+use super::report::MemoryMap;
 use super::tensors::{Feed, Keep};
 use super::{Inner, Source};
 use crate::error::{Error, Kind, Result};
@@ -44,11 +45,15 @@ const KEPT: usize = 16;
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Bytes of files.
-    Fetch,
+    Download,
+    /// The file read to a graph.
+    Decode,
     /// Bytes of weights to the GPU.
     Upload,
     /// Pipelines.
     Compile,
+    /// The first call may come.
+    Ready,
 }
 
 /// Where a load reports how far it is: phase, done, total.
@@ -100,7 +105,7 @@ pub struct Session {
 
 impl Session {
     pub(super) fn read(id: u64, source: Source) -> Result<Session> {
-        let graph = read(&source.name, &source.bytes, &source.external, &Registry)?;
+        let graph = read(&source.name, source.bytes, &source.external, &Registry)?;
         Ok(Session { id, name: source.name, graph: RefCell::new(graph), programs: RefCell::default() })
     }
 
@@ -202,6 +207,23 @@ impl Session {
             })
             .collect();
         (shapes, all)
+    }
+
+    /// The programs that are ready, used last at the end.
+    pub(super) fn ready(&self) -> Vec<Rc<Ready>> {
+        let programs = self.programs.borrow();
+        programs.iter().filter_map(|(_, p)| p.peek().and_then(|r| r.as_ref().ok()).map(Rc::clone)).collect()
+    }
+
+    /// Where the tensors of the program used last lie; nothing before the first is ready.
+    pub(super) fn memory_map(&self) -> Option<MemoryMap> {
+        let program = Rc::clone(&self.ready().pop()?.prepared.program);
+        Some(MemoryMap {
+            arena: program.arena_bytes,
+            live_bytes: program.live_bytes,
+            steps: program.dispatches.len() + 2,
+            tensors: program.layout.clone(),
+        })
     }
 
     /// Forgets the host's copy of large weights that the lane holds now.

@@ -5,6 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, ContentHash, Graph, HostTensor, Operand, Source, Specialised, TensorId, TensorType};
 use crate::kernels::{Home, KernelCall, Lowering, Registry, wgsl};
 use crate::memory::{ALIGNMENT, Item, plan_arena};
+use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -107,6 +108,23 @@ impl Port {
     }
 }
 
+/// Where a tensor lies in a program's arena, and from which step to which. Step 0 uploads, step `i + 1` is dispatch
+/// `i`, the last step downloads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Placed {
+    /// Name in the model; empty for what one node hands from one of its dispatches to the next.
+    pub name: String,
+    /// Offset in bytes.
+    pub offset: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// First step that writes it.
+    pub first_step: usize,
+    /// Last step that reads it.
+    pub last_step: usize,
+}
+
 /// A graph compiled for the `gpu` lane and one set of shapes: plain data.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
@@ -122,6 +140,8 @@ pub struct Program {
     pub arena_bytes: u64,
     /// Most arena bytes alive at one time: what no plan can go below.
     pub live_bytes: u64,
+    /// What lies where in the arena, when.
+    pub layout: Vec<Placed>,
     /// Uniform parameters of all dispatches, each at a multiple of 256 bytes.
     pub params: Vec<u8>,
     /// Weights that it reads, with their size in bytes and, while the host holds them, their elements.
@@ -179,6 +199,7 @@ pub(super) fn assemble(
 ) -> Result<Program> {
     let places = Places::plan(special, lowering, residency);
     let mut program = Program { arena_bytes: places.arena_bytes, live_bytes: places.live_bytes, ..Program::default() };
+    program.layout = places.layout.clone();
     let mut kernels = HashMap::new();
     for (index, call) in &lowering.calls {
         let node = special.nodes[*index].node;
@@ -276,6 +297,7 @@ impl Program {
 /// The place of every tensor.
 struct Places {
     of: Vec<Option<Place>>,
+    layout: Vec<Placed>,
     arena_bytes: u64,
     live_bytes: u64,
 }
@@ -327,6 +349,14 @@ impl Places {
             }
         }
         let plan = plan_arena(&items);
+        let placed = |((&tensor, item), &offset): ((&usize, &Item), &u64)| Placed {
+            name: special.tensors.get(tensor).map(|t| t.name.clone()).unwrap_or_default(),
+            offset,
+            bytes: item.bytes,
+            first_step: item.first,
+            last_step: item.last,
+        };
+        let layout = owners.iter().zip(&items).zip(&plan.offsets).map(placed).collect();
         let offsets: BTreeMap<usize, u64> = owners.into_iter().zip(plan.offsets).collect();
         let place = |id: usize| {
             let root = root(TensorId(id));
@@ -337,6 +367,6 @@ impl Places {
             }
         };
         let of = (0..lowering.tensors.len()).map(place).collect();
-        Places { of, arena_bytes: plan.bytes, live_bytes: plan.live_bytes }
+        Places { of, layout, arena_bytes: plan.bytes, live_bytes: plan.live_bytes }
     }
 }

@@ -6,6 +6,6 @@ mod cost;
 pub mod probe;
 mod schedule;
 
-pub use build::{BoundRange, Dispatch, KernelSource, Place, Port, Program, Residency, build};
+pub use build::{BoundRange, Dispatch, KernelSource, Place, Placed, Port, Program, Residency, build};
 pub use cost::{DispatchCost, ProgramCost};
 pub use schedule::{Command, Schedule, Strategy, schedule};

@@ -86,7 +86,7 @@ harmless('a signal that has fired, before and while', async () => {
   await fails('aborted', [], () => pool.load(model.url, { signal: AbortSignal.abort() }));
 });
 
-for (const phase of ['fetch', 'upload', 'compile']) {
+for (const phase of ['download', 'decode', 'upload', 'compile']) {
   harmless(`a load aborted while in phase ${phase} leaves nothing behind`, async () => {
     const resnet = entry('resnet18');
     const abort = new AbortController();

@@ -1,5 +1,5 @@
 // A handful of test functions: each test is timed, all run in order, a failed one does not stop the rest. What a test
-// returns is said beside its name.
+// returns is said beside its name; a long one says how far it is, so that it is not taken for a hang.
 
 const tests = [];
 
@@ -35,7 +35,7 @@ export async function runAll(say) {
   for (const { name, body } of tests) {
     const start = performance.now();
     try {
-      const told = await body();
+      const told = await body(say);
       say(`  ok    ${name}${told ? `: ${told}` : ''} (${Math.round(performance.now() - start)} ms)`);
     } catch (error) {
       failed.push(name);

@@ -2,7 +2,8 @@
 
 import { Pool } from '../pkg/index.js';
 import { assert, equal, test } from './harness.js';
-import { distance, entry, feedsOf, varied } from './models.js';
+import wasm from '../pkg/generated/consort.js';
+import { distance, entry, feedsOf, relativeError, varied } from './models.js';
 
 const batch1 = { freeDimensions: { batch: 1 } };
 
@@ -48,6 +49,30 @@ test('two sessions of one file hold its weights once, and a release gives its by
   await pool.close();
 });
 
+test('memory is told by session, with the most so far, the least that could be, and who lies where', () =>
+  withModels(['squeezenet1_1', 'mobilenet_v2'], async (pool, requests) => {
+    await pool.runAll(requests, { strategy: 'parallel' });
+    const parallel = pool.memory();
+    equal(parallel.total, parallel.weights + parallel.arenas + parallel.staging + parallel.parameters + parallel.tensors);
+    const arenas = parallel.sessions.map((s) => s.arena);
+    equal(parallel.arenas, arenas[0] + arenas[1], 'arenas of models that overlap');
+    assert(parallel.highWater >= parallel.total, 'the most so far');
+    equal(parallel.liveBytes, Math.max(...parallel.sessions.map((s) => s.liveBytes)));
+    for (const { session } of requests) {
+      const { arena, liveBytes, steps, tensors } = session.memoryMap();
+      assert(arena >= liveBytes && arena <= liveBytes * 1.1, `an arena of ${arena} bytes for ${liveBytes} alive`);
+      assert(tensors.every((t) => t.offset + t.bytes <= arena && t.firstStep <= t.lastStep && t.lastStep < steps), 'inside');
+      const together = (a, b) => a !== b && a.firstStep <= b.lastStep && b.firstStep <= a.lastStep;
+      const apart = (a, b) => a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset;
+      assert(tensors.every((a) => tensors.every((b) => !together(a, b) || apart(a, b))), 'no byte is used twice at once');
+    }
+    await requests[0].session.release();
+    await requests[1].session.run(requests[1].feeds);
+    const one = pool.memory();
+    equal(one.arenas, arenas[1], 'the arena of the one that is left');
+    equal(one.highWater, parallel.highWater, 'the most so far, later');
+  }));
+
 test('predicted bytes are the allocator\'s count within 1 %, and every strategy is predicted and measured', () =>
   withModels(['squeezenet1_1', 'mobilenet_v2'], async (pool, requests) => {
     const comparison = await pool.compare(requests, { repeats: 2 });
@@ -75,12 +100,39 @@ test('every run is recorded beside its prediction, and the refit is judged on ru
     equal(history.length, observations);
   }));
 
+test('a model loads from its bytes with its data beside, in no more memory than its weights and 64 MiB', async () => {
+  const { memory } = await wasm();
+  const pool = await Pool.create();
+  const { url, inputs, golden } = entry('clip_tiny');
+  const bytes = async (from) => new Uint8Array(await (await fetch(from)).arrayBuffer());
+  const [model, data] = [await bytes(url), await bytes(`${url}.data`)];
+  const session = await pool.load({ model, externalData: { 'clip_tiny.onnx.data': data } }, { name: 'clip' });
+  const { weights } = pool.memory();
+  assert(weights > 100e6, `${weights} bytes of weights`);
+  // The memory of a wasm module never shrinks: its size is the most that it ever held.
+  const bounded = (when) => {
+    const size = memory.buffer.byteLength;
+    assert(size <= weights + 64 * 2 ** 20, `${when}: the module takes ${size} bytes for ${weights} bytes of weights`);
+    return size;
+  };
+  bounded('from bytes');
+  assert(relativeError({ golden }, await session.run(await feedsOf({ inputs }))) <= 1e-3, 'outputs');
+  await session.release();
+  const streamed = await pool.load({ model: url, externalData: { 'clip_tiny.onnx.data': `${url}.data` } });
+  const size = bounded('streamed');
+  await streamed.release();
+  equal(pool.memory().total, 0, 'bytes after both are released');
+  await pool.close();
+  return `${(size / 1e6).toFixed(0)} MB in all for ${(weights / 1e6).toFixed(0)} MB of weights`;
+});
+
 test('a load tells its progress forwards and ends at the whole', async () => {
   const pool = await Pool.create();
   const seen = [];
   await pool.load(entry('squeezenet1_1').url, { ...batch1, onProgress: (p) => seen.push(p) });
   const phases = [...new Set(seen.map((p) => p.phase))];
-  equal(phases.sort(), ['compile', 'fetch', 'upload']);
+  equal([phases[0], phases[1], phases.at(-1)], ['download', 'decode', 'ready'], 'order of phases');
+  equal([...phases].sort(), ['compile', 'decode', 'download', 'ready', 'upload']);
   for (const phase of phases) {
     const steps = seen.filter((p) => p.phase === phase);
     const { done, total } = steps.at(-1);

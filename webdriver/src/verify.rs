@@ -90,7 +90,7 @@ fn browsers(root: &Path, steps: &mut Steps, options: &Options) -> Result<()> {
             if let Some(suites) = &options.suites {
                 return tests(root, browser, true, serving.port, suites);
             }
-            tests(root, browser, true, serving.port, "kernels,models,shapes,pool,generation,errors")?;
+            tests(root, browser, true, serving.port, "kernels,models,shapes,callers,pool,generation,errors")?;
             tests(root, browser, false, serving.port, "no-webgpu")?;
             page(root, browser, serving.port)
         })?;

@@ -3,7 +3,7 @@
 use super::Gpu;
 use crate::error::{Error, Kind, Result};
 use serde::Serialize;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// What a buffer is for.
@@ -82,17 +82,23 @@ impl Drop for Block {
 #[derive(Debug)]
 pub(super) struct Allocator {
     gpu: Rc<Gpu>,
+    most: Cell<u64>,
     counts: Rc<RefCell<Counts>>,
     budget: Option<u64>,
 }
 
 impl Allocator {
     pub(super) fn new(gpu: Rc<Gpu>, budget: Option<u64>) -> Self {
-        Allocator { gpu, counts: Rc::default(), budget }
+        Allocator { gpu, most: Cell::new(0), counts: Rc::default(), budget }
     }
 
     pub(super) fn counts(&self) -> Counts {
         *self.counts.borrow()
+    }
+
+    /// Most bytes that were ever held at one time.
+    pub(super) fn most(&self) -> u64 {
+        self.most.get()
     }
 
     /// A buffer of exactly `bytes`, or `OutOfMemory` where the device or the budget has no room.
@@ -123,6 +129,7 @@ impl Allocator {
         let descriptor = wgpu::BufferDescriptor { label: None, size: bytes, usage, mapped_at_creation: false };
         let buffer = device.create_buffer(&descriptor);
         *self.counts.borrow_mut().of(purpose) += bytes;
+        self.most.set(self.most.get().max(self.counts.borrow().total()));
         let block = Block { buffer, purpose, counts: Rc::clone(&self.counts) };
         let (validation, memory) = (validation.pop(), memory.pop());
         if let Some(error) = memory.await {

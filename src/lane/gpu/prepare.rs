@@ -98,6 +98,11 @@ impl GpuLane {
         self.allocator.counts()
     }
 
+    /// Most bytes that were ever allocated at one time.
+    pub fn most_bytes(&self) -> u64 {
+        self.allocator.most()
+    }
+
     /// What crossed between host and device so far.
     pub fn traffic(&self) -> TrafficCounts {
         self.traffic.counts()

@@ -41,8 +41,8 @@ impl Weights {
                         Error::new(Kind::Internal, format!("a weight of {bytes} bytes is held by nobody"))
                     })?;
                     let block = allocator.allocate(Purpose::Weights, weight_bytes(*bytes)).await?;
-                    let words = tensor.to_device_words()?;
-                    for (i, chunk) in bytemuck::cast_slice::<u32, u8>(&words).chunks(CHUNK).enumerate() {
+                    let data = tensor.to_device_bytes()?;
+                    for (i, chunk) in data.chunks(CHUNK).enumerate() {
                         gpu.queue.write_buffer(&block.buffer, (i * CHUNK) as u64, chunk);
                         (progress.upload)(done + (i * CHUNK + chunk.len()) as u64, total);
                     }
