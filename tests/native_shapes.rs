@@ -4,16 +4,17 @@
 // A test may fail loudly.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use consort::graph::{Graph, HostTensor, specialise};
+use consort::graph::{Graph, HostTensor, Specialised, ValueId, specialise};
 use consort::kernels::Registry;
 use consort::lane::gpu::{Gpu, GpuLane, Input, Progress, Work};
 use consort::lane::host::block_on;
 use consort::onnx::{ExternalData, content_hash, read};
 use consort::program::{Residency, Strategy, build, schedule};
 use consort_models::{Data, Golden, MODELS, Model, cases};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
-/// Left at its own shape here: at batch 3 a tensor of its attention is above the binding limit of software Vulkan.
+/// Its attention over 1 500 places takes seconds here: it is in no set.
 const SLOW: &str = "whisper_tiny_encoder";
 
 fn graph(model: &Model) -> Graph {
@@ -29,6 +30,31 @@ fn tensor(input: &consort_models::Input) -> HostTensor {
     }
 }
 
+/// Nodes that compute with what a call feeds, not only with shapes, and are not left to the device.
+fn computed_on_host<'a>(graph: &'a Graph, special: &Specialised) -> Vec<&'a str> {
+    let mut fed: BTreeSet<ValueId> = graph.inputs.iter().copied().collect();
+    let mut computing = vec![];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        if !["Shape", "Size"].contains(&node.op_type.as_str())
+            && node.inputs.iter().flatten().any(|id| fed.contains(id))
+        {
+            fed.extend(node.outputs.iter().flatten());
+            computing.push(index);
+        }
+    }
+    assert!(computing.len() > 20, "only {} nodes compute", computing.len());
+    let mut needed: BTreeSet<ValueId> = graph.outputs.iter().copied().collect();
+    for node in graph.nodes.iter().rev() {
+        if node.outputs.iter().flatten().any(|id| needed.contains(id)) && node.op_type != "Shape" {
+            needed.extend(node.inputs.iter().flatten());
+        }
+    }
+    let on_device: BTreeSet<usize> = special.nodes.iter().map(|n| n.node).collect();
+    let missing = computing.into_iter().filter(|i| !on_device.contains(i)).map(|i| &graph.nodes[i]);
+    let missing = missing.filter(|n| n.outputs.iter().flatten().any(|id| needed.contains(id)));
+    missing.filter(|n| n.op_type != "Identity").map(|n| n.name.as_str()).collect()
+}
+
 struct Case {
     name: String,
     work: Work,
@@ -40,9 +66,7 @@ async fn prepare(lane: &GpuLane) -> Vec<Case> {
     for (holder, model) in (0..).zip(&MODELS) {
         let graph = graph(model);
         let mut shapes = vec![(model.inputs().unwrap(), model.golden().unwrap())];
-        if model.name != SLOW {
-            shapes.extend(cases(model.name).unwrap().into_iter().map(|c| (c.inputs, c.golden)));
-        }
+        shapes.extend(cases(model.name).unwrap().into_iter().map(|c| (c.inputs, c.golden)));
         for (given, golden) in shapes {
             let input = |id: &consort::graph::ValueId| {
                 tensor(given.iter().find(|i| i.name == graph.value(*id).name).expect("a feed for each input"))
@@ -50,6 +74,7 @@ async fn prepare(lane: &GpuLane) -> Vec<Case> {
             let inputs: Vec<HostTensor> = graph.inputs.iter().map(input).collect();
             let dims: Vec<Vec<usize>> = inputs.iter().map(|t| t.shape().to_vec()).collect();
             let special = specialise(&graph, &Registry, content_hash, &dims).unwrap();
+            assert_eq!(computed_on_host(&graph, &special), Vec::<&str>::new(), "{}", model.name);
             let program = build(&graph, &special, &Residency::default()).unwrap();
             let name = format!("{} at {:?}", model.name, dims[0]);
             let (arena, live) = (program.arena_bytes as f64, program.live_bytes as f64);

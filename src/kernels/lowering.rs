@@ -2,7 +2,7 @@
 
 use super::KernelCall;
 use crate::error::{Error, Kind, Result};
-use crate::graph::{ContentHash, Source, Specialised, TensorId, TensorType};
+use crate::graph::{ContentHash, DType, Source, Specialised, TensorId, TensorType};
 
 /// Where a tensor lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Home {
     Computed,
     /// The same bytes as another tensor, under another shape.
     View(TensorId),
+    /// A dense part of another tensor, from this element on; at a multiple of 64.
+    Slice(TensorId, usize),
 }
 
 /// A tensor of the program being built.
@@ -101,10 +103,17 @@ impl<'a> Lowering<'a> {
         self.tensors[output.0].home = Home::View(input);
     }
 
+    /// A float32 tensor that is `of` from element `offset` on.
+    pub fn slice(&mut self, of: TensorId, offset: usize, shape: Vec<usize>) -> TensorId {
+        let ty = TensorType::new(DType::Float32, shape);
+        self.tensors.push(LoweredTensor { ty, home: Home::Slice(of, offset) });
+        TensorId(self.tensors.len() - 1)
+    }
+
     /// Whether two tensors are the same bytes: one seen through views, or equal constants.
     pub fn same(&self, a: TensorId, b: TensorId) -> bool {
         let root = |mut id: TensorId| {
-            while let Home::View(of) = self.tensors[id.0].home {
+            while let Home::View(of) | Home::Slice(of, _) = self.tensors[id.0].home {
                 id = of;
             }
             id

@@ -5,6 +5,7 @@
 //! family's `OPERATORS` list; a new family gets one line in [`FAMILIES`].
 
 pub mod argument;
+pub mod attention;
 pub mod binary;
 pub mod call;
 pub mod ceiling;

@@ -5,7 +5,7 @@ use super::operand::{axis, float, float_shape, values};
 use super::rows::Rows;
 use super::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
 use crate::error::Result;
-use crate::graph::{Call, HostTensor, Operator, TensorType};
+use crate::graph::{Call, HostTensor, Operator, TensorId, TensorType};
 
 /// The operators of this family.
 pub const OPERATORS: &[&dyn Kernel] = &[&Softmax { log: false }, &Softmax { log: true }];
@@ -68,25 +68,24 @@ impl Operator for Softmax {
 
 impl Kernel for Softmax {
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
-        let rows = rows(call)?;
-        let (x, y) = (out.input(0)?, out.output(0)?);
-        let cover = rows.cover(3)?;
-        let (scale, result) = if self.log { ("log(sum)", "v - scale") } else { ("1.0 / sum", "exp(v) * scale") };
-        out.dispatch(KernelCall {
-            shader: &SHADER,
-            snippets: vec![
-                ("lanes", cover.lanes.to_string()),
-                ("scale", scale.to_owned()),
-                ("result", result.to_owned()),
-            ],
-            constants: vec![],
-            bindings: [x, y].map(|tensor| Binding { tensor, element: Element::F32 }).to_vec(),
-            params: vec![word(rows.count())?, word(rows.len)?, word(rows.inner)?, cover.workgroups[0]],
-            workgroups: cover.workgroups,
-            // Compare, subtract, exponentiate and add, then again and scale: an exponential counted as one.
-            flops: 7.0 * (rows.count() * rows.len) as f64,
-            bytes: out.bytes(x) + out.bytes(y),
-        });
-        Ok(())
+        dispatch(rows(call)?, out.input(0)?, out.output(0)?, self.log, out)
     }
+}
+
+/// Appends the softmax of `rows` of `x`, or its logarithm.
+pub(super) fn dispatch(rows: Rows, x: TensorId, y: TensorId, log: bool, out: &mut Lowering<'_>) -> Result<()> {
+    let cover = rows.cover(3)?;
+    let (scale, result) = if log { ("log(sum)", "v - scale") } else { ("1.0 / sum", "exp(v) * scale") };
+    out.dispatch(KernelCall {
+        shader: &SHADER,
+        snippets: vec![("lanes", cover.lanes.to_string()), ("scale", scale.to_owned()), ("result", result.to_owned())],
+        constants: vec![],
+        bindings: [x, y].map(|tensor| Binding { tensor, element: Element::F32 }).to_vec(),
+        params: vec![word(rows.count())?, word(rows.len)?, word(rows.inner)?, cover.workgroups[0]],
+        workgroups: cover.workgroups,
+        // Compare, subtract, exponentiate and add, then again and scale: an exponential counted as one.
+        flops: 7.0 * (rows.count() * rows.len) as f64,
+        bytes: out.bytes(x) + out.bytes(y),
+    });
+    Ok(())
 }

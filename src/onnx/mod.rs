@@ -7,4 +7,4 @@ mod tensor;
 
 pub use external::{ExternalData, Range};
 pub use read::{external_files, read};
-pub use tensor::content_hash;
+pub use tensor::{constant as hashed, content_hash};

@@ -1,8 +1,10 @@
 //! Builds a program: lowers every live node, dedupes shaders, plans the arena, packs parameters.
 
+use super::fuse::fuse;
 use super::{DispatchCost, ProgramCost};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, ContentHash, Graph, HostTensor, Operand, Source, Specialised, TensorId, TensorType};
+use crate::kernels::attention::SLICE_BYTES;
 use crate::kernels::{Home, KernelCall, Lowering, Registry, wgsl};
 use crate::memory::{ALIGNMENT, Item, plan_arena};
 use serde::Serialize;
@@ -47,6 +49,8 @@ impl Residency {
 pub struct BoundRange {
     /// Where.
     pub place: Place,
+    /// Bytes after the beginning of that place.
+    pub offset: u64,
     /// Length in bytes.
     pub bytes: u64,
 }
@@ -165,8 +169,22 @@ impl Program {
 /// Lowers `special` (a specialisation of `graph`) to a program that leaves on the device what `residency` says.
 /// Errors name the node.
 pub fn build(graph: &Graph, special: &Specialised, residency: &Residency) -> Result<Program> {
+    build_sliced(graph, special, residency, SLICE_BYTES)
+}
+
+/// The same, with attention in slices of about `slice_bytes` of scores where all take more.
+pub fn build_sliced(
+    graph: &Graph,
+    special: &Specialised,
+    residency: &Residency,
+    slice_bytes: usize,
+) -> Result<Program> {
     let mut lowering = Lowering::new(special);
+    let fused = fuse(graph, special, slice_bytes);
     for (index, node) in special.nodes.iter().enumerate() {
+        if fused.gone.contains(&index) && !fused.attention.contains_key(&index) {
+            continue;
+        }
         let source = &graph.nodes[node.node];
         let kernel = Registry.kernel(&source.domain, &source.op_type).ok_or_else(|| {
             Error::new(Kind::Unsupported, format!("operator {} has no GPU kernel", source.op_type))
@@ -185,6 +203,10 @@ pub fn build(graph: &Graph, special: &Specialised, residency: &Residency) -> Res
             outputs: node.outputs.len(),
         };
         lowering.enter(index, &node.inputs, &node.outputs);
+        if let Some((attention, slices)) = fused.attention.get(&index) {
+            attention.lower(slices, &mut lowering).map_err(|e| e.in_node(&source.name))?;
+            continue;
+        }
         kernel.lower(&call, &mut lowering).map_err(|e| e.in_node(&source.name))?;
     }
     assemble(special, &lowering, residency, &|node| graph.nodes[node].name.clone())
@@ -214,7 +236,7 @@ pub(super) fn assemble(
 
 fn port(special: &Specialised, places: &Places, id: TensorId, resident: bool) -> Port {
     let tensor = &special.tensors[id.0];
-    let place = if tensor.ty.is_empty() { None } else { places.of[id.0] };
+    let place = if tensor.ty.is_empty() { None } else { places.of[id.0].map(|(place, _)| place) };
     Port { name: tensor.name.clone(), ty: tensor.ty.clone(), place, resident }
 }
 
@@ -238,9 +260,9 @@ impl Program {
         }
         let mut ranges = Vec::with_capacity(call.bindings.len());
         for binding in &call.bindings {
-            let place = places.of[binding.tensor.0]
+            let (place, offset) = places.of[binding.tensor.0]
                 .ok_or_else(|| Error::new(Kind::Internal, format!("kernel '{}' reads nothing", call.shader.name)))?;
-            ranges.push(BoundRange { place, bytes: lowering.ty(binding.tensor).len() as u64 * 4 });
+            ranges.push(BoundRange { place, offset, bytes: lowering.ty(binding.tensor).len() as u64 * 4 });
         }
         let same_as: Vec<usize> =
             (0..ranges.len()).map(|i| (0..i).find(|&j| ranges[j] == ranges[i]).unwrap_or(i)).collect();
@@ -296,7 +318,8 @@ impl Program {
 
 /// The place of every tensor.
 struct Places {
-    of: Vec<Option<Place>>,
+    /// With bytes after the beginning of the place.
+    of: Vec<Option<(Place, u64)>>,
     layout: Vec<Placed>,
     arena_bytes: u64,
     live_bytes: u64,
@@ -305,7 +328,7 @@ struct Places {
 impl Places {
     fn plan(special: &Specialised, lowering: &Lowering<'_>, residency: &Residency) -> Places {
         let root = |mut id: TensorId| {
-            while let Home::View(of) = &lowering.tensors[id.0].home {
+            while let Home::View(of) | Home::Slice(of, _) = &lowering.tensors[id.0].home {
                 id = *of;
             }
             id.0
@@ -359,12 +382,20 @@ impl Places {
         let layout = owners.iter().zip(&items).zip(&plan.offsets).map(placed).collect();
         let offsets: BTreeMap<usize, u64> = owners.into_iter().zip(plan.offsets).collect();
         let place = |id: usize| {
-            let root = root(TensorId(id));
-            match &lowering.tensors[root].home {
+            let (mut at, mut offset) = (id, 0);
+            while let Home::View(of) | Home::Slice(of, _) = &lowering.tensors[at].home {
+                if let Home::Slice(_, elements) = lowering.tensors[at].home {
+                    offset += elements as u64 * 4;
+                }
+                at = of.0;
+            }
+            let root = at;
+            let place = match &lowering.tensors[root].home {
                 Home::Constant(hash) => Some(Place::Weight(*hash)),
                 _ if own.contains_key(&root) => own.get(&root).map(|&slot| Place::Own(slot)),
                 _ => offsets.get(&root).map(|&offset| Place::Arena(offset)),
-            }
+            };
+            place.map(|place| (place, offset))
         };
         let of = (0..lowering.tensors.len()).map(place).collect();
         Places { of, layout, arena_bytes: plan.bytes, live_bytes: plan.live_bytes }

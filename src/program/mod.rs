@@ -3,9 +3,10 @@
 
 mod build;
 mod cost;
+mod fuse;
 pub mod probe;
 mod schedule;
 
-pub use build::{BoundRange, Dispatch, KernelSource, Place, Placed, Port, Program, Residency, build};
+pub use build::{BoundRange, Dispatch, KernelSource, Place, Placed, Port, Program, Residency, build, build_sliced};
 pub use cost::{DispatchCost, ProgramCost};
 pub use schedule::{Command, Schedule, Strategy, schedule};

@@ -226,13 +226,13 @@ impl GpuLane {
             vec![wgpu::BindGroupEntry { binding: 0, resource: range(&params.buffer, dispatch.params_offset, 256) }];
         for (bound, binding) in dispatch.bindings.iter().zip(1..) {
             let resource = match bound.place {
-                Place::Arena(offset) => range(&arena.block.buffer, offset, bound.bytes),
+                Place::Arena(offset) => range(&arena.block.buffer, offset + bound.offset, bound.bytes),
                 Place::Own(slot) => {
-                    range(own.buffer(slot).ok_or_else(|| missing("tensor of its own"))?, 0, bound.bytes)
+                    range(own.buffer(slot).ok_or_else(|| missing("tensor of its own"))?, bound.offset, bound.bytes)
                 }
                 Place::Weight(hash) => {
                     let block = prepared.weights.get(&hash).ok_or_else(|| missing("weight"))?;
-                    range(&block.buffer, 0, bound.bytes)
+                    range(&block.buffer, bound.offset, bound.bytes)
                 }
             };
             entries.push(wgpu::BindGroupEntry { binding, resource });
