@@ -81,12 +81,16 @@ export function top(tensor, count = 3) {
   return order.sort((a, b) => b.value - a.value).slice(0, count);
 }
 
+/** Models up to which every pair is a lesson; of more, each is paired with the next only. */
+const ALL_PAIRS = 5;
+
 /** Sets of requests that teach the predictor: each model alone, pairs, all, under both strategies in turn. */
 export function lessons(loaded, rounds) {
   const requests = loaded.map(({ session, feeds }) => ({ session, feeds }));
   const sets = requests.map((r) => [r]);
   for (let i = 0; i < requests.length; i++) {
-    for (let j = i + 1; j < requests.length; j++) sets.push([requests[i], requests[j]]);
+    const last = requests.length <= ALL_PAIRS ? requests.length - 1 : Math.min(i + 1, requests.length - 1);
+    for (let j = i + 1; j <= last; j++) sets.push([requests[i], requests[j]]);
   }
   if (requests.length > 2) sets.push(requests);
   const out = [];

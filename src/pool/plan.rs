@@ -60,9 +60,19 @@ impl Inner {
                 bytes: p.bytes,
             })
             .collect();
+        let costs: Vec<&ProgramCost> = set.iter().map(|r| &*r.cost).collect();
+        let how = |p: &Plan| (p.schedule.strategy, p.schedule.submits());
+        let unsure = match plans.as_slice() {
+            [first, rest @ ..] => {
+                let predictor = self.predictor.borrow();
+                let doubts = rest.iter().map(|p| predictor.ratio_doubt(&costs, how(first), how(p)));
+                doubts.fold(0.0, f64::max)
+            }
+            [] => 0.0,
+        };
         // Where none fits the budget the smallest is tried: the allocator has the last word.
-        let choice = choose(goal, &candidates, self.budget)
-            .or_else(|| choose(Goal::Memory, &candidates, None))
+        let choice = choose(goal, &candidates, self.budget, unsure)
+            .or_else(|| choose(Goal::Memory, &candidates, None, unsure))
             .ok_or_else(|| Error::new(Kind::Internal, "there is no strategy to choose from"))?;
         Ok((plans, choice))
     }

@@ -63,6 +63,13 @@ impl Fit {
         (total, (variance.max(0.0) + more + self.noise * self.noise).sqrt())
     }
 
+    /// Standard deviation of the logarithm of the ratio of two executions' times: what both depend on does not count.
+    pub fn ratio_doubt(&self, a: &Terms, b: &Terms) -> f64 {
+        let slopes = |terms| DVector::from_vec(self.coefficients.total(terms, &self.models).1);
+        let apart = slopes(a) - slopes(b);
+        apart.dot(&(&self.covariance * &apart)).max(0.0).sqrt()
+    }
+
     /// Takes one observation in.
     pub fn update(&mut self, terms: &Terms, measured_ms: f64) {
         for request in &terms.requests {

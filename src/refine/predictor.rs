@@ -93,6 +93,13 @@ impl Predictor {
         }
     }
 
+    /// How well the ratio of the times of two ways to execute `costs` is known, each a strategy in so many submits: the
+    /// standard deviation of its logarithm.
+    pub fn ratio_doubt(&self, costs: &[&ProgramCost], a: (Strategy, usize), b: (Strategy, usize)) -> f64 {
+        let terms = |(strategy, submits)| self.rates.terms(costs, strategy, submits);
+        self.fit.ratio_doubt(&terms(a), &terms(b))
+    }
+
     /// Half the width of an interval in units of doubt: the conformal quantile of the scores, once there are enough.
     fn width(&self) -> f64 {
         let mut sorted: Vec<f64> = self.scores.iter().copied().collect();
@@ -235,6 +242,23 @@ mod tests {
         }
         let mean = covered.iter().sum::<f64>() / covered.len() as f64;
         assert!((0.84..0.97).contains(&mean), "intervals of {COVERAGE} hold {mean}: {covered:?}");
+    }
+
+    #[test]
+    fn what_is_shared_by_two_strategies_is_no_doubt_of_their_ratio() {
+        let (a, b) = (cost("a", Class::Conv, 2e7), cost("b", Class::Matmul, 3e7));
+        let (mut predictor, mut world) = (Predictor::new(rates()), World::new(11));
+        let doubt = |p: &Predictor, costs: &[&ProgramCost]| {
+            p.ratio_doubt(costs, (Strategy::Sequential, 3), (Strategy::Parallel, 3))
+        };
+        assert_eq!(doubt(&predictor, &[&a]), 0.0, "one request is the same either way");
+        let first = doubt(&predictor, &[&a, &b]);
+        assert!((0.02..0.15).contains(&first), "{first}");
+        for round in 0..60 {
+            world.run(&mut predictor, &[&a, &b], Strategy::ALL[round % 2]);
+        }
+        let later = doubt(&predictor, &[&a, &b]);
+        assert!(later < 0.4 * first, "{later} after {first}");
     }
 
     #[test]
