@@ -109,6 +109,28 @@ fn a_failing_call_harms_no_other() {
 }
 
 #[test]
+fn a_batch_of_nothing_gives_nothing() {
+    block_on(async {
+        let pool = pool().await;
+        for name in ["squeezenet1_1", "mobilenet_v2"] {
+            let session = load(&pool, name, name).await;
+            let empty = |input: Input| {
+                let dims: Vec<usize> = std::iter::once(0).chain(input.dims.into_iter().skip(1)).collect();
+                match input.data {
+                    Data::F32(_) => (input.name, HostTensor::f32(dims, vec![]).unwrap().into()),
+                    _ => (input.name, HostTensor::i64(dims, vec![]).unwrap().into()),
+                }
+            };
+            let feeds: Feeds = find(name).unwrap().inputs().unwrap().into_iter().map(empty).collect();
+            let outputs = pool.run(vec![Request::new(session.id, feeds)], RunOptions::default()).await.unwrap();
+            for tensor in &host(&outputs)[0] {
+                assert_eq!((tensor.shape()[0], tensor.shape().len() > 1), (0, true), "{name}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_closed_pool_says_so() {
     block_on(async {
         let pool = pool().await;

@@ -249,7 +249,9 @@ impl Program {
         node: usize,
         kernels: &mut HashMap<KernelSource, usize>,
     ) -> Result<()> {
-        if call.workgroups.contains(&0) {
+        let writes = call.shader.slots.iter().zip(&call.bindings).filter(|(slot, _)| slot.writes);
+        let nothing = writes.map(|(_, b)| lowering.ty(b.tensor)).all(|ty| ty.is_empty());
+        if nothing || call.workgroups.contains(&0) {
             return Ok(());
         }
         if call.workgroups.iter().any(|&n| n > 65_535) || call.params.len() > 64 {
@@ -260,8 +262,10 @@ impl Program {
         }
         let mut ranges = Vec::with_capacity(call.bindings.len());
         for binding in &call.bindings {
-            let (place, offset) = places.of[binding.tensor.0]
-                .ok_or_else(|| Error::new(Kind::Internal, format!("kernel '{}' reads nothing", call.shader.name)))?;
+            let (place, offset) = places.of[binding.tensor.0].ok_or_else(|| {
+                let text = format!("kernel '{}' over a tensor without elements", call.shader.name);
+                Error::new(Kind::Unsupported, text)
+            })?;
             ranges.push(BoundRange { place, offset, bytes: lowering.ty(binding.tensor).len() as u64 * 4 });
         }
         let same_as: Vec<usize> =
