@@ -1,4 +1,4 @@
-// Every model against its golden; the chosen four while all run at once.
+// Every model against its golden; the first three while all run at once.
 
 import { Pool } from '../pkg/index.js';
 import { assert, test } from './harness.js';
@@ -17,11 +17,11 @@ for (const model of index) {
   });
 }
 
-test(`${ROUNDS} rounds of four models at once, other inputs each, equal their solo outputs`, async () => {
+test(`${ROUNDS} rounds of three models at once, other inputs each, equal their solo outputs`, async () => {
   await goldens?.close();
   const pool = await Pool.create();
   const sessions = [];
-  for (const model of index.filter((m) => m.chosen)) sessions.push(await load(pool, model));
+  for (const model of index.slice(0, 3)) sessions.push(await load(pool, model));
   for (let round = 0; round < ROUNDS; round++) {
     const requests = sessions.map(({ session, feeds }) => ({ session, feeds: varied(feeds, round) }));
     // In turn: calls from independent callers, one set in parallel, one in sequence.

@@ -5,10 +5,11 @@ use crate::drive::Drive;
 use crate::serve::serve;
 use crate::setup::{self, cargo, run, vulkan};
 use crate::{data, package, report};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use std::path::Path;
 use std::process::Command;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What to verify.
@@ -81,12 +82,20 @@ fn browsers(root: &Path, steps: &mut Steps, options: &Options) -> Result<()> {
         data::write(root)
     })?;
     let serving = serve(root, None)?;
-    for browser in [Browser::Chromium, Browser::Firefox] {
-        if options.browser.is_some_and(|only| only != browser) {
-            continue;
-        }
+    let wanted = |browser: &Browser| options.browser.is_none_or(|only| only == *browser);
+    let all: Vec<Browser> = [Browser::Chromium, Browser::Firefox].into_iter().filter(wanted).collect();
+    let mut next: Option<JoinHandle<Result<()>>> = None;
+    for (i, &browser) in all.iter().enumerate() {
         steps.step(&format!("browser tests in {browser}"), || {
-            setup::browser(root, browser)?;
+            match next.take() {
+                Some(ready) => ready.join().map_err(|_| anyhow!("the set-up of {browser} panicked"))??,
+                None => setup::browser(root, browser)?,
+            }
+            // What the next one needs is installed while this one is at work: a driver takes minutes to build.
+            next = all.get(i + 1).map(|&other| {
+                let root = root.to_owned();
+                std::thread::spawn(move || setup::browser(&root, other))
+            });
             if let Some(suites) = &options.suites {
                 return tests(root, browser, true, serving.port, suites);
             }
