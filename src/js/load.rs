@@ -123,7 +123,7 @@ async fn fetch_all(
         let value = if given.is_object() { field(&given, &file) } else { JsValue::UNDEFINED };
         let at = match (value.dyn_ref::<Uint8Array>(), value.as_string(), url) {
             (Some(bytes), _, _) => {
-                external.expect(&file, tensors);
+                external.announce(&file, tensors);
                 for start in (0..bytes.length()).step_by(PIECE as usize) {
                     external.feed(&file, &bytes.subarray(start, (start + PIECE).min(bytes.length())).to_vec());
                 }
@@ -134,7 +134,7 @@ async fn fetch_all(
             // The reader names the tensor that needs it.
             (None, None, None) => continue,
         };
-        external.expect(&file, tensors);
+        external.announce(&file, tensors);
         let mut length = 0;
         let mut each = |piece: &[u8], total: u64| {
             external.feed(&file, piece);

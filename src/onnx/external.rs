@@ -53,7 +53,7 @@ impl<const N: usize> From<[(String, Vec<u8>); N]> for ExternalData {
 
 impl ExternalData {
     /// Begins a file that arrives in pieces, of which `tensors` are kept.
-    pub fn expect(&mut self, file: &str, mut tensors: Vec<Range>) {
+    pub fn announce(&mut self, file: &str, mut tensors: Vec<Range>) {
         tensors.sort_unstable();
         let mut pieces = Pieces::default();
         for range in tensors {
@@ -65,7 +65,7 @@ impl ExternalData {
         self.files.insert(file.to_owned(), File::Pieces(pieces));
     }
 
-    /// The next bytes of a file that is expected.
+    /// The next bytes of a file that was announced.
     pub fn feed(&mut self, file: &str, bytes: &[u8]) {
         let Some(File::Pieces(pieces)) = self.files.get_mut(file) else { return };
         let (from, to) = (pieces.length, pieces.length + bytes.len());
@@ -155,7 +155,7 @@ mod tests {
             };
             let ranges: Vec<Range> = ranges.iter().map(range).collect();
             let mut pieces = ExternalData::default();
-            pieces.expect("f", ranges.clone());
+            pieces.announce("f", ranges.clone());
             let (mut at, mut cuts) = (0, cuts.into_iter().cycle());
             while at < length {
                 let end = (at + cuts.next().unwrap_or(1)).min(length);
