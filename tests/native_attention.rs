@@ -6,7 +6,7 @@
 use consort::graph::{
     Attribute, Attributes, DType, Dim, Graph, HostTensor, Node, Value, ValueId, reference, specialise,
 };
-use consort::kernels::Registry;
+use consort::kernels::{Registry, Tuning};
 use consort::lane::gpu::{Gpu, GpuLane, Input, Progress, Work};
 use consort::lane::host::block_on;
 use consort::onnx::{content_hash, hashed};
@@ -69,7 +69,8 @@ fn slices_give_what_the_nodes_give() {
             let expected = reference::evaluate(&graph, &Registry, &special, &inputs).unwrap().remove(0);
             // From slices of a few rows to several matrices at once.
             let slice_bytes = [256, 20_000, 80_000][round / 3 % 3];
-            let program = build_sliced(&graph, &special, &Residency::default(), slice_bytes).unwrap();
+            let program =
+                build_sliced(&graph, &special, &Residency::default(), Tuning::default(), slice_bytes).unwrap();
             let all = batch * heads * queries * keys * 4;
             let nodes = graph.nodes.len();
             match all > slice_bytes {

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use consort::graph::{Graph, HostTensor, Specialised, reference, specialise};
-use consort::kernels::Registry;
+use consort::kernels::{Registry, Tuning};
 use consort::lane::gpu::{Gpu, GpuLane, Input, Progress, Work};
 use consort::lane::host::block_on;
 use consort::onnx::{ExternalData, content_hash, read};
@@ -55,8 +55,8 @@ fn every_model_agrees_with_its_golden_alone_and_together() {
         let mut works = vec![];
         for (holder, model) in (0..).zip(&MODELS) {
             let (graph, inputs) = graph(model);
-            let program =
-                build(&graph, &special(&graph, &inputs), &Residency::default()).unwrap_or_else(|e| panic!("{e}"));
+            let program = build(&graph, &special(&graph, &inputs), &Residency::default(), Tuning::default())
+                .unwrap_or_else(|e| panic!("{e}"));
             let prepared = Rc::new(lane.prepare(holder, program, &Progress::SILENT).await.unwrap());
             let inputs = inputs.iter().map(|t| Input::Words(t.to_device_words().unwrap().into())).collect();
             works.push(Work { prepared, inputs });

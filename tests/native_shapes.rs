@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use consort::graph::{Graph, HostTensor, Specialised, ValueId, specialise};
-use consort::kernels::Registry;
+use consort::kernels::{Registry, Tuning};
 use consort::lane::gpu::{Gpu, GpuLane, Input, Progress, Work};
 use consort::lane::host::block_on;
 use consort::onnx::{ExternalData, content_hash, read};
@@ -75,7 +75,7 @@ async fn prepare(lane: &GpuLane) -> Vec<Case> {
             let dims: Vec<Vec<usize>> = inputs.iter().map(|t| t.shape().to_vec()).collect();
             let special = specialise(&graph, &Registry, content_hash, &dims).unwrap();
             assert_eq!(computed_on_host(&graph, &special), Vec::<&str>::new(), "{}", model.name);
-            let program = build(&graph, &special, &Residency::default()).unwrap();
+            let program = build(&graph, &special, &Residency::default(), Tuning::default()).unwrap();
             let name = format!("{} at {:?}", model.name, dims[0]);
             let (arena, live) = (program.arena_bytes as f64, program.live_bytes as f64);
             assert!(arena <= live * 1.10, "{name}: an arena of {arena} bytes for {live} alive");

@@ -7,7 +7,7 @@ use consort::graph::{
     Attribute, Attributes, Call, ContentHash, DType, Data, HostTensor, Operand, Source, SpecialTensor, Specialised,
     TensorId, TensorType,
 };
-use consort::kernels::{Home, Kernel, KernelCall, Lowering, Registry, wgsl};
+use consort::kernels::{Home, Kernel, KernelCall, Lowering, Registry, Tuning, wgsl};
 use std::sync::Arc;
 
 /// One operator, attributes and inputs.
@@ -121,12 +121,21 @@ impl Case {
 
     async fn compare(&self, gpu: &Gpu) -> Result<()> {
         let expected = self.reference()?;
-        let actual = self.run(gpu).await?;
-        for (i, (a, e)) in actual.iter().zip(&expected).enumerate() {
-            let error = relative_error(a, e);
-            let (device, reference) = (head(a), head(e));
-            let told = format!("device    {device}\nreference {reference}");
-            ensure!(error <= self.tolerance, "output {i}: relative error {error:.2e}\n{told}");
+        let mut variants: Vec<Lowered> = vec![];
+        for tuning in Tuning::ALL {
+            let lowered = self.lower(tuning)?;
+            // Most operators have one variant only.
+            if variants.iter().any(|other| format!("{:?}", other.calls) == format!("{:?}", lowered.calls)) {
+                continue;
+            }
+            let actual = self.run(gpu, &lowered).await?;
+            for (i, (a, e)) in actual.iter().zip(&expected).enumerate() {
+                let error = relative_error(a, e);
+                let (device, reference) = (head(a), head(e));
+                let told = format!("{tuning:?}\ndevice    {device}\nreference {reference}");
+                ensure!(error <= self.tolerance, "output {i}: relative error {error:.2e}\n{told}");
+            }
+            variants.push(lowered);
         }
         Ok(())
     }
@@ -152,12 +161,11 @@ impl Case {
         Ok(())
     }
 
-    /// What the device gives.
-    pub async fn run(&self, gpu: &Gpu) -> Result<Vec<HostTensor>> {
-        let lowered = self.lower()?;
+    /// What the device gives for one variant.
+    async fn run(&self, gpu: &Gpu, lowered: &Lowered) -> Result<Vec<HostTensor>> {
         let mut buffers = Vec::with_capacity(lowered.tensors.len());
         for i in 0..lowered.tensors.len() {
-            buffers.push(gpu.buffer(&self.contents(i, &lowered)?));
+            buffers.push(gpu.buffer(&self.contents(i, lowered)?));
         }
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         for call in &lowered.calls {
@@ -179,7 +187,7 @@ impl Case {
     }
 
     /// The dispatches of the case; tensor ids are inputs, outputs, then temporaries.
-    pub fn lower(&self) -> Result<Lowered> {
+    pub fn lower(&self, tuning: Tuning) -> Result<Lowered> {
         let tensors: Vec<SpecialTensor> = self
             .inputs
             .iter()
@@ -203,7 +211,7 @@ impl Case {
         let inputs: Vec<Option<TensorId>> =
             self.inputs.iter().enumerate().map(|(i, t)| t.as_ref().map(|_| TensorId(i))).collect();
         let outputs: Vec<Option<TensorId>> = (0..self.outputs).map(|i| Some(TensorId(self.inputs.len() + i))).collect();
-        let mut lowering = Lowering::new(&special);
+        let mut lowering = Lowering::new(&special, tuning);
         lowering.enter(0, &inputs, &outputs);
         let attributes = Attributes::new(self.attributes.clone());
         let call = self.call(&attributes);

@@ -1,6 +1,7 @@
 //! Every kernel against its operator's CPU reference over many shapes and attributes: the same cases natively and in
 //! each browser. Knows operators and a device; must never know programs, lanes or pools.
 
+pub mod bench;
 pub mod case;
 pub mod gpu;
 pub mod suites;

@@ -21,6 +21,15 @@ pub fn names() -> Vec<String> {
     SUITES.iter().map(|s| s.name.to_owned()).collect()
 }
 
+/// Measures every kernel family; the table as JSON. `line` is told of each.
+#[wasm_bindgen]
+pub async fn bench(line: js_sys::Function) -> Result<String, JsValue> {
+    console_error_panic_hook::set_once();
+    let told = |text: &str| drop(line.call1(&JsValue::NULL, &text.into()));
+    let table = crate::bench::measure(&told).await.map_err(|e| thrown(&e))?;
+    serde_json::to_string(&table).map_err(|e| thrown(&e.into()))
+}
+
 /// Runs a suite; how many cases it has.
 #[wasm_bindgen]
 pub async fn run(name: String) -> Result<usize, JsValue> {

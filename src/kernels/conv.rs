@@ -4,7 +4,7 @@ use super::epilogue::{ACTIVATION, ACTIVATION_PARAMS, Activation};
 use super::operand::{float, float_shape, optional_values, values};
 use super::product::{Matrix, Product};
 use super::window::{self, Axis};
-use super::{Class, Kernel, Lowering, conv_direct, depthwise};
+use super::{Class, Kernel, Lowering, conv_direct, depthwise, winograd};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorId, TensorType};
 
@@ -175,6 +175,8 @@ impl Kernel for Conv {
             conv.product(operands).lower(out)
         } else if depthwise::suits(&conv) {
             depthwise::lower(&conv, operands, out)
+        } else if winograd::suits(&conv, out) {
+            winograd::lower(&conv, operands, out)
         } else {
             conv_direct::lower(&conv, operands, out)
         }

@@ -3,7 +3,8 @@
 
 use super::conv::{Convolution, Operands};
 use super::limits::{rounds, word, workgroups};
-use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot};
+use super::tuning::LOAD;
+use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
 use crate::error::Result;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -45,16 +46,17 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
     let (y, x) = (&conv.y, &conv.x);
     let looped = x.kernel > UNROLLED || (x.kernel - 1) * x.dilation > 2 * UNROLLED;
     let last = (x.output.max(1) - 1) * x.stride + (x.kernel - 1) * x.dilation;
-    let (filters, pixels) = size(conv);
     let tile = Tile {
-        filters,
-        pixels,
+        filters: 1,
+        pixels: 1,
         stride: x.stride,
         dilation: x.dilation,
         taps: if looped { 1 } else { x.kernel },
         looped,
         padded: x.before > 0 || last >= x.input + x.before,
     };
+    let tile = tile.sized(conv, out.tuning());
+    let (filters, pixels) = (tile.filters, tile.pixels);
     let per_channel = y.kernel * (1 + if looped { x.kernel } else { 0 });
     rounds(conv.group_channels() * (1 + per_channel))?;
     let row_tiles = x.output.div_ceil(pixels);
@@ -105,18 +107,44 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
     Ok(())
 }
 
-/// Filters and pixels of a tile: what wastes least.
-fn size(conv: &Convolution) -> (usize, usize) {
-    let cost = |filters: usize, pixels: usize| {
-        let tiles = conv.x.output.div_ceil(pixels) * conv.group_filters().div_ceil(filters);
-        // A load weighs about as much as two multiply-adds on the software adapters.
-        tiles * (filters * pixels + 2 * filters + pixels)
-    };
-    let candidates = [(8, 7), (8, 8), (8, 5), (8, 4), (4, 7), (4, 4), (2, 7), (1, 7), (1, 4)];
-    candidates.into_iter().min_by_key(|&(filters, pixels)| cost(filters, pixels)).unwrap_or((8, 7))
-}
+/// Filters and pixels of the tiles to choose from.
+const SIZES: [(usize, usize); 15] = [
+    (16, 16),
+    (16, 14),
+    (8, 28),
+    (8, 20),
+    (16, 10),
+    (8, 14),
+    (16, 7),
+    (8, 8),
+    (8, 7),
+    (8, 5),
+    (8, 4),
+    (4, 14),
+    (4, 7),
+    (4, 4),
+    (1, 4),
+];
 
 impl Tile {
+    /// With the filters and pixels that waste least, fewer where there would be too few threads.
+    fn sized(self, conv: &Convolution, tuning: Tuning) -> Tile {
+        let cost = |tile: &Tile| {
+            let rows = conv.batch * conv.y.output * conv.group;
+            let threads = rows * conv.x.output.div_ceil(tile.pixels) * conv.group_filters().div_ceil(tile.filters);
+            let starved = (tuning.threads as f64 / threads as f64).max(1.0);
+            let work =
+                tile.filters * tile.pixels * tile.taps + LOAD * (tile.filters * tile.taps + tile.columns().len());
+            (threads * work) as f64 * starved.sqrt()
+        };
+        SIZES
+            .iter()
+            .filter(|(filters, pixels)| filters * pixels <= tuning.accumulators)
+            .map(|&(filters, pixels)| Tile { filters, pixels, ..self })
+            .min_by(|a, b| cost(a).total_cmp(&cost(b)))
+            .unwrap_or(self)
+    }
+
     /// The input columns that the tile's taps meet, from the first pixel's first tap.
     fn columns(self) -> BTreeSet<usize> {
         let column = |p: usize, k: usize| p * self.stride + k * self.dilation;
@@ -170,10 +198,13 @@ impl Tile {
         for i in 0..self.filters {
             for k in 0..self.taps {
                 let _ = writeln!(text, "            let w{i}_{k} = w[w{i} + tap{tap} + {k}u];");
-                for p in 0..self.pixels {
-                    let column = p * self.stride + k * self.dilation;
-                    let _ = writeln!(text, "            s{i}_{p} += w{i}_{k} * x{column};");
-                }
+            }
+            for p in 0..self.pixels {
+                // One store to each sum: on a software adapter a store costs as much as a multiply-add.
+                let sum = (0..self.taps).fold(format!("s{i}_{p}"), |sum, k| {
+                    format!("fma(w{i}_{k}, x{}, {sum})", p * self.stride + k * self.dilation)
+                });
+                let _ = writeln!(text, "            s{i}_{p} = {sum};");
             }
         }
         if self.looped {

@@ -1,6 +1,6 @@
 //! Where operators put their dispatches while a program is built: tensors by id, no memory places yet.
 
-use super::KernelCall;
+use super::{KernelCall, Tuning};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{ContentHash, DType, Source, Specialised, TensorId, TensorType};
 
@@ -35,14 +35,15 @@ pub struct Lowering<'a> {
     pub tensors: Vec<LoweredTensor>,
     /// Dispatches in order, each with the index of its node in [`Specialised::nodes`].
     pub calls: Vec<(usize, KernelCall)>,
+    tuning: Tuning,
     node: usize,
     inputs: &'a [Option<TensorId>],
     outputs: &'a [Option<TensorId>],
 }
 
 impl<'a> Lowering<'a> {
-    /// A lowering with the tensors of `graph` and no dispatches.
-    pub fn new(graph: &Specialised) -> Self {
+    /// A lowering with the tensors of `graph` and no dispatches, whose kernels choose their variants by `tuning`.
+    pub fn new(graph: &Specialised, tuning: Tuning) -> Self {
         let tensors = graph
             .tensors
             .iter()
@@ -55,7 +56,12 @@ impl<'a> Lowering<'a> {
                 },
             })
             .collect();
-        Lowering { tensors, ..Default::default() }
+        Lowering { tensors, tuning, ..Default::default() }
+    }
+
+    /// What kernels choose their variants by.
+    pub fn tuning(&self) -> Tuning {
+        self.tuning
     }
 
     /// Sets the node whose dispatches come next.

@@ -31,13 +31,16 @@ pub mod rows;
 pub mod select;
 pub mod shape;
 pub mod softmax;
+pub mod tuning;
 pub mod unary;
 pub mod view;
 pub mod wgsl;
 pub mod window;
+mod winograd;
 
 pub use call::{Binding, Class, Element, KernelCall, Shader, Slot};
 pub use lowering::{Home, LoweredTensor, Lowering};
+pub use tuning::Tuning;
 
 use crate::error::Result;
 use crate::graph::{Call, Operator, OperatorSet};

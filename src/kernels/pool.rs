@@ -7,6 +7,7 @@ use super::window::{self, Axis};
 use super::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
+use std::fmt::Write as _;
 
 /// The operators of this family.
 pub const OPERATORS: &[&dyn Kernel] = &[&Pool { average: false }, &Pool { average: true }];
@@ -49,6 +50,46 @@ fn windows(call: &Call<'_>) -> Result<Windows> {
     shape.push(x.output);
     let counts_padding = call.attributes.int("count_include_pad", 0)? != 0;
     Ok(Windows { planes: input[0] * input[1], y, x, shape, counts_padding })
+}
+
+/// Windows of up to so many elements are unrolled.
+const UNROLLED: usize = 25;
+
+/// A window of any size, as loops.
+const LOOP: &str = include_str!("pool_loop.wgsl");
+
+/// Folds the window into `value`, counting what it met of the input and of the padded input.
+fn fold(w: &Windows, first: &str, step: &str) -> String {
+    if w.y.kernel * w.x.kernel > UNROLLED {
+        return LOOP.replace("${step}", step);
+    }
+    let mut text = String::new();
+    let mut axis = |name: &str, output: &str, kernel: usize| {
+        let (mut met, mut padded) = (String::from("0u"), String::from("0u"));
+        for k in 0..kernel {
+            // Below 0 wraps to far beyond the input's size.
+            let _ = writeln!(
+                text,
+                "    let p{name}{k} = {output} * params.{name}.stride + {k}u * params.{name}.dilation;\n    \
+                 let i{name}{k} = p{name}{k} - params.{name}.before;\n    \
+                 let in_{name}{k} = i{name}{k} < params.{name}.input;\n    \
+                 let at_{name}{k} = min(i{name}{k}, params.{name}.input - 1u);"
+            );
+            met += &format!(" + u32(in_{name}{k})");
+            padded += &format!(" + u32(p{name}{k} < params.{name}.end)");
+        }
+        (met, padded)
+    };
+    let (rows, cols) = (axis("rows", "oy", w.y.kernel), axis("cols", "ox", w.x.kernel));
+    let _ = writeln!(text, "    met = ({}) * ({});\n    padded = ({}) * ({});", rows.0, cols.0, rows.1, cols.1);
+    for ky in 0..w.y.kernel {
+        let _ = writeln!(text, "    let row{ky} = (plane * params.rows.input + at_rows{ky}) * params.cols.input;");
+        for kx in 0..w.x.kernel {
+            let element = format!("select({first}, x[row{ky} + at_cols{kx}], in_rows{ky} && in_cols{kx})");
+            let _ = writeln!(text, "    value = {};", step.replace("element", &element));
+        }
+    }
+    text
 }
 
 impl Operator for Pool {
@@ -115,7 +156,7 @@ impl Kernel for Pool {
         };
         out.dispatch(KernelCall {
             shader: &SHADER,
-            snippets: vec![("first", first.to_owned()), ("step", step.to_owned()), ("result", result.to_owned())],
+            snippets: vec![("first", first.to_owned()), ("fold", fold(&w, first, step)), ("result", result.to_owned())],
             constants: vec![],
             bindings: [x, y].map(|tensor| Binding { tensor, element: Element::F32 }).to_vec(),
             params: params.into_iter().map(word).collect::<Result<_>>()?,

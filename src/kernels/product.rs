@@ -3,7 +3,8 @@
 
 use super::epilogue::Activation;
 use super::limits::{rounds, word, workgroups};
-use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot};
+use super::tuning::LOAD;
+use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
 use crate::error::Result;
 use crate::graph::TensorId;
 use std::fmt::Write as _;
@@ -101,22 +102,25 @@ impl Product {
         let fours = [self.n, self.b.row, out.ty(self.b.tensor).len()].iter().all(|n| n.is_multiple_of(4))
             && self.batch.iter().all(|b| b.2.is_multiple_of(4));
         let wide = if apart && fours && self.b.col == 1 { 4 } else { 1 };
+        let deep = if self.is_deep(out) { 4 } else { 1 };
         let batches: usize = self.batch.iter().map(|b| b.0).product();
-        let tile = Tile::of(self.m, self.n / wide, batches, wide);
-        rounds(self.k + BATCH_RANK)?;
-        let mut params = vec![word(self.m)?, word(self.n / wide)?, word(self.k)?, self.alpha.to_bits()];
-        params.extend([word(self.a.row)?, word(self.a.col)?, word(self.b.row / wide)?, word(self.b.col)?]);
+        let tile = Tile::of(self.m, self.n / wide, batches, wide, deep, out.tuning());
+        rounds(self.k / deep + BATCH_RANK)?;
+        let mut params = vec![word(self.m)?, word(self.n / wide)?, word(self.k / deep)?, self.alpha.to_bits()];
+        params.extend([word(self.a.row / deep)?, word(self.a.col)?, word(self.b.row / wide)?, word(self.b.col)?]);
         params.extend(self.bias_params()?);
         let mut batch = self.batch.clone();
         batch.resize(BATCH_RANK, (1, 0, 0));
-        for value in batch.iter().map(|b| b.0).chain(batch.iter().map(|b| b.1)).chain(batch.iter().map(|b| b.2 / wide))
+        for value in
+            (batch.iter().map(|b| b.0)).chain(batch.iter().map(|b| b.1 / deep)).chain(batch.iter().map(|b| b.2 / wide))
         {
             params.push(word(value)?);
         }
-        let element = if wide == 4 { Element::Vec4F32 } else { Element::F32 };
+        let seen = |n: usize| if n == 4 { Element::Vec4F32 } else { Element::F32 };
         let snippets = vec![
             ("rows", tile.rows.to_string()),
             ("cols", tile.cols.to_string()),
+            ("deep", deep.to_string()),
             ("begin", tile.begin()),
             ("step", tile.step()),
             ("end", self.end(tile)),
@@ -127,8 +131,18 @@ impl Product {
             self.m.div_ceil(WORKGROUP * tile.rows),
             batches,
         ])?;
-        let elements = [Element::F32, element, element];
+        let elements = [seen(deep), seen(wide), seen(wide)];
         Ok(self.call(out, if self.class == Class::Conv { 2 } else { 0 }, elements, snippets, params, groups))
+    }
+
+    /// Whether a can be read four elements along k at a time.
+    fn is_deep(&self, out: &Lowering<'_>) -> bool {
+        // Each tensor is seen as vec4 or as f32, so a must be no other operand.
+        let apart =
+            !out.same(self.a.tensor, self.b.tensor) && self.bias.is_none_or(|c| !out.same(c.tensor, self.a.tensor));
+        let fours = [self.k, self.a.row, out.ty(self.a.tensor).len()].iter().all(|n| n.is_multiple_of(4))
+            && self.batch.iter().all(|b| b.1.is_multiple_of(4));
+        apart && fours && self.a.col == 1 && self.k > 0
     }
 
     fn dot(&self, out: &Lowering<'_>) -> Result<KernelCall> {
@@ -145,7 +159,7 @@ impl Product {
             ("rows", self.m.to_string()),
             ("begin", begin),
             ("step", step),
-            ("end", self.end(Tile { rows: self.m, cols: 1, wide: 1 })),
+            ("end", self.end(Tile { rows: self.m, cols: 1, wide: 1, deep: 4 })),
             ("activation", self.activation.wgsl("y_t")),
         ];
         let groups = workgroups([self.n.div_ceil(DOT_WORKGROUP), 1, 1])?;
@@ -225,32 +239,30 @@ impl Product {
     }
 }
 
-/// What one thread computes: rows and columns, a column being `wide` elements.
+/// What one thread computes: rows and columns, a column being `wide` elements, in steps of `deep` elements of k.
 #[derive(Clone, Copy, Debug)]
 struct Tile {
     rows: usize,
     cols: usize,
     wide: usize,
+    deep: usize,
 }
-
-/// Threads below which a hardware GPU would idle.
-const ENOUGH_THREADS: usize = 512;
 
 impl Tile {
     /// The tile that wastes least of m × n columns, smaller where there would be too few threads.
-    fn of(m: usize, n: usize, batches: usize, wide: usize) -> Tile {
+    fn of(m: usize, n: usize, batches: usize, wide: usize, deep: usize, tuning: Tuning) -> Tile {
         let cost = |&(rows, cols): &(usize, usize)| {
             let threads = m.div_ceil(rows) * n.div_ceil(WORKGROUP * cols) * WORKGROUP * batches;
-            let starved = (ENOUGH_THREADS as f64 / threads as f64).max(1.0);
-            // A load weighs about as much as two multiply-adds on the software adapters.
-            (threads * (rows * cols * wide + 2 * (rows + cols * wide))) as f64 * starved.sqrt()
+            let starved = (tuning.threads as f64 / threads as f64).max(1.0);
+            (threads * (rows * cols * wide + LOAD * (rows + cols * wide))) as f64 * starved.sqrt()
         };
-        let narrow = [(8, 8), (8, 7), (8, 5), (8, 4), (4, 8), (4, 4), (1, 4)];
-        let fours = [(8, 2), (8, 1), (4, 2), (4, 1), (1, 1)];
+        let narrow = [(16, 14), (16, 16), (16, 8), (16, 7), (8, 8), (8, 7), (8, 5), (8, 4), (4, 8), (4, 4), (1, 4)];
+        let fours = [(16, 4), (16, 2), (8, 7), (8, 4), (8, 2), (8, 1), (4, 4), (4, 2), (4, 1), (1, 4), (1, 1)];
         let candidates = if wide == 4 { &fours[..] } else { &narrow[..] };
-        let best = candidates.iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        let fits = |&&(rows, cols): &&(usize, usize)| rows * cols * wide <= tuning.accumulators;
+        let best = candidates.iter().filter(fits).min_by(|a, b| cost(a).total_cmp(&cost(b)));
         let (rows, cols) = best.copied().unwrap_or((1, 1));
-        Tile { rows, cols, wide }
+        Tile { rows, cols, wide, deep }
     }
 
     /// Declares the rows, the columns and the sums.
@@ -275,16 +287,24 @@ impl Tile {
         text
     }
 
-    /// Adds the products of one column of a and one row of b.
+    /// Adds the products of `deep` columns of a and as many rows of b: one store to each sum, the rest stays unnamed.
     fn step(self) -> String {
         let mut text = String::new();
-        for j in 0..self.cols {
-            let _ = writeln!(text, "        let b{j} = b[b_q + b_j{j}];");
+        for h in 0..self.deep {
+            let _ = writeln!(text, "        let b_q{h} = b_q + {h}u * params.b_row;");
+            for j in 0..self.cols {
+                let _ = writeln!(text, "        let b{j}_{h} = b[b_q{h} + b_j{j}];");
+            }
         }
         for i in 0..self.rows {
             let _ = writeln!(text, "        let a{i} = a[a_q + a_i{i}];");
+            for h in 0..self.deep {
+                let element = if self.deep == 1 { "" } else { [".x", ".y", ".z", ".w"][h] };
+                let _ = writeln!(text, "        let a{i}_{h} = y_t(a{i}{element});");
+            }
             for j in 0..self.cols {
-                let _ = writeln!(text, "        s{i}_{j} += a{i} * b{j};");
+                let sum = (0..self.deep).fold(format!("s{i}_{j}"), |sum, h| format!("fma(a{i}_{h}, b{j}_{h}, {sum})"));
+                let _ = writeln!(text, "        s{i}_{j} = {sum};");
             }
         }
         text

@@ -1,5 +1,6 @@
 // y = activation(alpha * a·b + bias): each thread computes a tile of ${rows} rows and ${cols} columns in registers.
 // A column is one f32 of b or, where they come in fours, one vec4; n and all strides of b and y count in columns.
+// Where k comes in fours, a is seen as vec4 along k, and k and the strides of its rows count in vec4.
 // A thread's columns lie 8 apart, so that the 8 threads of a row read neighbouring elements of b.
 // The loops over the tile are unrolled by the host: an array indexed in a loop would leave the registers.
 // A tile that reaches over the edge computes and stores the last row and column again: the same value, without branches.
@@ -44,7 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 ${begin}
     for (var q = 0u; q < params.k; q++) {
         let a_q = a_at + q * params.a_col;
-        let b_q = b_at + q * params.b_row;
+        let b_q = b_at + q * ${deep}u * params.b_row;
 ${step}
     }
     let y_at = group.z * params.m * params.n;

@@ -326,7 +326,7 @@ impl Inner {
         let program = {
             let graph = session.graph.borrow();
             let special = specialise(&graph, &Registry, content_hash, &form.shapes)?;
-            build(&graph, &special, &form.residency)?
+            build(&graph, &special, &form.residency, self.lane.tuning())?
         };
         let cost = Rc::new(program.cost(&session.name));
         let output_names = program.outputs.iter().map(|p| p.name.clone()).collect();

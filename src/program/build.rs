@@ -5,7 +5,7 @@ use super::{DispatchCost, ProgramCost};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, ContentHash, Graph, HostTensor, Operand, Source, Specialised, TensorId, TensorType};
 use crate::kernels::attention::SLICE_BYTES;
-use crate::kernels::{Home, KernelCall, Lowering, Registry, wgsl};
+use crate::kernels::{Home, KernelCall, Lowering, Registry, Tuning, wgsl};
 use crate::memory::{ALIGNMENT, Item, plan_arena};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -168,8 +168,8 @@ impl Program {
 
 /// Lowers `special` (a specialisation of `graph`) to a program that leaves on the device what `residency` says.
 /// Errors name the node.
-pub fn build(graph: &Graph, special: &Specialised, residency: &Residency) -> Result<Program> {
-    build_sliced(graph, special, residency, SLICE_BYTES)
+pub fn build(graph: &Graph, special: &Specialised, residency: &Residency, tuning: Tuning) -> Result<Program> {
+    build_sliced(graph, special, residency, tuning, SLICE_BYTES)
 }
 
 /// The same, with attention in slices of about `slice_bytes` of scores where all take more.
@@ -177,9 +177,10 @@ pub fn build_sliced(
     graph: &Graph,
     special: &Specialised,
     residency: &Residency,
+    tuning: Tuning,
     slice_bytes: usize,
 ) -> Result<Program> {
-    let mut lowering = Lowering::new(special);
+    let mut lowering = Lowering::new(special, tuning);
     let fused = fuse(graph, special, slice_bytes);
     for (index, node) in special.nodes.iter().enumerate() {
         if fused.gone.contains(&index) && !fused.attention.contains_key(&index) {

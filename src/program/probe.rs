@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::graph::{
     Attribute, Attributes, Call, DType, Operand, Source, SpecialNode, SpecialTensor, Specialised, TensorId, TensorType,
 };
-use crate::kernels::{Class, KernelCall, Lowering, Registry, ceiling};
+use crate::kernels::{Class, KernelCall, Lowering, Registry, Tuning, ceiling};
 
 /// Threads' worth of workgroups in the multiply-add probe.
 const FMA_WORKGROUPS: u32 = 64;
@@ -49,14 +49,14 @@ pub fn copy(dispatches: usize) -> Result<Program> {
     Ok(repeated(program, dispatches))
 }
 
-/// An operator, its attributes and the shapes of its inputs.
-type Example = (&'static str, Vec<(String, Attribute)>, &'static [&'static [usize]]);
+/// An operator, its attributes and the shapes of its inputs, all `f32`.
+pub type Example = (&'static str, Vec<(String, Attribute)>, &'static [&'static [usize]]);
 
 /// A small operator of `class`, shaped like those of the workload, `dispatches` times; `None` where none is known.
-pub fn class(class: Class, dispatches: usize) -> Result<Option<Program>> {
+pub fn class(class: Class, tuning: Tuning, dispatches: usize) -> Result<Option<Program>> {
     let ints = |name: &str, v: &[i64]| (name.to_owned(), Attribute::Ints(v.to_vec()));
     let int = |name: &str, v: i64| (name.to_owned(), Attribute::Int(v));
-    let (op, attributes, shapes): Example = match class {
+    let example: Example = match class {
         Class::Matmul => ("MatMul", vec![], &[&[64, 192], &[192, 192]]),
         Class::Conv => {
             ("Conv", vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4])], &[&[1, 32, 28, 28], &[32, 32, 3, 3]])
@@ -71,6 +71,17 @@ pub fn class(class: Class, dispatches: usize) -> Result<Option<Program>> {
         Class::Movement => ("Transpose", vec![ints("perm", &[0, 2, 1, 3])], &[&[1, 128, 12, 32]]),
         Class::Reduce => ("Softmax", vec![int("axis", -1)], &[&[1, 12, 64, 64]]),
     };
+    operator(example, tuning, dispatches)
+}
+
+/// A product large enough for the widest tiles, `dispatches` times.
+pub fn product(tuning: Tuning, dispatches: usize) -> Result<Program> {
+    let example: Example = ("MatMul", vec![], &[&[128, 256], &[256, 256]]);
+    operator(example, tuning, dispatches)?.ok_or_else(|| Error::new(Kind::Internal, "no probe for MatMul"))
+}
+
+/// One node of an operator, `dispatches` times; `None` where it has no kernel.
+pub fn operator((op, attributes, shapes): Example, tuning: Tuning, dispatches: usize) -> Result<Option<Program>> {
     let Some(kernel) = Registry.kernel("", op) else { return Ok(None) };
     let attributes = Attributes::new(attributes);
     let types: Vec<TensorType> = shapes.iter().map(|s| TensorType::new(DType::Float32, *s)).collect();
@@ -92,7 +103,7 @@ pub fn class(class: Class, dispatches: usize) -> Result<Option<Program>> {
     };
     special.tensors.push(tensor("y", &result.shape, Source::Node));
     let mark = end_mark(&mut special);
-    let mut lowering = Lowering::new(&special);
+    let mut lowering = Lowering::new(&special, tuning);
     lowering.enter(0, &inputs, &outputs);
     kernel.lower(&call, &mut lowering)?;
     lowering.dispatch(ceiling::nothing(mark));
@@ -123,7 +134,7 @@ fn single(shape: &[usize], call: impl FnOnce(TensorId) -> KernelCall) -> Result<
 }
 
 fn finish(special: &Specialised, calls: Vec<KernelCall>) -> Result<Program> {
-    let mut lowering = Lowering::new(special);
+    let mut lowering = Lowering::new(special, Tuning::default());
     for call in calls {
         lowering.dispatch(call);
     }

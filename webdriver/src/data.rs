@@ -35,7 +35,9 @@ fn model(home: &Path, model: &Model) -> Result<Value> {
     };
     let free: Vec<Value> = model.free.iter().map(|(name, size)| json!({ "name": name, "size": size })).collect();
     let bytes = bytes + model.onnx.len() as u64;
-    entry(home, model.name, bytes, &free, &model.inputs()?, model.golden()?)
+    let mut entry = entry(home, model.name, bytes, &free, &model.inputs()?, model.golden()?)?;
+    entry["external"] = json!([model.data_file()]);
+    Ok(entry)
 }
 
 /// An entry of the index; its inputs are written as files.

@@ -1,11 +1,13 @@
-//! `cargo demo` and `cargo verify`: everything that is done to Consort from outside, on a fresh machine too.
+//! `cargo demo`, `cargo kernels`, `cargo peers` and `cargo verify`: everything that is done to Consort from outside, on a fresh machine too.
 //! Knows tools, browsers and files; must never know how a model is run.
 
 mod browsers;
 mod data;
 mod demo;
 mod drive;
+mod kernels;
 mod package;
+mod peers;
 mod published;
 mod report;
 mod serve;
@@ -27,6 +29,10 @@ struct Arguments {
 enum Command {
     /// Opens the demo page; with no display, or --headless, drives it and prints its tables.
     Demo(demo::Options),
+    /// Measures every kernel family against the adapter's own ceilings.
+    Kernels(kernels::Options),
+    /// Measures our lane and its peers on the same models, in one page.
+    Peers(peers::Options),
     /// Formats, lints, and tests natively and in real browsers.
     Verify(verify::Options),
 }
@@ -39,6 +45,8 @@ fn root() -> PathBuf {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo(options) => demo::demo(&options),
+        Command::Kernels(options) => kernels::kernels(&options),
+        Command::Peers(options) => peers::peers(&options),
         Command::Verify(options) => verify::verify(&options),
     };
     match result {

@@ -1,7 +1,7 @@
 //! A static server of the page, the package, the models and the browser tests, on this machine only.
 
 use crate::package::conformance;
-use crate::setup::npm_packages;
+use crate::setup::{npm_packages, peers};
 use anyhow::{Result, anyhow};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -68,6 +68,11 @@ fn place(root: &Path, url: &str) -> Option<PathBuf> {
         "models" => (root.join("target/models"), rest),
         "conformance" => (conformance(root), rest),
         "vendor" => (npm_packages(root), vendored(rest)?),
+        // Its npm packages lie below `npm`, its pages beside.
+        "peers" => match rest.strip_prefix("npm/") {
+            Some(rest) => (peers(root).join("node_modules"), rest),
+            None => (root.join("webdriver/peers"), rest),
+        },
         "tests" => (root.join("tests/browser"), rest),
         _ => (root.join("www"), path),
     };

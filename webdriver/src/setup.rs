@@ -128,9 +128,23 @@ pub fn npm_packages(root: &Path) -> PathBuf {
     root.join("target/npm/node_modules")
 }
 
-/// Installs them, where the lock file is not the one that they were installed from.
+/// Where the peers are, which only `cargo peers` needs.
+pub fn peers(root: &Path) -> PathBuf {
+    root.join("target/peers")
+}
+
+/// Installs the npm packages of the build and of the page.
 pub fn npm(root: &Path) -> Result<()> {
-    let (from, home) = (root.join("webdriver/npm"), root.join("target/npm"));
+    install(&root.join("webdriver/npm"), &root.join("target/npm"))
+}
+
+/// Installs what `cargo peers` compares with.
+pub fn npm_peers(root: &Path) -> Result<()> {
+    install(&root.join("webdriver/peers"), &peers(root))
+}
+
+/// Installs what `from` names into `home`, where the lock file is not the one that it was installed from.
+fn install(from: &Path, home: &Path) -> Result<()> {
     let wanted = std::fs::read(from.join("package-lock.json"))?;
     let stamp = home.join("installed.json");
     if std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
@@ -139,10 +153,10 @@ pub fn npm(root: &Path) -> Result<()> {
     if find(&["npm"]).is_none() || find(&["node"]).is_none() {
         bail!("node and npm must be installed first. Type: sudo apt-get install -y nodejs npm");
     }
-    std::fs::create_dir_all(&home)?;
+    std::fs::create_dir_all(home)?;
     for file in ["package.json", "package-lock.json"] {
         std::fs::copy(from.join(file), home.join(file)).with_context(|| file.to_owned())?;
     }
-    run(Command::new("npm").current_dir(&home).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
-    std::fs::write(stamp, wanted).context("target/npm")
+    run(Command::new("npm").current_dir(home).args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
+    std::fs::write(stamp, wanted).with_context(|| home.display().to_string())
 }

@@ -42,6 +42,14 @@ fn general() -> Vec<(Case, usize)> {
         (conv(&[1, 4, 5, 4], &[3, 4, 2, 4]).string("auto_pad", "SAME_LOWER"), 3),
         (conv(&[1, 4, 5, 6], &[3, 4, 3, 3]).string("auto_pad", "VALID"), 3),
         (conv(&[1, 1, 3, 3], &[1, 1, 3, 3]), 1),
+        // Large enough for Winograd's transforms to pay.
+        (conv(&[1, 32, 30, 31], &[40, 32, 3, 3]).ints("pads", &[1; 4]), 40),
+        (conv(&[3, 48, 18, 9], &[33, 48, 3, 3]).ints("pads", &[0, 2, 1, 0]), 33),
+        (conv(&[1, 64, 56, 56], &[64, 64, 3, 3]).ints("pads", &[1; 4]), 64),
+        // Wide and many enough for the largest tiles, with ragged edges.
+        (conv(&[1, 12, 30, 57], &[40, 12, 3, 3]).ints("pads", &[1; 4]), 40),
+        (conv(&[1, 8, 33, 42], &[24, 8, 3, 3]), 24),
+        (conv(&[1, 16, 14, 14], &[65, 16, 3, 3]).ints("pads", &[1; 4]), 65),
     ]
 }
 
@@ -72,6 +80,7 @@ fn pointwise() -> Vec<Case> {
         ([3, 5, 4, 4], [7, 5, 1, 1]),
         ([1, 3, 27, 27], [9, 3, 1, 1]),
         ([2, 1, 1, 1], [3, 1, 1, 1]),
+        ([1, 20, 30, 33], [50, 20, 1, 1]),
     ];
     shapes.iter().flat_map(|(x, w)| [conv(x, w), conv(x, w).random(&[w[0]])]).collect()
 }

@@ -9,6 +9,7 @@ use super::weights::Weights;
 use super::{AdapterFacts, Gpu};
 use crate::error::{Error, Kind, Result};
 use crate::graph::ContentHash;
+use crate::kernels::Tuning;
 use crate::memory::{SlotPlan, align, weight_bytes};
 use crate::program::{Place, Program};
 use std::cell::{Cell, RefCell};
@@ -52,6 +53,7 @@ pub struct GpuLane {
     pub(super) allocator: Allocator,
     pub(super) staging: Staging,
     pub(super) nudge: Cell<bool>,
+    tuning: Cell<Tuning>,
     pub(super) traffic: Traffic,
     weights: Weights,
     pipelines: Pipelines,
@@ -71,6 +73,7 @@ impl GpuLane {
             allocator: Allocator::new(Rc::clone(&gpu), budget),
             staging: Staging::default(),
             nudge: Cell::new(false),
+            tuning: Cell::default(),
             traffic: Traffic::default(),
             weights: Weights::default(),
             pipelines: Pipelines::new(Rc::clone(&gpu)),
@@ -111,6 +114,16 @@ impl GpuLane {
     /// Says whether empty submits follow while a map is awaited; see the probes.
     pub fn set_nudge(&self, nudge: bool) {
         self.nudge.set(nudge);
+    }
+
+    /// The kernel variants that programs for this lane are built with.
+    pub fn tuning(&self) -> Tuning {
+        self.tuning.get()
+    }
+
+    /// Says which kernel variants are fastest here; see the probes.
+    pub fn set_tuning(&self, tuning: Tuning) {
+        self.tuning.set(tuning);
     }
 
     /// Compiles and uploads what `program` needs, for `holder`. What the host held of its weights is let go.

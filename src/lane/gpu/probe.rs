@@ -2,7 +2,7 @@
 
 use super::{GpuLane, Input, Progress, Work};
 use crate::error::{Error, Kind, Result};
-use crate::kernels::Class;
+use crate::kernels::{Class, Tuning};
 use crate::lane::host::now_ms;
 use crate::program::{Program, Strategy, probe, schedule};
 use std::collections::BTreeMap;
@@ -36,6 +36,8 @@ pub struct Measured {
     pub utilisation: BTreeMap<Class, f64>,
     /// Whether a map settles sooner here when empty submits follow it.
     pub nudge: bool,
+    /// The kernel variants that were fastest here.
+    pub tuning: Tuning,
     /// How long the probes took.
     pub probe_ms: f64,
 }
@@ -55,10 +57,11 @@ pub async fn measure(lane: &GpuLane) -> Result<Measured> {
     let split = Probe::new(lane, probe::nothing(32)?).await?;
     out.submit_s = positive(split.seconds(0.0).await? - split.seconds(f64::INFINITY).await?) / 31.0;
 
-    let (seconds, program) = grown(lane, floor, |n| probe::fma(64, n)).await?;
-    out.flops_per_s = total(&program, |d| d.flops) / seconds;
-    let (seconds, program) = grown(lane, floor, probe::copy).await?;
-    out.bytes_per_s = total(&program, |d| d.bytes) / seconds;
+    out.flops_per_s = sample(lane, floor, |n| probe::fma(32, n)).await?.flops_per_s();
+    out.bytes_per_s = sample(lane, floor, probe::copy).await?.bytes_per_s();
+
+    out.tuning = tuned(lane, floor).await?;
+    lane.set_tuning(out.tuning);
 
     // The round trip of a large tensor, and of one of half the size, tell bytes from the fixed part.
     let whole = Probe::new(lane, probe::transfer(probe::LARGE)?).await?;
@@ -69,21 +72,15 @@ pub async fn measure(lane: &GpuLane) -> Result<Measured> {
     out.readback_bytes_per_s = bytes / positive(there_and_back - record - floor);
 
     for class in Class::ALL {
-        if probe::class(class, 1)?.is_none() {
+        if probe::class(class, out.tuning, 1)?.is_none() {
             continue;
         }
-        let make =
-            |n| probe::class(class, n)?.ok_or_else(|| Error::new(Kind::Internal, format!("no probe for {class:?}")));
-        let (seconds, program) = grown(lane, floor, make).await?;
-        let dispatches = program.dispatches.len() as f64;
-        let ideal: f64 = program
-            .dispatches
-            .iter()
-            .map(|d| (d.cost.flops / out.flops_per_s).max(d.cost.bytes / out.bytes_per_s))
-            .sum();
-        // At least a tenth of the time is the kernel's: an empty dispatch varies as much as that.
-        let busy = (seconds - dispatches * out.dispatch_s).max(0.1 * seconds);
-        out.utilisation.insert(class, (ideal / busy).clamp(1e-4, 1.0));
+        let make = |n| {
+            probe::class(class, out.tuning, n)?
+                .ok_or_else(|| Error::new(Kind::Internal, format!("no probe for {class:?}")))
+        };
+        let sampled = sample(lane, floor, make).await?;
+        out.utilisation.insert(class, sampled.utilisation(out.flops_per_s, out.bytes_per_s, out.dispatch_s));
     }
     lane.trim();
     out.probe_ms = now_ms() - started;
@@ -112,16 +109,67 @@ async fn waits(lane: &GpuLane, nothing: &Probe<'_>) -> Result<(bool, f64)> {
     Ok((nudge, if nudge { nudged } else { plain }))
 }
 
-/// Doubles the repeats of a probe until it is long enough; its time beyond `floor`, and the program.
-async fn grown(lane: &GpuLane, floor: f64, make: impl Fn(usize) -> Result<Program>) -> Result<(f64, Rc<Program>)> {
+/// The tuning whose product is fastest here; one that is no clear gain is not taken.
+async fn tuned(lane: &GpuLane, floor: f64) -> Result<Tuning> {
+    let mut best = (Tuning::default(), f64::INFINITY);
+    for tuning in Tuning::ALL {
+        let sampled = sample(lane, floor, |n| probe::product(tuning, n)).await?;
+        let each = sampled.seconds / sampled.program.dispatches.len() as f64;
+        if each < 0.9 * best.1 {
+            best = (tuning, each);
+        }
+    }
+    Ok(best.0)
+}
+
+/// The time of a program, beyond the waits.
+#[derive(Debug)]
+pub struct Sample {
+    /// Median, in seconds.
+    pub seconds: f64,
+    /// Fastest and slowest, in seconds.
+    pub range: (f64, f64),
+    /// How often the body ran.
+    pub repeats: usize,
+    /// What ran: its body as often as was long enough, then a mark.
+    pub program: Rc<Program>,
+}
+
+impl Sample {
+    /// Floating-point operations per second.
+    pub fn flops_per_s(&self) -> f64 {
+        total(&self.program, |d| d.flops) / self.seconds
+    }
+
+    /// Bytes per second.
+    pub fn bytes_per_s(&self) -> f64 {
+        total(&self.program, |d| d.bytes) / self.seconds
+    }
+
+    /// The share of the adapter's ceilings that it reached, in (0, 1]; what empty dispatches take is not counted.
+    pub fn utilisation(&self, flops_per_s: f64, bytes_per_s: f64, dispatch_s: f64) -> f64 {
+        let ideal = total(&self.program, |d| (d.flops / flops_per_s).max(d.bytes / bytes_per_s));
+        // At least a tenth of the time is the kernel's: an empty dispatch varies as much as that.
+        let busy = (self.seconds - self.program.dispatches.len() as f64 * dispatch_s).max(0.1 * self.seconds);
+        (ideal / busy).clamp(1e-4, 1.0)
+    }
+}
+
+/// Doubles the repeats of what `make` gives until it is long enough, and times it beyond `floor`, in seconds.
+pub async fn sample(lane: &GpuLane, floor: f64, make: impl Fn(usize) -> Result<Program>) -> Result<Sample> {
     let mut n = 1;
     loop {
         let probe = Probe::new(lane, make(n)?).await?;
         probe.once(f64::INFINITY).await?;
         let first = probe.once(f64::INFINITY).await?.0 - floor;
         if first * 1e3 >= LONG_ENOUGH_MS || n >= MOST_DISPATCHES {
-            let seconds = positive(probe.seconds(f64::INFINITY).await? - floor);
-            return Ok((seconds, Rc::clone(&probe.work.prepared.program)));
+            let mut each = Vec::with_capacity(REPEATS);
+            for _ in 0..REPEATS {
+                each.push(positive(probe.once(f64::INFINITY).await?.0 - floor));
+            }
+            let ends = each.iter().fold((f64::INFINITY, 0.0f64), |(low, high), &s| (low.min(s), high.max(s)));
+            let program = Rc::clone(&probe.work.prepared.program);
+            return Ok(Sample { seconds: median(each), range: ends, repeats: n, program });
         }
         let wanted = LONG_ENOUGH_MS / (first * 1e3).max(0.05) * 1.5;
         n = ((n as f64 * wanted).ceil() as usize).clamp(n * 2, MOST_DISPATCHES);

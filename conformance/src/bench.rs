@@ -1,0 +1,158 @@
+//! Kernels against the adapter's own ceilings, at sizes taken from the workload models.
+//! Knows operators and the lane's probes; must never know models or pools.
+
+use anyhow::{Context, Result, anyhow};
+use consort::graph::Attribute;
+use consort::kernels::Tuning;
+use consort::lane::gpu::{AdapterFacts, Gpu, GpuLane, probe as lane_probe};
+use consort::program::probe::{self, Example};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// One family at one size.
+struct Bench {
+    family: &'static str,
+    size: &'static str,
+    example: Example,
+}
+
+/// One line of the table. Times are in milliseconds.
+#[derive(Serialize)]
+pub struct Row {
+    /// Kernel family.
+    pub family: &'static str,
+    /// Its shapes.
+    pub size: &'static str,
+    /// Shaders that it ran.
+    pub shaders: Vec<&'static str>,
+    /// One run, median.
+    pub ms: f64,
+    /// One run, fastest and slowest of five.
+    pub range_ms: (f64, f64),
+    /// Billions of floating-point operations per second; a multiply-add counts two.
+    pub gflops: f64,
+    /// Billions of bytes per second, counting each byte that must move once.
+    pub gbytes: f64,
+    /// What it reached of the ceiling that is nearer: multiply-adds or copied bytes.
+    pub of_ceiling: f64,
+}
+
+/// What `cargo kernels` measured.
+#[derive(Serialize)]
+pub struct Table {
+    /// What the adapter says of itself.
+    pub adapter: AdapterFacts,
+    /// The variants that were chosen on it.
+    pub tuning: Tuning,
+    /// Billions of floating-point operations per second in registers only.
+    pub gflops: f64,
+    /// Billions of bytes per second of a large copy, read and written.
+    pub gbytes: f64,
+    /// Empty dispatch, empty submit, 4-byte round trip, in milliseconds.
+    pub waits_ms: BTreeMap<&'static str, f64>,
+    /// Families.
+    pub rows: Vec<Row>,
+}
+
+fn ints(name: &str, values: &[i64]) -> (String, Attribute) {
+    (name.to_owned(), Attribute::Ints(values.to_vec()))
+}
+
+fn conv(kernel: i64, pad: i64, stride: i64, group: i64) -> Vec<(String, Attribute)> {
+    vec![
+        ints("kernel_shape", &[kernel; 2]),
+        ints("pads", &[pad; 4]),
+        ints("strides", &[stride; 2]),
+        ("group".to_owned(), Attribute::Int(group)),
+    ]
+}
+
+fn bench(
+    family: &'static str,
+    size: &'static str,
+    op: &'static str,
+    attributes: Vec<(String, Attribute)>,
+    shapes: &'static [&'static [usize]],
+) -> Bench {
+    Bench { family, size, example: (op, attributes, shapes) }
+}
+
+/// Every family; the models in brackets are where the shape is from.
+fn benches() -> Vec<Bench> {
+    let axis = |a: i64| vec![("axis".to_owned(), Attribute::Int(a))];
+    let transposed = vec![("transB".to_owned(), Attribute::Int(1))];
+    vec![
+        bench("product", "1024x1024x1024", "MatMul", vec![], &[&[1024, 1024], &[1024, 1024]]),
+        bench("product", "128x384x1536 [minilm]", "MatMul", vec![], &[&[128, 384], &[384, 1536]]),
+        bench("product", "12x128x32x128 [minilm]", "MatMul", vec![], &[&[12, 128, 32], &[12, 32, 128]]),
+        bench("product", "1x768x3072 [gpt2]", "MatMul", vec![], &[&[1, 768], &[768, 3072]]),
+        bench("product", "1x1280x1000 [mobilenet]", "Gemm", transposed, &[&[1, 1280], &[1000, 1280]]),
+        bench("conv 1x1", "24>144 at 56", "Conv", conv(1, 0, 1, 1), &[&[1, 24, 56, 56], &[144, 24, 1, 1]]),
+        bench("conv 1x1", "960>160 at 7", "Conv", conv(1, 0, 1, 1), &[&[1, 960, 7, 7], &[160, 960, 1, 1]]),
+        bench("conv 3x3", "64>64 at 56", "Conv", conv(3, 1, 1, 1), &[&[1, 64, 56, 56], &[64, 64, 3, 3]]),
+        bench("conv 3x3", "256>256 at 14", "Conv", conv(3, 1, 1, 1), &[&[1, 256, 14, 14], &[256, 256, 3, 3]]),
+        bench("conv 3x3", "128>256/2 at 28", "Conv", conv(3, 1, 2, 1), &[&[1, 128, 28, 28], &[256, 128, 3, 3]]),
+        bench("conv 7x7", "3>64/2 at 224", "Conv", conv(7, 3, 2, 1), &[&[1, 3, 224, 224], &[64, 3, 7, 7]]),
+        bench("conv 3x3", "3>32/2 at 224", "Conv", conv(3, 1, 2, 1), &[&[1, 3, 224, 224], &[32, 3, 3, 3]]),
+        bench("depthwise", "144 at 56", "Conv", conv(3, 1, 1, 144), &[&[1, 144, 56, 56], &[144, 1, 3, 3]]),
+        bench("depthwise", "144/2 at 56", "Conv", conv(3, 1, 2, 144), &[&[1, 144, 56, 56], &[144, 1, 3, 3]]),
+        bench("depthwise", "960 at 7", "Conv", conv(3, 1, 1, 960), &[&[1, 960, 7, 7], &[960, 1, 3, 3]]),
+        bench("softmax", "1536x128 [minilm]", "Softmax", axis(-1), &[&[12, 128, 128]]),
+        bench("layer norm", "1500x384 [whisper]", "LayerNormalization", vec![], &[&[1500, 384], &[384], &[384]]),
+        bench("pool", "max 3x3/2 at 112", "MaxPool", pool(), &[&[1, 64, 112, 112]]),
+        bench("pool", "average of 7x7", "GlobalAveragePool", vec![], &[&[1, 1280, 7, 7]]),
+        bench("elementwise", "Add 64 at 56", "Add", vec![], &[&[1, 64, 56, 56], &[1, 64, 56, 56]]),
+        bench("elementwise", "Sigmoid 1500x1536 [whisper]", "Sigmoid", vec![], &[&[1500, 1536]]),
+        bench(
+            "movement",
+            "heads 1500x6x64 [whisper]",
+            "Transpose",
+            vec![ints("perm", &[0, 2, 1, 3])],
+            &[&[1, 1500, 6, 64]],
+        ),
+        bench("movement", "Concat 2x 64 at 56", "Concat", axis(1), &[&[1, 64, 56, 56], &[1, 64, 56, 56]]),
+    ]
+}
+
+fn pool() -> Vec<(String, Attribute)> {
+    vec![ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2]), ints("pads", &[1; 4])]
+}
+
+/// Measures the adapter and every family on it; `line` hears of each.
+pub async fn measure(line: &dyn Fn(&str)) -> Result<Table> {
+    let lane = GpuLane::new(Gpu::open().await?, None);
+    let found = lane_probe::measure(&lane).await?;
+    let mut rows = vec![];
+    for bench in benches() {
+        let make = |n| {
+            let program = probe::operator(bench.example.clone(), found.tuning, n)?;
+            program.ok_or_else(|| consort::Error::new(consort::Kind::Unsupported, bench.example.0))
+        };
+        let sample = lane_probe::sample(&lane, found.readback_s, make).await;
+        let sample = sample.map_err(|e| anyhow!("{e}")).with_context(|| format!("{} {}", bench.family, bench.size))?;
+        // The last dispatch is the mark.
+        let kinds = sample.program.kernels.iter().map(|k| k.name).filter(|n| *n != "ceiling-nothing");
+        let times = sample.repeats as f64;
+        rows.push(Row {
+            family: bench.family,
+            size: bench.size,
+            shaders: kinds.collect(),
+            ms: sample.seconds * 1e3 / times,
+            range_ms: (sample.range.0 * 1e3 / times, sample.range.1 * 1e3 / times),
+            gflops: sample.flops_per_s() * 1e-9,
+            gbytes: sample.bytes_per_s() * 1e-9,
+            of_ceiling: sample.utilisation(found.flops_per_s, found.bytes_per_s, found.dispatch_s),
+        });
+        line(&format!("{} {}", bench.family, bench.size));
+        lane.trim();
+    }
+    let waits = [("dispatch", found.dispatch_s), ("submit", found.submit_s), ("readback", found.readback_s)];
+    Ok(Table {
+        adapter: lane.facts().clone(),
+        tuning: found.tuning,
+        gflops: found.flops_per_s * 1e-9,
+        gbytes: found.bytes_per_s * 1e-9,
+        waits_ms: waits.into_iter().map(|(name, s)| (name, s * 1e3)).collect(),
+        rows,
+    })
+}

@@ -1,0 +1,18 @@
+// Folds a window of any size into `value`; see pool.wgsl.
+    for (var ky = 0u; ky < params.rows.kernel; ky++) {
+        // Below 0 wraps to far beyond the input's size.
+        let py = oy * params.rows.stride + ky * params.rows.dilation;
+        let iy = py - params.rows.before;
+        for (var kx = 0u; kx < params.cols.kernel; kx++) {
+            let px = ox * params.cols.stride + kx * params.cols.dilation;
+            let ix = px - params.cols.before;
+            if (py < params.rows.end && px < params.cols.end) {
+                padded++;
+            }
+            if (iy < params.rows.input && ix < params.cols.input) {
+                let element = x[(plane * params.rows.input + iy) * params.cols.input + ix];
+                value = ${step};
+                met++;
+            }
+        }
+    }

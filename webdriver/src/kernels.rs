@@ -1,0 +1,102 @@
+//! `cargo kernels`: every kernel family against the adapter's own ceilings, in a browser or natively.
+
+use crate::browsers::Browser;
+use crate::drive::Drive;
+use crate::serve::serve;
+use crate::{package, setup};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// Where it measures.
+#[derive(Args)]
+pub struct Options {
+    /// Natively, through Vulkan, Metal or Direct3D 12, instead of in a browser.
+    #[arg(long, conflicts_with = "browser")]
+    native: bool,
+    /// The browser to measure in.
+    #[arg(long, value_enum, default_value = "chromium")]
+    browser: Browser,
+    /// Writes what was measured to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// Measures, and prints the table.
+pub fn kernels(options: &Options) -> Result<()> {
+    let result = if options.native { native()? } else { browser(options.browser)? };
+    if let Some(file) = &options.json {
+        let text = serde_json::to_string_pretty(&result)? + "\n";
+        std::fs::write(file, text).with_context(|| file.display().to_string())?;
+    }
+    println!("{}", text(&result));
+    Ok(())
+}
+
+fn native() -> Result<Value> {
+    setup::vulkan()?;
+    let mut command = Command::new(setup::cargo());
+    command.current_dir(crate::root()).args(["run", "--quiet", "--package", "consort-conformance", "--example"]);
+    let output = command.arg("kernels").stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        bail!("the native run ended with {}", output.status);
+    }
+    let mut result: Value = serde_json::from_slice(&output.stdout)?;
+    result["browser"] = Value::from("native");
+    Ok(result)
+}
+
+fn browser(browser: Browser) -> Result<Value> {
+    let root = &crate::root();
+    package::build_conformance(root)?;
+    setup::browser(root, browser)?;
+    let serving = serve(root, None)?;
+    let url = format!("http://127.0.0.1:{}/tests/kernels.html", serving.port);
+    let drive = Drive { root, browser, webgpu: true, url, screenshots: vec![] };
+    let driven = drive.run(&mut |line| println!("  {line}"))?;
+    let mut result = driven.result;
+    result["browser"] = Value::from(driven.browser);
+    Ok(result)
+}
+
+fn text(result: &Value) -> String {
+    let number = |v: &Value| v.as_f64().unwrap_or(f64::NAN);
+    let word = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    let adapter = &result["adapter"];
+    let name: Vec<String> =
+        ["vendor", "architecture", "device", "description"].iter().map(|k| word(&adapter[*k])).collect();
+    let mut out = format!(
+        "{}, {}\nceilings: {:.1} GFLOP/s of multiply-adds in registers, {:.2} GB/s of a copy; waits in ms:",
+        word(&result["browser"]),
+        name.iter().filter(|t| !t.is_empty()).cloned().collect::<Vec<_>>().join(" "),
+        number(&result["gflops"]),
+        number(&result["gbytes"]),
+    );
+    for (name, ms) in result["waits_ms"].as_object().into_iter().flatten() {
+        out += &format!(" {name} {:.3}", number(ms));
+    }
+    out += &format!("\nvariants: {}\n", result["tuning"]);
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(vec!["family", "size", "shader", "ms", "of five", "GFLOP/s", "GB/s", "of the ceiling"]);
+    for row in result["rows"].as_array().into_iter().flatten() {
+        let shaders: Vec<String> = row["shaders"].as_array().into_iter().flatten().map(word).collect();
+        table.add_row(vec![
+            word(&row["family"]),
+            word(&row["size"]),
+            shaders.join(" + "),
+            format!("{:.3}", number(&row["ms"])),
+            format!("{:.3}–{:.3}", number(&row["range_ms"][0]), number(&row["range_ms"][1])),
+            format!("{:.2}", number(&row["gflops"])),
+            format!("{:.2}", number(&row["gbytes"])),
+            format!("{:.0} %", 100.0 * number(&row["of_ceiling"])),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    out + &table.to_string()
+}

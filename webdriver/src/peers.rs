@@ -1,0 +1,102 @@
+//! `cargo peers`: our lane and its peers on the same models and inputs, interleaved in one page.
+
+use crate::browsers::Browser;
+use crate::drive::Drive;
+use crate::serve::serve;
+use crate::{data, package, setup};
+use anyhow::{Context, Result};
+use clap::Args;
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// With what it compares, where.
+#[derive(Args)]
+pub struct Options {
+    /// Browsers are always driven headless here; taken so that it reads like the other commands.
+    #[arg(long)]
+    headless: bool,
+    /// The browser to drive.
+    #[arg(long, value_enum, default_value = "chromium")]
+    browser: Browser,
+    /// Only these models, by name, or `all`.
+    #[arg(long, value_name = "all|NAME,…", value_delimiter = ',', default_value = "all")]
+    models: Vec<String>,
+    /// Only peers whose name has one of these parts, e.g. `webgpu`.
+    #[arg(long, value_name = "PART,…", value_delimiter = ',')]
+    peers: Vec<String>,
+    /// Writes what was measured to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// Measures, and prints the table.
+pub fn peers(options: &Options) -> Result<()> {
+    let root = &crate::root();
+    package::build(root)?;
+    data::write(root)?;
+    setup::npm_peers(root)?;
+    setup::browser(root, options.browser)?;
+    let serving = serve(root, None)?;
+    let mut url = format!("http://127.0.0.1:{}/peers/?", serving.port);
+    if options.models != ["all"] {
+        url += &format!("models={}&", options.models.join(","));
+    }
+    if !options.peers.is_empty() {
+        url += &format!("peers={}", options.peers.join(";"));
+    }
+    let drive = Drive { root, browser: options.browser, webgpu: true, url, screenshots: vec![] };
+    let driven = drive.run(&mut |line| println!("  {line}"))?;
+    let mut result = driven.result;
+    result["browser"] = Value::from(driven.browser);
+    if let Some(file) = &options.json {
+        let text = serde_json::to_string_pretty(&result)? + "\n";
+        std::fs::write(file, text).with_context(|| file.display().to_string())?;
+    }
+    println!("{}", text(&result));
+    Ok(())
+}
+
+fn text(result: &Value) -> String {
+    let number = |v: &Value| v.as_f64().unwrap_or(f64::NAN);
+    let word = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(vec![
+        "model",
+        "peer",
+        "ours ms",
+        "peer ms",
+        "ratio",
+        "range",
+        "first: ours ms",
+        "peer ms",
+        "off by",
+    ]);
+    let mut ratios: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for case in result["cases"].as_array().into_iter().flatten() {
+        let mut row = vec![word(&case["name"]), word(&case["peer"])];
+        if let Some(message) = case["message"].as_str() {
+            row.extend([String::new(), String::new(), format!("failed: {message}")]);
+        } else {
+            ratios.entry(word(&case["peer"])).or_default().push(number(&case["ratio"]));
+            row.extend(["ours_ms", "peer_ms"].map(|key| format!("{:.1}", number(&case[key]))));
+            row.push(format!("{:.2}x", number(&case["ratio"])));
+            row.push(format!("{:.2}–{:.2}", number(&case["spread"][0]), number(&case["spread"][1])));
+            row.extend(["ours_first_ms", "peer_first_ms"].map(|key| format!("{:.0}", number(&case[key]))));
+            row.push(format!("{:.1e}", number(&case["outputs_off"])));
+        }
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut out = format!("{}\n{table}\n", word(&result["browser"]));
+    for (peer, ratios) in &ratios {
+        let mean = (ratios.iter().map(|r| r.ln()).sum::<f64>() / ratios.len() as f64).exp();
+        let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+        out += &format!("{peer}: geometric mean {mean:.2}x over {} models, least {least:.2}x\n", ratios.len());
+    }
+    out
+}
