@@ -76,7 +76,7 @@ pub fn class(class: Class, tuning: Tuning, dispatches: usize) -> Result<Option<P
 
 /// A product large enough for the widest tiles, `dispatches` times.
 pub fn product(tuning: Tuning, dispatches: usize) -> Result<Program> {
-    let example: Example = ("MatMul", vec![], &[&[128, 256], &[256, 256]]);
+    let example: Example = ("MatMul", vec![], &[&[256, 256], &[256, 512]]);
     operator(example, tuning, dispatches)?.ok_or_else(|| Error::new(Kind::Internal, "no probe for MatMul"))
 }
 

@@ -57,8 +57,11 @@ pub async fn measure(lane: &GpuLane) -> Result<Measured> {
     let split = Probe::new(lane, probe::nothing(32)?).await?;
     out.submit_s = positive(split.seconds(0.0).await? - split.seconds(f64::INFINITY).await?) / 31.0;
 
-    out.flops_per_s = sample(lane, floor, |n| probe::fma(32, n)).await?.flops_per_s();
-    out.bytes_per_s = sample(lane, floor, probe::copy).await?.bytes_per_s();
+    // A ceiling is what was reached once: noise only ever adds.
+    let fma = sample(lane, floor, |n| probe::fma(32, n)).await?;
+    out.flops_per_s = total(&fma.program, |d| d.flops) / fma.range.0;
+    let copy = sample(lane, floor, probe::copy).await?;
+    out.bytes_per_s = total(&copy.program, |d| d.bytes) / copy.range.0;
 
     out.tuning = tuned(lane, floor).await?;
     lane.set_tuning(out.tuning);
@@ -109,12 +112,12 @@ async fn waits(lane: &GpuLane, nothing: &Probe<'_>) -> Result<(bool, f64)> {
     Ok((nudge, if nudge { nudged } else { plain }))
 }
 
-/// The tuning whose product is fastest here; one that is no clear gain is not taken.
+/// The tuning whose product is fastest here, each at its best: noise only ever adds. One that is no clear gain is not taken.
 async fn tuned(lane: &GpuLane, floor: f64) -> Result<Tuning> {
     let mut best = (Tuning::default(), f64::INFINITY);
     for tuning in Tuning::ALL {
         let sampled = sample(lane, floor, |n| probe::product(tuning, n)).await?;
-        let each = sampled.seconds / sampled.program.dispatches.len() as f64;
+        let each = sampled.range.0 / sampled.program.dispatches.len() as f64;
         if each < 0.9 * best.1 {
             best = (tuning, each);
         }
@@ -136,12 +139,12 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Floating-point operations per second.
+    /// Floating-point operations per second, at its median.
     pub fn flops_per_s(&self) -> f64 {
         total(&self.program, |d| d.flops) / self.seconds
     }
 
-    /// Bytes per second.
+    /// Bytes per second, at its median.
     pub fn bytes_per_s(&self) -> f64 {
         total(&self.program, |d| d.bytes) / self.seconds
     }
