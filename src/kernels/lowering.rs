@@ -1,8 +1,10 @@
 //! Where operators put their dispatches while a program is built: tensors by id, no memory places yet.
 
+use super::map::Chain;
 use super::{KernelCall, Tuning};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{ContentHash, DType, Source, Specialised, TensorId, TensorType};
+use std::collections::HashMap;
 
 /// Where a tensor lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,10 @@ pub struct Lowering<'a> {
     /// Dispatches in order, each with the index of its node in [`Specialised::nodes`].
     pub calls: Vec<(usize, KernelCall)>,
     tuning: Tuning,
+    /// How many nodes read each tensor of the graph; an output of the graph is read once more.
+    uses: Vec<usize>,
+    /// Maps that a later one may take in, by the tensor that they write.
+    open: HashMap<TensorId, Chain>,
     node: usize,
     inputs: &'a [Option<TensorId>],
     outputs: &'a [Option<TensorId>],
@@ -56,7 +62,10 @@ impl<'a> Lowering<'a> {
                 },
             })
             .collect();
-        Lowering { tensors, tuning, ..Default::default() }
+        let mut uses = vec![0; graph.tensors.len()];
+        let read = graph.nodes.iter().flat_map(|n| n.inputs.iter().flatten()).chain(&graph.outputs);
+        read.for_each(|id| uses[id.0] += 1);
+        Lowering { tensors, tuning, uses, ..Default::default() }
     }
 
     /// What kernels choose their variants by.
@@ -98,7 +107,7 @@ impl<'a> Lowering<'a> {
         &self.tensors[id.0].ty
     }
 
-    /// A new tensor for what one dispatch of the node hands to another.
+    /// A new tensor for what one dispatch of the node hands to another; one that a map writes is read only once.
     pub fn temporary(&mut self, ty: TensorType) -> TensorId {
         self.tensors.push(LoweredTensor { ty, home: Home::Computed });
         TensorId(self.tensors.len() - 1)
@@ -127,6 +136,31 @@ impl<'a> Lowering<'a> {
         let (a, b) = (root(a), root(b));
         a == b
             || matches!((&self.tensors[a.0].home, &self.tensors[b.0].home), (Home::Constant(a), Home::Constant(b)) if a == b)
+    }
+
+    /// The map that writes `id`, with its dispatch taken back, where only one other dispatch reads `id`.
+    pub(super) fn take_chain(&mut self, id: TensorId) -> Option<Chain> {
+        let chain = self.open.remove(&id)?;
+        let at = self.calls.iter().rposition(|(_, call)| call.bindings.last().is_some_and(|b| b.tensor == id))?;
+        self.calls.remove(at);
+        Some(chain)
+    }
+
+    /// The map that writes `id`, if nobody reads that but `reads` nodes.
+    pub(super) fn chain(&self, id: TensorId, reads: usize) -> Option<&Chain> {
+        self.open.get(&id).filter(|_| self.is_private(id, reads))
+    }
+
+    /// Whether nobody reads `id` but `reads` nodes.
+    pub(super) fn is_private(&self, id: TensorId, reads: usize) -> bool {
+        // A temporary is read once.
+        let all = self.uses.get(id.0).is_none_or(|&n| n == reads);
+        all && self.tensors[id.0].home == Home::Computed
+    }
+
+    /// Remembers a map for the one that reads what it writes.
+    pub(super) fn keep_chain(&mut self, id: TensorId, chain: Chain) {
+        self.open.insert(id, chain);
     }
 
     /// Appends a dispatch.

@@ -1,17 +1,20 @@
-//! Element maps: one expression over up to three operands that are read through strides. Broadcasting operators and
+//! Element maps: expressions over up to five operands that are read through strides. Broadcasting operators and
 //! moves (transpose, slice, expand) are all such maps. Knows strides and the shader; must never know an operator.
 
 use super::limits::word;
 use super::rows::{GROUP, spread};
+use super::wgsl::replace_word;
 use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot};
 use crate::error::{Error, Kind, Result};
-use crate::graph::TensorId;
+use crate::graph::{DType, TensorId};
 use std::fmt::Write as _;
 
 /// Axes that the shader's parameters hold.
 const RANK: usize = 8;
 const SOURCE: &str = include_str!("map.wgsl");
-const NAMES: [&str; 3] = ["a", "b", "c"];
+/// Operands of one dispatch.
+const OPERANDS: usize = 5;
+const NAMES: [&str; OPERANDS] = ["a", "b", "c", "s3", "s4"];
 /// What an expression calls its operands, in order.
 const VALUES: [&str; 3] = ["u", "v", "w"];
 
@@ -19,15 +22,23 @@ const fn shader(name: &'static str, class: Class, slots: &'static [Slot]) -> Sha
     Shader { name, class, source: SOURCE, slots }
 }
 
-static MAPS: [Shader; 3] = [
-    shader("map-1", Class::Elementwise, &[Slot::read("a"), Slot::write("y")]),
-    shader("map-2", Class::Elementwise, &[Slot::read("a"), Slot::read("b"), Slot::write("y")]),
-    shader("map-3", Class::Elementwise, &[Slot::read("a"), Slot::read("b"), Slot::read("c"), Slot::write("y")]),
+const A: Slot = Slot::read(NAMES[0]);
+const B: Slot = Slot::read(NAMES[1]);
+const C: Slot = Slot::read(NAMES[2]);
+const D: Slot = Slot::read(NAMES[3]);
+const E: Slot = Slot::read(NAMES[4]);
+const Y: Slot = Slot::write("y");
+static MAPS: [Shader; OPERANDS] = [
+    shader("map-1", Class::Elementwise, &[A, Y]),
+    shader("map-2", Class::Elementwise, &[A, B, Y]),
+    shader("map-3", Class::Elementwise, &[A, B, C, Y]),
+    shader("map-4", Class::Elementwise, &[A, B, C, D, Y]),
+    shader("map-5", Class::Elementwise, &[A, B, C, D, E, Y]),
 ];
 static MOVE: Shader = shader("move", Class::Movement, &[Slot::read("a"), Slot::write("y")]);
 
 /// An operand and where its elements lie for each axis of the output.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Strided {
     /// The tensor.
     pub tensor: TensorId,
@@ -77,17 +88,110 @@ pub struct Map {
     pub flops: f64,
 }
 
+/// Maps that are one dispatch: those before the last as steps.
+#[derive(Clone, Debug)]
+pub(super) struct Chain {
+    /// Expressions over operands `e0`, `e1` … and over earlier steps `t0`, `t1` …; the last is what is written.
+    steps: Vec<String>,
+    functions: Vec<&'static str>,
+    operands: Vec<Strided>,
+    /// How many nodes read each operand here.
+    reads: Vec<usize>,
+    flops: f64,
+}
+
+/// `text` with names of operands or steps changed all at once.
+fn renamed(text: &str, from: &str, to: &[String]) -> String {
+    let through = |i: usize| format!("r_{i}");
+    let text = (0..to.len()).fold(text.to_owned(), |t, i| replace_word(&t, &format!("{from}{i}"), &through(i)));
+    to.iter().enumerate().fold(text, |t, (i, name)| replace_word(&t, &through(i), name))
+}
+
+impl Chain {
+    fn new(map: &Map) -> Chain {
+        let named = VALUES.iter().enumerate();
+        let expression = named.fold(map.expression.clone(), |t, (i, name)| replace_word(&t, name, &format!("e{i}")));
+        Chain {
+            steps: vec![expression],
+            functions: if map.functions.is_empty() { vec![] } else { vec![map.functions] },
+            operands: map.operands.clone(),
+            reads: vec![1; map.operands.len()],
+            flops: map.flops,
+        }
+    }
+
+    /// `self` with operand `k` computed by `before` in the same dispatch; `None` where that takes too many operands.
+    fn after(&self, k: usize, before: &Chain) -> Option<Chain> {
+        let (mut operands, mut reads): (Vec<Strided>, Vec<usize>) = (vec![], vec![]);
+        let mut place = |o: &Strided, times: usize| {
+            let found = operands.iter().position(|p| p == o);
+            let at = found.unwrap_or_else(|| {
+                operands.push(o.clone());
+                reads.push(0);
+                operands.len() - 1
+            });
+            reads[at] += times;
+            format!("e{at}")
+        };
+        let own: Vec<String> = before.operands.iter().zip(&before.reads).map(|(o, &r)| place(o, r)).collect();
+        let result = format!("t{}", before.steps.len() - 1);
+        let mine = self.operands.iter().zip(&self.reads).enumerate();
+        let mine: Vec<String> = mine.map(|(i, (o, &r))| if i == k { result.clone() } else { place(o, r) }).collect();
+        if operands.len() > OPERANDS {
+            return None;
+        }
+        let shifted: Vec<String> = (0..self.steps.len()).map(|i| format!("t{}", before.steps.len() + i)).collect();
+        let mut steps: Vec<String> = before.steps.iter().map(|s| renamed(s, "e", &own)).collect();
+        // The steps' own names first: an operand becomes a step of `before`.
+        steps.extend(self.steps.iter().map(|s| renamed(&renamed(s, "t", &shifted), "e", &mine)));
+        let mut functions = before.functions.clone();
+        functions.extend(self.functions.iter().filter(|f| !before.functions.contains(f)));
+        Some(Chain { steps, functions, operands, reads, flops: before.flops + self.flops })
+    }
+}
+
 impl Map {
-    /// Appends the dispatch.
+    /// Appends the dispatch; takes in maps that only compute its operands.
     pub fn lower(self, out: &mut Lowering<'_>) -> Result<()> {
         let shape = out.ty(self.output).shape.clone();
+        let mut chain = Chain::new(&self);
+        let float = |id: TensorId, out: &Lowering<'_>| out.ty(id).dtype == DType::Float32;
+        let joins = !self.moves && float(self.output, out);
+        let own = broadcast_strides(&shape, &shape);
+        let mut k = 0;
+        while joins && k < chain.operands.len() {
+            let Strided { tensor, base, strides } = &chain.operands[k];
+            let tensor = *tensor;
+            let in_place = *base == 0 && *strides == own && out.ty(tensor).shape == shape && float(tensor, out);
+            let together =
+                out.chain(tensor, chain.reads[k]).filter(|_| in_place).and_then(|before| chain.after(k, before));
+            match together {
+                Some(together) if out.take_chain(tensor).is_some() => {
+                    chain = together;
+                    k = 0;
+                }
+                _ => k += 1,
+            }
+        }
+        let call = chain.call(self.moves, self.output, out)?;
+        out.dispatch(call);
+        if joins {
+            out.keep_chain(self.output, chain);
+        }
+        Ok(())
+    }
+}
+
+impl Chain {
+    fn call(&self, moves: bool, output: TensorId, out: &Lowering<'_>) -> Result<KernelCall> {
+        let shape = out.ty(output).shape.clone();
         let mut count: usize = shape.iter().product();
         let (mut dims, strides) = merged(&shape, &self.operands);
         if dims.len() > RANK {
             return Err(Error::new(Kind::Unsupported, format!("a tensor of shape {shape:?} with so many axes")));
         }
         let mut elements: Vec<Element> = self.operands.iter().map(|o| Element::of(out.ty(o.tensor).dtype)).collect();
-        elements.push(Element::of(out.ty(self.output).dtype));
+        elements.push(Element::of(out.ty(output).dtype));
         let plain = |o: &Strided| o.base == 0 && out.ty(o.tensor).len() == count;
         let in_order = dims.len() <= 1 && strides.iter().all(|s| s.iter().all(|&s| s == 1));
         if in_order
@@ -102,27 +206,32 @@ impl Map {
         let workgroups = spread(count.div_ceil(GROUP))?;
         let mut params = vec![word(count)?, workgroups[0], 0, 0];
         // Negative strides and bases wrap: the sum of the index is a u32 again.
-        params.extend((0..3).map(|i| self.operands.get(i).map_or(0, |o| o.base as u32)));
-        params.resize(8, 0);
+        params.extend((0..8).map(|i| self.operands.get(i).map_or(0, |o| o.base as u32)));
         for i in 0..RANK {
             params.push(word(dims.get(i).copied().unwrap_or(1))?);
         }
-        for operand in 0..3 {
+        for operand in 0..OPERANDS {
             let of = strides.get(operand);
             params.extend((0..RANK).map(|i| of.and_then(|s| s.get(i)).map_or(0, |&s| s as u32)));
         }
-        let shader = if self.moves { &MOVE } else { &MAPS[self.operands.len() - 1] };
+        let shader = if moves { &MOVE } else { &MAPS[self.operands.len() - 1] };
         let mut ids: Vec<TensorId> = self.operands.iter().map(|o| o.tensor).collect();
-        ids.push(self.output);
-        let elements_out = out.ty(self.output).len() as f64;
+        ids.push(output);
+        let elements_out = out.ty(output).len() as f64;
         // An operand that is repeated or cut moves no more than what is read of it.
         let bytes = ids.iter().map(|&id| out.bytes(id).min(4.0 * elements_out)).sum();
-        out.dispatch(KernelCall {
+        let (expression, steps) = self.steps.split_last().ok_or_else(|| Error::new(Kind::Internal, "an empty map"))?;
+        let mut text = String::new();
+        for (i, step) in steps.iter().enumerate() {
+            let _ = writeln!(text, "    let t{i} = {step};");
+        }
+        Ok(KernelCall {
             shader,
             snippets: vec![
-                ("functions", self.functions.to_owned()),
+                ("functions", self.functions.concat()),
                 ("load", load(&dims, &strides)),
-                ("expression", self.expression),
+                ("steps", text),
+                ("expression", expression.clone()),
             ],
             constants: vec![],
             bindings: ids.iter().zip(&elements).map(|(&tensor, &element)| Binding { tensor, element }).collect(),
@@ -130,8 +239,7 @@ impl Map {
             workgroups,
             flops: self.flops * elements_out,
             bytes,
-        });
-        Ok(())
+        })
     }
 }
 
@@ -165,7 +273,7 @@ fn load(dims: &[usize], strides: &[Vec<i64>]) -> String {
         text.push_str("    var rest = i;\n");
     }
     for (k, _) in strides.iter().enumerate() {
-        let _ = writeln!(text, "    var at{k} = params.base[{k}];");
+        let _ = writeln!(text, "    var at{k} = params.base[{}][{}];", k / 4, k % 4);
     }
     for d in 0..dims.len() {
         let (row, lane) = (d / 4, d % 4);
@@ -185,8 +293,8 @@ fn load(dims: &[usize], strides: &[Vec<i64>]) -> String {
             };
         }
     }
-    for (k, (name, value)) in NAMES.iter().zip(VALUES).enumerate().take(strides.len()) {
-        let _ = writeln!(text, "    let {value} = {name}[at{k}];");
+    for (k, name) in NAMES.iter().enumerate().take(strides.len()) {
+        let _ = writeln!(text, "    let e{k} = {name}[at{k}];");
     }
     text
 }

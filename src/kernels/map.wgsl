@@ -3,9 +3,9 @@ struct Params {
     count: u32,
     groups: u32,          // workgroups in x
     unused: vec2<u32>,
-    base: vec4<u32>,
+    base: array<vec4<u32>, 2>,
     dims: array<vec4<u32>, 2>,
-    strides: array<vec4<u32>, 6>,
+    strides: array<vec4<u32>, 10>,
 }
 
 ${functions}
@@ -16,5 +16,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
 ${load}
+${steps}
     y[i] = ${expression};
 }

@@ -49,7 +49,7 @@ pub fn binding_number(same_as: &[usize], i: usize) -> usize {
 }
 
 /// Replaces the identifier `from` where it stands as a whole word.
-fn replace_word(text: &str, from: &str, to: &str) -> String {
+pub(super) fn replace_word(text: &str, from: &str, to: &str) -> String {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
