@@ -50,6 +50,10 @@ impl Slot {
     }
 }
 
+/// Operands of maps that a kernel took in, after its own slots.
+pub(super) const TAKEN_IN: [Slot; 4] =
+    [Slot::read("taken0"), Slot::read("taken1"), Slot::read("taken2"), Slot::read("taken3")];
+
 /// A WGSL file without its bindings.
 ///
 /// `source` declares `struct Params` (uniform layout, at most 256 bytes), reads it as `params`, and has the entry
@@ -110,6 +114,14 @@ pub struct Binding {
     pub element: Element,
 }
 
+impl KernelCall {
+    /// The tensor that it writes.
+    pub(super) fn written(&self) -> Option<TensorId> {
+        let at = self.shader.slots.iter().position(|s| s.writes)?;
+        self.bindings.get(at).map(|b| b.tensor)
+    }
+}
+
 /// One dispatch.
 #[derive(Clone, Debug)]
 pub struct KernelCall {
@@ -119,7 +131,7 @@ pub struct KernelCall {
     pub snippets: Vec<(&'static str, String)>,
     /// Values of `override` constants.
     pub constants: Vec<(&'static str, f64)>,
-    /// One per slot.
+    /// One per slot, then the operands of maps that the kernel took in.
     pub bindings: Vec<Binding>,
     /// The words of `Params`, at most 64.
     pub params: Vec<u32>,

@@ -20,11 +20,14 @@ struct Params {
     dilation_x: u32,
     before_y: u32,
     before_x: u32,
+${more}
 }
 
 fn activate(v: f32) -> f32 {
     return ${activation};
 }
+
+${finish}
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {

@@ -2,6 +2,7 @@
 //! Knows the tile; must never know attributes.
 
 use super::conv::{Convolution, Operands};
+use super::epilogue::FINISH;
 use super::limits::{rounds, word, workgroups};
 use super::tuning::LOAD;
 use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
@@ -96,6 +97,8 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
             ("step", tile.step()),
             ("end", tile.end(operands.bias.is_some())),
             ("activation", conv.activation.wgsl("f32")),
+            ("more", String::new()),
+            ("finish", FINISH.to_owned()),
         ],
         constants: vec![],
         bindings: bindings.into_iter().map(|tensor| Binding { tensor, element: Element::F32 }).collect(),
@@ -225,7 +228,7 @@ impl Tile {
             let _ = writeln!(text, "    if (ox + {p}u < params.width) {{");
             for i in 0..self.filters {
                 let bias = if bias { format!(" + b{i}") } else { String::new() };
-                let _ = writeln!(text, "        y[y{i} + {p}u] = activate(s{i}_{p}{bias});");
+                let _ = writeln!(text, "        y[y{i} + {p}u] = finish(s{i}_{p}{bias}, y{i} + {p}u);");
             }
             text.push_str("    }\n");
         }

@@ -2,6 +2,7 @@
 //! Knows the tile; must never know attributes.
 
 use super::conv::{Convolution, Operands};
+use super::epilogue::FINISH;
 use super::limits::word;
 use super::rows::spread;
 use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot};
@@ -67,6 +68,8 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
             ("body", body(conv, rows, pixels)),
             ("end", end(rows, pixels, operands.bias.is_some())),
             ("activation", conv.activation.wgsl("f32")),
+            ("more", String::new()),
+            ("finish", FINISH.to_owned()),
         ],
         constants: vec![],
         bindings: bindings.into_iter().map(|tensor| Binding { tensor, element: Element::F32 }).collect(),
@@ -141,8 +144,10 @@ fn end(rows: usize, pixels: usize, bias: bool) -> String {
         let _ = writeln!(text, "    if (ox + {p}u < params.width) {{");
         for r in 0..rows {
             let guard = if r == 0 { String::new() } else { format!("if (oy + {r}u < params.height) ") };
-            let _ =
-                writeln!(text, "        {guard}{{ y[y_at + {r}u * params.width + {p}u] = activate(s{r}_{p} + b); }}");
+            let _ = writeln!(
+                text,
+                "        {guard}{{ y[y_at + {r}u * params.width + {p}u] = finish(s{r}_{p} + b, y_at + {r}u * params.width + {p}u); }}"
+            );
         }
         text.push_str("    }\n");
     }

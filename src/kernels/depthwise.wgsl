@@ -13,11 +13,14 @@ struct Params {
     before_y: u32,
     before_x: u32,
     groups: u32,         // workgroups in x
+${more}
 }
 
 fn activate(v: f32) -> f32 {
     return ${activation};
 }
+
+${finish}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {

@@ -9,6 +9,10 @@ pub const ACTIVATION: &str = "activation";
 /// Its parameters: for `Clip` the least and the greatest value.
 pub const ACTIVATION_PARAMS: &str = "activation_params";
 
+/// The snippet `finish` of a kernel after which nothing was taken in: what it makes of a sum on its way to `y[at]`.
+/// A kernel that has it can take in the maps that read its output; its `Params` end with the snippet `more`.
+pub const FINISH: &str = "fn finish(v: y_t, at: u32) -> y_t {\n    return activate(v);\n}";
+
 /// A fused activation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {

@@ -41,7 +41,7 @@ pub struct Lowering<'a> {
     /// How many nodes read each tensor of the graph; an output of the graph is read once more.
     uses: Vec<usize>,
     /// Maps that a later one may take in, by the tensor that they write.
-    open: HashMap<TensorId, Chain>,
+    open: HashMap<TensorId, (Chain, Option<KernelCall>)>,
     node: usize,
     inputs: &'a [Option<TensorId>],
     outputs: &'a [Option<TensorId>],
@@ -138,17 +138,24 @@ impl<'a> Lowering<'a> {
             || matches!((&self.tensors[a.0].home, &self.tensors[b.0].home), (Home::Constant(a), Home::Constant(b)) if a == b)
     }
 
-    /// The map that writes `id`, with its dispatch taken back, where only one other dispatch reads `id`.
-    pub(super) fn take_chain(&mut self, id: TensorId) -> Option<Chain> {
-        let chain = self.open.remove(&id)?;
-        let at = self.calls.iter().rposition(|(_, call)| call.bindings.last().is_some_and(|b| b.tensor == id))?;
-        self.calls.remove(at);
-        Some(chain)
+    /// Takes the dispatch that writes `id` back; one that had taken in the map which writes `id` stands again without.
+    pub(super) fn take_back(&mut self, id: TensorId) -> Option<KernelCall> {
+        let at = self.calls.iter().rposition(|(_, call)| call.written() == Some(id))?;
+        let (node, call) = self.calls.remove(at);
+        if let Some((_, Some(before))) = self.open.remove(&id) {
+            self.calls.push((node, before));
+        }
+        Some(call)
+    }
+
+    /// The last dispatch that writes `id`.
+    pub(super) fn writer(&self, id: TensorId) -> Option<&KernelCall> {
+        self.calls.iter().rev().map(|(_, call)| call).find(|call| call.written() == Some(id))
     }
 
     /// The map that writes `id`, if nobody reads that but `reads` nodes.
     pub(super) fn chain(&self, id: TensorId, reads: usize) -> Option<&Chain> {
-        self.open.get(&id).filter(|_| self.is_private(id, reads))
+        self.open.get(&id).map(|(chain, _)| chain).filter(|_| self.is_private(id, reads))
     }
 
     /// Whether nobody reads `id` but `reads` nodes.
@@ -158,9 +165,9 @@ impl<'a> Lowering<'a> {
         all && self.tensors[id.0].home == Home::Computed
     }
 
-    /// Remembers a map for the one that reads what it writes.
-    pub(super) fn keep_chain(&mut self, id: TensorId, chain: Chain) {
-        self.open.insert(id, chain);
+    /// Remembers a map for the one that reads what it writes, with the dispatch that took it in as it was before.
+    pub(super) fn keep_chain(&mut self, id: TensorId, chain: Chain, before: Option<KernelCall>) {
+        self.open.insert(id, (chain, before));
     }
 
     /// Appends a dispatch.

@@ -1,6 +1,8 @@
 //! Element maps: expressions over up to five operands that are read through strides. Broadcasting operators and
 //! moves (transpose, slice, expand) are all such maps. Knows strides and the shader; must never know an operator.
 
+use super::call::TAKEN_IN;
+use super::epilogue::FINISH;
 use super::limits::word;
 use super::rows::{GROUP, spread};
 use super::wgsl::replace_word;
@@ -11,6 +13,9 @@ use std::fmt::Write as _;
 
 /// Axes that the shader's parameters hold.
 const RANK: usize = 8;
+/// Storage bindings that any device has, and words that a call's parameters hold.
+const MOST_BINDINGS: usize = 8;
+const MOST_PARAMS: usize = 64;
 const SOURCE: &str = include_str!("map.wgsl");
 /// Operands of one dispatch.
 const OPERANDS: usize = 5;
@@ -166,17 +171,21 @@ impl Map {
             let together =
                 out.chain(tensor, chain.reads[k]).filter(|_| in_place).and_then(|before| chain.after(k, before));
             match together {
-                Some(together) if out.take_chain(tensor).is_some() => {
+                Some(together) if out.take_back(tensor).is_some() => {
                     chain = together;
                     k = 0;
                 }
                 _ => k += 1,
             }
         }
-        let call = chain.call(self.moves, self.output, out)?;
+        let taken_in = if joins { chain.taken_in(self.output, out)? } else { None };
+        let (call, before) = match taken_in {
+            Some((call, k)) => (call, out.take_back(chain.operands[k].tensor)),
+            None => (chain.call(self.moves, self.output, out)?, None),
+        };
         out.dispatch(call);
         if joins {
-            out.keep_chain(self.output, chain);
+            out.keep_chain(self.output, chain, before);
         }
         Ok(())
     }
@@ -240,6 +249,107 @@ impl Chain {
             flops: self.flops * elements_out,
             bytes,
         })
+    }
+}
+
+/// Elements from one step of an operand to the next, and how many steps before it begins again: `index / inner % period`.
+/// `None` where its strides are not of that form.
+fn repeating(shape: &[usize], strides: &[i64]) -> Option<(usize, usize)> {
+    let axes: Vec<usize> = (0..shape.len()).filter(|&a| shape[a] != 1 && strides[a] != 0).collect();
+    let (Some(&first), Some(&last)) = (axes.first(), axes.last()) else { return Some((1, 1)) };
+    let mut expected = 1;
+    for axis in (first..=last).rev().filter(|&a| shape[a] != 1) {
+        if strides[axis] != expected {
+            return None;
+        }
+        expected *= shape[axis] as i64;
+    }
+    Some((shape[last + 1..].iter().product(), shape[first..=last].iter().product()))
+}
+
+impl Chain {
+    /// The dispatch that computes one of the operands, with this chain in its epilogue, and which operand that is.
+    fn taken_in(&self, output: TensorId, out: &Lowering<'_>) -> Result<Option<(KernelCall, usize)>> {
+        for (k, operand) in self.operands.iter().enumerate() {
+            let id = operand.tensor;
+            let shape = &out.ty(output).shape;
+            let in_place = operand.base == 0
+                && operand.strides == broadcast_strides(shape, shape)
+                && out.ty(id).shape == *shape
+                && out.is_private(id, self.reads[k]);
+            if let Some(before) = out.writer(id).filter(|_| in_place)
+                && let Some(call) = self.after_kernel(k, before, output, out)?
+            {
+                return Ok(Some((call, k)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// `before`, which computes operand `k`, with this chain as its epilogue.
+    fn after_kernel(
+        &self,
+        k: usize,
+        before: &KernelCall,
+        output: TensorId,
+        out: &Lowering<'_>,
+    ) -> Result<Option<KernelCall>> {
+        let Some(finish) = before.snippets.iter().position(|(name, text)| *name == "finish" && text == FINISH) else {
+            return Ok(None);
+        };
+        let Some(y) = before.shader.slots.iter().position(|s| s.writes) else { return Ok(None) };
+        let shape = &out.ty(output).shape;
+        let count: usize = shape.iter().product();
+        let wide = if before.bindings[y].element == Element::Vec4F32 { 4 } else { 1 };
+        let mut call = before.clone();
+        let mut text = self.functions.concat();
+        let _ = writeln!(text, "fn finish(v: y_t, at: u32) -> y_t {{\n    let e{k} = activate(v);");
+        call.params.resize(call.params.len().next_multiple_of(4), 0);
+        let mut taken = 0;
+        for (i, operand) in self.operands.iter().enumerate().filter(|&(i, _)| i != k) {
+            let id = operand.tensor;
+            let Some((inner, period)) = repeating(shape, &operand.strides) else { return Ok(None) };
+            let apart = !before.bindings.iter().any(|b| out.same(b.tensor, id)) && !out.same(id, output);
+            let whole = operand.base == 0 && out.ty(id).len() == period && out.ty(id).dtype == DType::Float32;
+            // The kernel sees its output in vec4: an operand changes within one or not at all.
+            let fours =
+                inner > 1 && inner.is_multiple_of(wide) || inner == 1 && period.is_multiple_of(wide) || period == 1;
+            if !apart || !whole || !fours || taken == TAKEN_IN.len() || call.bindings.len() == MOST_BINDINGS {
+                return Ok(None);
+            }
+            let vector = wide == 4 && inner == 1 && period > 1;
+            let (inner, steps) = match () {
+                () if vector => (1, period / 4),
+                () if inner > 1 => (inner / wide, period),
+                () => (1, period),
+            };
+            let index = match () {
+                () if period == 1 => "0u".to_owned(),
+                () if inner == 1 && period == count => "at".to_owned(),
+                () if inner == 1 => format!("at % params.taken[{taken}].y"),
+                () => format!("at / params.taken[{taken}].x % params.taken[{taken}].y"),
+            };
+            let _ = writeln!(text, "    let e{i} = y_t({}[{index}]);", TAKEN_IN[taken].name);
+            call.params.extend([word(inner)?, word(steps)?, 0, 0]);
+            let element = if vector { Element::Vec4F32 } else { Element::F32 };
+            call.bindings.push(Binding { tensor: id, element });
+            call.bytes += out.bytes(id).min(4.0 * count as f64);
+            taken += 1;
+        }
+        let Some((last, steps)) = self.steps.split_last() else { return Ok(None) };
+        for (i, step) in steps.iter().enumerate() {
+            let _ = writeln!(text, "    let t{i} = {step};");
+        }
+        let _ = writeln!(text, "    return {last};\n}}");
+        call.snippets[finish].1 = text;
+        if taken > 0
+            && let Some(more) = call.snippets.iter_mut().find(|(name, _)| *name == "more")
+        {
+            more.1 = format!("    taken: array<vec4<u32>, {taken}>,");
+        }
+        call.bindings[y].tensor = output;
+        call.flops += self.flops * count as f64;
+        Ok((call.params.len() <= MOST_PARAMS).then_some(call))
     }
 }
 

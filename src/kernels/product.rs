@@ -1,7 +1,7 @@
 //! The matrix product that MatMul, Gemm and 1×1 convolution share: operands with strides, a bias, an activation.
 //! Knows tiles and strides; must never know which operator asks.
 
-use super::epilogue::Activation;
+use super::epilogue::{Activation, FINISH};
 use super::limits::{rounds, word, workgroups};
 use super::tuning::LOAD;
 use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
@@ -125,6 +125,8 @@ impl Product {
             ("step", tile.step()),
             ("end", self.end(tile)),
             ("activation", self.activation.wgsl("y_t")),
+            ("more", String::new()),
+            ("finish", FINISH.to_owned()),
         ];
         let groups = workgroups([
             (self.n / wide).div_ceil(WORKGROUP * tile.cols),
@@ -161,6 +163,8 @@ impl Product {
             ("step", step),
             ("end", self.end(Tile { rows: self.m, cols: 1, wide: 1, deep: 4 })),
             ("activation", self.activation.wgsl("y_t")),
+            ("more", String::new()),
+            ("finish", FINISH.to_owned()),
         ];
         let groups = workgroups([self.n.div_ceil(DOT_WORKGROUP), 1, 1])?;
         let elements = [Element::Vec4F32, Element::Vec4F32, Element::F32];
@@ -205,7 +209,7 @@ impl Product {
                     Some((false, true)) => format!(" + d{j}"),
                     Some((true, true)) => format!(" + {}", load(&format!("i{i}"), &format!("j{j}"))),
                 };
-                let _ = writeln!(text, "    y[y{i} + j{j}] = activate(s{i}_{j}{scale}{bias});");
+                let _ = writeln!(text, "    y[y{i} + j{j}] = finish(s{i}_{j}{scale}{bias}, y{i} + j{j});");
             }
         }
         text

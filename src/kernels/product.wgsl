@@ -20,11 +20,14 @@ struct Params {
     batch: vec4<u32>,
     a_batch: vec4<u32>,
     b_batch: vec4<u32>,
+${more}
 }
 
 fn activate(v: y_t) -> y_t {
     return ${activation};
 }
+
+${finish}
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {

@@ -9,11 +9,14 @@ struct Params {
     c_col: u32,
     beta: f32,
     unused: u32,
+${more}
 }
 
 fn activate(v: y_t) -> y_t {
     return ${activation};
 }
+
+${finish}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {

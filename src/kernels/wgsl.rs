@@ -1,6 +1,7 @@
 //! Assembles a shader's WGSL: the bindings of one call as a header, then the body with its snippets.
 
 use super::KernelCall;
+use super::call::TAKEN_IN;
 use crate::error::{Error, Kind, Result};
 use std::fmt::Write as _;
 
@@ -20,7 +21,7 @@ pub fn assemble(call: &KernelCall, read_only: &[bool], same_as: &[usize]) -> Res
         return Err(Error::new(Kind::Internal, format!("shader '{}' is not given {key}", shader.name)));
     }
     let mut header = String::from("@group(0) @binding(0) var<uniform> params: Params;\n");
-    for (i, (slot, binding)) in shader.slots.iter().zip(&call.bindings).enumerate() {
+    for (i, (slot, binding)) in shader.slots.iter().chain(&TAKEN_IN).zip(&call.bindings).enumerate() {
         let (name, element) = (slot.name, binding.element.wgsl());
         // Writing to a String cannot fail.
         let _ = writeln!(header, "alias {name}_t = {element};");
@@ -36,7 +37,15 @@ pub fn assemble(call: &KernelCall, read_only: &[bool], same_as: &[usize]) -> Res
                     format!("shader '{}' binds one tensor in two ways", shader.name),
                 ));
             }
-            body = replace_word(&body, name, shader.slots[first].name);
+            body = replace_word(
+                &body,
+                name,
+                if let Some(slot) = shader.slots.get(first) {
+                    slot.name
+                } else {
+                    TAKEN_IN[first - shader.slots.len()].name
+                },
+            );
         }
     }
     Ok(header + &body)

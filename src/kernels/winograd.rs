@@ -3,6 +3,7 @@
 //! Knows the transforms and when they pay; must never know attributes.
 
 use super::conv::{Convolution, Operands};
+use super::epilogue::FINISH;
 use super::limits::word;
 use super::operand::float;
 use super::product::{Matrix, Product};
@@ -148,7 +149,12 @@ fn dispatch(
     words.push(workgroups[0]);
     out.dispatch(KernelCall {
         shader,
-        snippets: vec![("transform", transform), ("activation", activation.to_owned())],
+        snippets: vec![
+            ("transform", transform),
+            ("activation", activation.to_owned()),
+            ("more", String::new()),
+            ("finish", FINISH.to_owned()),
+        ],
         constants: vec![],
         bindings: tensors.iter().map(|&tensor| Binding { tensor, element: Element::F32 }).collect(),
         params: words,
@@ -238,7 +244,10 @@ fn output(bias: bool) -> String {
         let _ = writeln!(text, "    if (oy + {r}u < params.height) {{");
         for c in 0..TILE {
             let _ = writeln!(text, "        if (ox + {c}u < params.width) {{");
-            let _ = writeln!(text, "            y[first + {r}u * params.width + {c}u] = activate(t{r}_{c} + b);");
+            let _ = writeln!(
+                text,
+                "            y[first + {r}u * params.width + {c}u] = finish(t{r}_{c} + b, first + {r}u * params.width + {c}u);"
+            );
             text.push_str("        }\n");
         }
         text.push_str("    }\n");

@@ -8,11 +8,14 @@ struct Params {
     height: u32,
     width: u32,
     groups: u32,
+${more}
 }
 
 fn activate(v: f32) -> f32 {
     return ${activation};
 }
+
+${finish}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
