@@ -2,7 +2,7 @@
 //! Knows the tile; must never know attributes.
 
 use super::conv::{Convolution, Operands};
-use super::epilogue::FINISH;
+use super::epilogue::{FINISH, LOOPED_END};
 use super::limits::{rounds, word, workgroups};
 use super::tuning::LOAD;
 use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
@@ -87,6 +87,10 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
     let mut bindings = vec![operands.x, operands.w, operands.y];
     bindings.extend(operands.bias);
     let bytes = bindings.iter().map(|&id| out.bytes(id)).sum();
+    let mut looped = vec![];
+    if filters * pixels > Tuning::HARDWARE.accumulators {
+        looped.push((LOOPED_END, tile.looped_end(operands.bias.is_some())));
+    }
     out.dispatch(KernelCall {
         shader: if operands.bias.is_some() { &WITH_BIAS } else { &PLAIN },
         snippets: vec![
@@ -99,7 +103,10 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
             ("activation", conv.activation.wgsl("f32")),
             ("more", String::new()),
             ("finish", FINISH.to_owned()),
-        ],
+        ]
+        .into_iter()
+        .chain(looped)
+        .collect(),
         constants: vec![],
         bindings: bindings.into_iter().map(|tensor| Binding { tensor, element: Element::F32 }).collect(),
         params: params.into_iter().map(word).collect::<Result<_>>()?,
@@ -233,5 +240,22 @@ impl Tile {
             text.push_str("    }\n");
         }
         text
+    }
+
+    /// The same as a loop, for an epilogue that would be too much code if each sum had its own.
+    fn looped_end(self, bias: bool) -> String {
+        let (filters, pixels) = (self.filters, self.pixels);
+        let count = filters * pixels;
+        let sums: Vec<String> = (0..filters).flat_map(|i| (0..pixels).map(move |p| format!("s{i}_{p}"))).collect();
+        let bias = if bias { " + bias[group_index * params.group_filters + f]" } else { "" };
+        format!(
+            "    var sums = array<f32, {count}>({});\n    \
+             for (var t = 0u; t < {count}u; t++) {{\n        \
+             let f = min(block * {filters}u + t / {pixels}u, params.group_filters - 1u);\n        \
+             let at = (y_at + f * params.height) * params.width + ox + t % {pixels}u;\n        \
+             if (ox + t % {pixels}u < params.width) {{\n            \
+             y[at] = finish(sums[t]{bias}, at);\n        }}\n    }}\n",
+            sums.join(", ")
+        )
     }
 }

@@ -2,7 +2,7 @@
 //! moves (transpose, slice, expand) are all such maps. Knows strides and the shader; must never know an operator.
 
 use super::call::TAKEN_IN;
-use super::epilogue::FINISH;
+use super::epilogue::{FINISH, LOOPED_END};
 use super::limits::word;
 use super::rows::{GROUP, spread};
 use super::wgsl::replace_word;
@@ -342,6 +342,11 @@ impl Chain {
         }
         let _ = writeln!(text, "    return {last};\n}}");
         call.snippets[finish].1 = text;
+        if let Some(looped) = call.snippets.iter().find(|(name, _)| *name == LOOPED_END).map(|(_, text)| text.clone())
+            && let Some(end) = call.snippets.iter_mut().find(|(name, _)| *name == "end")
+        {
+            end.1 = looped;
+        }
         if taken > 0
             && let Some(more) = call.snippets.iter_mut().find(|(name, _)| *name == "more")
         {

@@ -1,7 +1,7 @@
 //! The matrix product that MatMul, Gemm and 1×1 convolution share: operands with strides, a bias, an activation.
 //! Knows tiles and strides; must never know which operator asks.
 
-use super::epilogue::{Activation, FINISH};
+use super::epilogue::{Activation, FINISH, LOOPED_END};
 use super::limits::{rounds, word, workgroups};
 use super::tuning::LOAD;
 use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
@@ -25,7 +25,7 @@ const fn shader(name: &'static str, class: Class, source: &'static str, slots: &
     Shader { name, class, source, slots }
 }
 
-/// Threads of a workgroup along the rows, and along the columns.
+/// Threads of a workgroup along the rows.
 const WORKGROUP: usize = 8;
 /// Threads of a workgroup of the dot-product kernel.
 const DOT_WORKGROUP: usize = 64;
@@ -117,9 +117,10 @@ impl Product {
             params.push(word(value)?);
         }
         let seen = |n: usize| if n == 4 { Element::Vec4F32 } else { Element::F32 };
-        let snippets = vec![
+        let mut snippets = vec![
             ("rows", tile.rows.to_string()),
             ("cols", tile.cols.to_string()),
+            ("across", tile.across.to_string()),
             ("deep", deep.to_string()),
             ("begin", tile.begin()),
             ("step", tile.step()),
@@ -128,8 +129,11 @@ impl Product {
             ("more", String::new()),
             ("finish", FINISH.to_owned()),
         ];
+        if tile.rows * tile.cols * tile.wide > Tuning::HARDWARE.accumulators {
+            snippets.push((LOOPED_END, self.looped_end(tile)));
+        }
         let groups = workgroups([
-            (self.n / wide).div_ceil(WORKGROUP * tile.cols),
+            (self.n / wide).div_ceil(tile.across * tile.cols),
             self.m.div_ceil(WORKGROUP * tile.rows),
             batches,
         ])?;
@@ -161,7 +165,7 @@ impl Product {
             ("rows", self.m.to_string()),
             ("begin", begin),
             ("step", step),
-            ("end", self.end(Tile { rows: self.m, cols: 1, wide: 1, deep: 4 })),
+            ("end", self.end(Tile { rows: self.m, cols: 1, wide: 1, deep: 4, across: DOT_WORKGROUP })),
             ("activation", self.activation.wgsl("y_t")),
             ("more", String::new()),
             ("finish", FINISH.to_owned()),
@@ -215,6 +219,27 @@ impl Product {
         text
     }
 
+    /// The same as a loop, for an epilogue that would be too much code if each sum had its own.
+    fn looped_end(&self, tile: Tile) -> String {
+        let sums: Vec<String> = (0..tile.rows).flat_map(|i| (0..tile.cols).map(move |j| format!("s{i}_{j}"))).collect();
+        let at = |e: usize| {
+            let col = if tile.wide == 1 { "j".to_owned() } else { format!("(j * 4u + {e}u)") };
+            format!("c[i * params.c_row + {col} * params.c_col]")
+        };
+        let parts: Vec<String> = (0..tile.wide).map(at).collect();
+        let bias = self.bias.map_or(String::new(), |_| format!(" + params.beta * y_t({})", parts.join(", ")));
+        let (count, cols, across) = (sums.len(), tile.cols, tile.across);
+        format!(
+            "    var sums = array<y_t, {count}>({});\n    \
+             for (var t = 0u; t < {count}u; t++) {{\n        \
+             let i = min(row + t / {cols}u, params.m - 1u);\n        \
+             let j = min(col + t % {cols}u * {across}u, params.n - 1u);\n        \
+             let at = y_at + i * params.n + j;\n        \
+             y[at] = finish(sums[t] * params.alpha{bias}, at);\n    }}\n",
+            sums.join(", ")
+        )
+    }
+
     fn call(
         &self,
         out: &Lowering<'_>,
@@ -250,13 +275,16 @@ struct Tile {
     cols: usize,
     wide: usize,
     deep: usize,
+    /// Threads of a workgroup along the columns.
+    across: usize,
 }
 
 impl Tile {
     /// The tile that wastes least of m × n columns, smaller where there would be too few threads.
     fn of(m: usize, n: usize, batches: usize, wide: usize, deep: usize, tuning: Tuning) -> Tile {
+        let across = tuning.across;
         let cost = |&(rows, cols): &(usize, usize)| {
-            let threads = m.div_ceil(rows) * n.div_ceil(WORKGROUP * cols) * WORKGROUP * batches;
+            let threads = m.div_ceil(rows) * n.div_ceil(across * cols) * across * batches;
             let starved = (tuning.threads as f64 / threads as f64).max(1.0);
             (threads * (rows * cols * wide + LOAD * (rows + cols * wide))) as f64 * starved.sqrt()
         };
@@ -266,7 +294,7 @@ impl Tile {
         let fits = |&&(rows, cols): &&(usize, usize)| rows * cols * wide <= tuning.accumulators;
         let best = candidates.iter().filter(fits).min_by(|a, b| cost(a).total_cmp(&cost(b)));
         let (rows, cols) = best.copied().unwrap_or((1, 1));
-        Tile { rows, cols, wide, deep }
+        Tile { rows, cols, wide, deep, across }
     }
 
     /// Declares the rows, the columns and the sums.
@@ -277,7 +305,7 @@ impl Tile {
                 writeln!(text, "    let i{i} = min(row + {i}u, params.m - 1u);\n    let a_i{i} = i{i} * params.a_row;");
         }
         for j in 0..self.cols {
-            let apart = WORKGROUP * j;
+            let apart = self.across * j;
             let _ = writeln!(
                 text,
                 "    let j{j} = min(col + {apart}u, params.n - 1u);\n    let b_j{j} = j{j} * params.b_col;"

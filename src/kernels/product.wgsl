@@ -1,7 +1,7 @@
 // y = activation(alpha * a·b + bias): each thread computes a tile of ${rows} rows and ${cols} columns in registers.
 // A column is one f32 of b or, where they come in fours, one vec4; n and all strides of b and y count in columns.
 // Where k comes in fours, a is seen as vec4 along k, and k and the strides of its rows count in vec4.
-// A thread's columns lie 8 apart, so that the 8 threads of a row read neighbouring elements of b.
+// A thread's columns lie ${across} apart, so that the ${across} threads of a row read neighbouring elements of b.
 // The loops over the tile are unrolled by the host: an array indexed in a loop would leave the registers.
 // A tile that reaches over the edge computes and stores the last row and column again: the same value, without branches.
 struct Params {
@@ -29,10 +29,10 @@ fn activate(v: y_t) -> y_t {
 
 ${finish}
 
-@compute @workgroup_size(8, 8)
+@compute @workgroup_size(${across}, 8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let row = (group.y * 8u + local.y) * ${rows}u;
-    let col = group.x * 8u * ${cols}u + local.x;
+    let col = group.x * ${across}u * ${cols}u + local.x;
     if (row >= params.m) {
         return;
     }

@@ -14,15 +14,17 @@ pub struct Tuning {
     pub accumulators: usize,
     /// Threads below which the adapter idles.
     pub threads: usize,
+    /// Threads of a product's workgroup along its columns.
+    pub across: usize,
     /// Whether 3×3 convolutions may take fewer multiply-adds for more loads and stores.
     pub winograd: bool,
 }
 
 impl Tuning {
     /// What suits most hardware: sums that stay in registers, threads for many cores.
-    pub const HARDWARE: Tuning = Tuning { accumulators: 64, threads: 512, winograd: false };
+    pub const HARDWARE: Tuning = Tuning { accumulators: 64, threads: 512, across: 8, winograd: false };
     /// What suits an adapter on a few CPU cores: its loads cost more than sums spilled to its cache.
-    pub const SOFTWARE: Tuning = Tuning { accumulators: 256, threads: 64, winograd: true };
+    pub const SOFTWARE: Tuning = Tuning { accumulators: 256, threads: 64, across: 4, winograd: true };
     /// Every set that a lane chooses from, the safest first.
     pub const ALL: [Tuning; 2] = [Tuning::HARDWARE, Tuning::SOFTWARE];
 }
