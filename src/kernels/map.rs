@@ -267,6 +267,31 @@ fn repeating(shape: &[usize], strides: &[i64]) -> Option<(usize, usize)> {
     Some((shape[last + 1..].iter().product(), shape[first..=last].iter().product()))
 }
 
+/// `step` with each number that it spells as [`super::unary::literal`] does put into `numbers`, as bits, and read from
+/// `params.taken` from entry `first` on.
+fn without_numbers(step: &str, first: usize, numbers: &mut Vec<u32>) -> String {
+    let (mut out, mut rest) = (String::new(), step);
+    while let Some(at) = rest.find("f32(") {
+        let (before, after) = (&rest[..at], &rest[at + 4..]);
+        let whole = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let number = after.find(')').and_then(|end| Some((end, after[..end].parse::<f64>().ok()? as f32)));
+        out.push_str(before);
+        rest = match number.filter(|_| whole) {
+            Some((end, value)) => {
+                let (entry, lane) = (first + numbers.len() / 4, numbers.len() % 4);
+                let _ = write!(out, "bitcast<f32>(params.taken[{entry}][{lane}])");
+                numbers.push(value.to_bits());
+                &after[end + 1..]
+            }
+            None => {
+                out.push_str("f32(");
+                after
+            }
+        };
+    }
+    out + rest
+}
+
 impl Chain {
     /// The dispatch that computes one of the operands, with this chain in its epilogue, and which operand that is.
     fn taken_in(&self, output: TensorId, out: &Lowering<'_>) -> Result<Option<(KernelCall, usize)>> {
@@ -336,7 +361,13 @@ impl Chain {
             call.bytes += out.bytes(id).min(4.0 * count as f64);
             taken += 1;
         }
-        let Some((last, steps)) = self.steps.split_last() else { return Ok(None) };
+        // Numbers are parameters: kernels that differ in nothing else are one.
+        let mut numbers = vec![];
+        let steps: Vec<String> = self.steps.iter().map(|step| without_numbers(step, taken, &mut numbers)).collect();
+        numbers.resize(numbers.len().next_multiple_of(4), 0);
+        taken += numbers.len() / 4;
+        call.params.extend(numbers);
+        let Some((last, steps)) = steps.split_last() else { return Ok(None) };
         for (i, step) in steps.iter().enumerate() {
             let _ = writeln!(text, "    let t{i} = {step};");
         }
@@ -429,6 +460,24 @@ mod tests {
         assert_eq!((dims, strides), (vec![12, 2], vec![vec![1, 12], vec![1, 0]]));
         let (dims, _) = merged(&output, &[strided(&output, &output), strided(&output, &output)]);
         assert_eq!(dims, [24]);
+    }
+
+    #[test]
+    fn numbers_become_parameters() {
+        let mut numbers = vec![];
+        let text = without_numbers("vec4f32(e0) + y_t(f32(1.5e0)) * f32(e1) - f32(-2e0)", 2, &mut numbers);
+        let [a, b] = [0, 1].map(|lane| format!("bitcast<f32>(params.taken[2][{lane}])"));
+        assert_eq!(text, format!("vec4f32(e0) + y_t({a}) * f32(e1) - {b}"));
+        assert_eq!(numbers, [1.5f32.to_bits(), (-2.0f32).to_bits()]);
+    }
+
+    #[test]
+    fn an_operand_repeats_along_neighbouring_axes_only() {
+        assert_eq!(repeating(&[2, 3, 4, 5], &[0, 1, 0, 0]), Some((20, 3)));
+        assert_eq!(repeating(&[2, 3, 4, 5], &[60, 20, 5, 1]), Some((1, 120)));
+        assert_eq!(repeating(&[2, 1, 4, 5], &[0, 0, 5, 1]), Some((1, 20)));
+        assert_eq!(repeating(&[2, 3, 4], &[0, 0, 0]), Some((1, 1)));
+        assert_eq!(repeating(&[2, 3, 4], &[4, 0, 1]), None);
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Product {
         let wide = if apart && fours && self.b.col == 1 { 4 } else { 1 };
         let deep = if self.is_deep(out) { 4 } else { 1 };
         let batches: usize = self.batch.iter().map(|b| b.0).product();
-        let tile = Tile::of(self.m, self.n / wide, batches, wide, deep, out.tuning());
+        let tile = Tile::of(self.m, self.n / wide, batches, wide, deep, out);
         rounds(self.k / deep + BATCH_RANK)?;
         let mut params = vec![word(self.m)?, word(self.n / wide)?, word(self.k / deep)?, self.alpha.to_bits()];
         params.extend([word(self.a.row / deep)?, word(self.a.col)?, word(self.b.row / wide)?, word(self.b.col)?]);
@@ -279,9 +279,18 @@ struct Tile {
     across: usize,
 }
 
+/// What a tile may cost more than the best one where it spares a pipeline.
+const MUCH_LIKE: f64 = 1.1;
+
+fn has_tile(call: &KernelCall, (rows, cols): (usize, usize)) -> bool {
+    let has = |key: &str, value: usize| call.snippets.iter().any(|(k, v)| *k == key && *v == value.to_string());
+    has("rows", rows) && has("cols", cols)
+}
+
 impl Tile {
     /// The tile that wastes least of m × n columns, smaller where there would be too few threads.
-    fn of(m: usize, n: usize, batches: usize, wide: usize, deep: usize, tuning: Tuning) -> Tile {
+    fn of(m: usize, n: usize, batches: usize, wide: usize, deep: usize, out: &Lowering<'_>) -> Tile {
+        let tuning = out.tuning();
         let across = tuning.across;
         let cost = |&(rows, cols): &(usize, usize)| {
             let threads = m.div_ceil(rows) * n.div_ceil(across * cols) * across * batches;
@@ -292,8 +301,13 @@ impl Tile {
         let fours = [(16, 4), (16, 2), (8, 7), (8, 4), (8, 2), (8, 1), (4, 4), (4, 2), (4, 1), (1, 4), (1, 1)];
         let candidates = if wide == 4 { &fours[..] } else { &narrow[..] };
         let fits = |&&(rows, cols): &&(usize, usize)| rows * cols * wide <= tuning.accumulators;
-        let best = candidates.iter().filter(fits).min_by(|a, b| cost(a).total_cmp(&cost(b)));
-        let (rows, cols) = best.copied().unwrap_or((1, 1));
+        let fitting: Vec<_> = candidates.iter().filter(fits).copied().collect();
+        let least = |among: &mut dyn Iterator<Item = (usize, usize)>| among.min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        let best = least(&mut fitting.iter().copied()).unwrap_or((1, 1));
+        // One that the program has already is compiled once.
+        let there = |tile: &(usize, usize)| out.calls.iter().any(|(_, call)| has_tile(call, *tile));
+        let close = |tile: &(usize, usize)| cost(tile) <= MUCH_LIKE * cost(&best);
+        let (rows, cols) = least(&mut fitting.iter().copied().filter(|t| close(t) && there(t))).unwrap_or(best);
         Tile { rows, cols, wide, deep, across }
     }
 

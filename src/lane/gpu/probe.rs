@@ -46,6 +46,9 @@ pub struct Measured {
 pub async fn measure(lane: &GpuLane) -> Result<Measured> {
     let started = now_ms();
     let mut out = Measured::default();
+    let tunings = Tuning::ALL.into_iter().map(|tuning| probe::product(tuning, 1));
+    let first = [probe::nothing(1), probe::fma(32, 1), probe::copy(1), probe::transfer(probe::LARGE)];
+    compiled(lane, first.into_iter().chain(tunings).collect::<Result<_>>()?).await?;
     let nothing = Probe::new(lane, probe::nothing(1)?).await?;
     (out.nudge, out.readback_s) = waits(lane, &nothing).await?;
     lane.set_nudge(out.nudge);
@@ -74,6 +77,8 @@ pub async fn measure(lane: &GpuLane) -> Result<Measured> {
     out.upload_bytes_per_s = bytes / positive(record);
     out.readback_bytes_per_s = bytes / positive(there_and_back - record - floor);
 
+    let classes = Class::ALL.into_iter().filter_map(|class| probe::class(class, out.tuning, 1).transpose());
+    compiled(lane, classes.collect::<Result<_>>()?).await?;
     for class in Class::ALL {
         if probe::class(class, out.tuning, 1)?.is_none() {
             continue;
@@ -88,6 +93,12 @@ pub async fn measure(lane: &GpuLane) -> Result<Measured> {
     lane.trim();
     out.probe_ms = now_ms() - started;
     Ok(out)
+}
+
+/// Compiles what `programs` need side by side, so that no probe waits for its own.
+async fn compiled(lane: &GpuLane, programs: Vec<Program>) -> Result<()> {
+    let prepared = programs.into_iter().map(|program| lane.prepare(u64::MAX, program, &Progress::SILENT));
+    futures_util::future::try_join_all(prepared).await.map(drop)
 }
 
 /// A difference of two measurements that must be above zero: at least a tenth of a microsecond.
