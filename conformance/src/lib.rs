@@ -16,11 +16,12 @@ const SEED: u64 = 20_261_124;
 
 /// Runs a family's cases; says how many there were, or every one that failed.
 pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
-    let mut failures = vec![];
+    let (mut failures, mut several) = (vec![], 0);
     let cases = (suite.cases)(&mut fastrand::Rng::with_seed(SEED));
     for case in &cases {
-        if let Err(error) = case.check(gpu).await {
-            failures.push(format!("{error:#}"));
+        match case.check(gpu).await {
+            Ok(variants) => several += usize::from(variants > 1),
+            Err(error) => failures.push(format!("{error:#}")),
         }
     }
     for (case, parts) in (suite.refusals)() {
@@ -31,6 +32,9 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     let failed = failures.len();
     failures.truncate(8);
     ensure!(failed == 0, "{failed} of {} cases failed:\n\n{}", cases.len(), failures.join("\n\n"));
+    // These have variants; a case large enough for each must be there.
+    let varied = ["matrix products", "convolutions"].contains(&suite.name);
+    ensure!(!varied || several > 10, "only {several} cases ran in more than one variant");
     Ok(cases.len())
 }
 

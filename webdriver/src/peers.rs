@@ -74,19 +74,20 @@ fn text(result: &Value) -> String {
         "peer ms",
         "off by",
     ]);
+    let mut failures = String::new();
     let mut ratios: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for case in result["cases"].as_array().into_iter().flatten() {
         let mut row = vec![word(&case["name"]), word(&case["peer"])];
         if let Some(message) = case["message"].as_str() {
-            row.extend([String::new(), String::new(), format!("failed: {message}")]);
-        } else {
-            ratios.entry(word(&case["peer"])).or_default().push(number(&case["ratio"]));
-            row.extend(["ours_ms", "peer_ms"].map(|key| format!("{:.1}", number(&case[key]))));
-            row.push(format!("{:.2}x", number(&case["ratio"])));
-            row.push(format!("{:.2}–{:.2}", number(&case["spread"][0]), number(&case["spread"][1])));
-            row.extend(["ours_first_ms", "peer_first_ms"].map(|key| format!("{:.0}", number(&case[key]))));
-            row.push(format!("{:.1e}", number(&case["outputs_off"])));
+            failures += &format!("{} on {}: {message}\n", row[0], row[1]);
+            continue;
         }
+        ratios.entry(word(&case["peer"])).or_default().push(number(&case["ratio"]));
+        row.extend(["ours_ms", "peer_ms"].map(|key| format!("{:.1}", number(&case[key]))));
+        row.push(format!("{:.2}x", number(&case["ratio"])));
+        row.push(format!("{:.2}–{:.2}", number(&case["spread"][0]), number(&case["spread"][1])));
+        row.extend(["ours_first_ms", "peer_first_ms"].map(|key| format!("{:.0}", number(&case[key]))));
+        row.push(format!("{:.1e}", number(&case["outputs_off"])));
         table.add_row(row);
     }
     for column in table.column_iter_mut().skip(2) {
@@ -98,5 +99,5 @@ fn text(result: &Value) -> String {
         let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
         out += &format!("{peer}: geometric mean {mean:.2}x over {} models, least {least:.2}x\n", ratios.len());
     }
-    out
+    if failures.is_empty() { out } else { out + "did not run:\n" + &failures }
 }
