@@ -76,6 +76,9 @@ impl Convolution {
         shape.extend((input.len() == 4).then_some(y.output));
         shape.push(x.output);
         let activation = Activation::of(call.attributes)?;
+        // Tiles lie along x: an image one pixel wide is seen as one pixel high.
+        let thin = x.input == 1 && x.kernel == 1 && x.output == 1;
+        let (y, x) = if thin { (x, y) } else { (y, x) };
         Ok(Convolution { batch: input[0], channels, filters, group, y, x, activation, shape })
     }
 

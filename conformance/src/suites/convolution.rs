@@ -42,6 +42,7 @@ fn general() -> Vec<(Case, usize)> {
         (conv(&[1, 4, 5, 4], &[3, 4, 2, 4]).string("auto_pad", "SAME_LOWER"), 3),
         (conv(&[1, 4, 5, 6], &[3, 4, 3, 3]).string("auto_pad", "VALID"), 3),
         (conv(&[1, 1, 3, 3], &[1, 1, 3, 3]), 1),
+        (conv(&[2, 12, 70, 1], &[20, 12, 5, 1]).ints("pads", &[2, 0, 1, 0]).ints("strides", &[2, 1]), 20),
         // Large enough for Winograd's transforms to pay.
         (conv(&[1, 32, 30, 31], &[40, 32, 3, 3]).ints("pads", &[1; 4]), 40),
         (conv(&[3, 48, 18, 9], &[33, 48, 3, 3]).ints("pads", &[0, 2, 1, 0]), 33),
@@ -104,6 +105,7 @@ fn depthwise() -> Vec<Case> {
         cases.push(case.string("activation", "Clip").attribute("activation_params", bounds));
     }
     cases.push(conv(&[2, 5, 11, 9], &[15, 1, 3, 3]).int("group", 5));
+    cases.push(conv(&[1, 5, 31, 1], &[5, 1, 3, 1]).int("group", 5).ints("pads", &[1, 0, 1, 0]));
     cases.push(conv(&[1, 5, 11, 9], &[5, 1, 5, 5]).int("group", 5).ints("pads", &[2; 4]).ints("strides", &[1, 3]));
     cases.push(conv(&[1, 4, 19, 19], &[8, 1, 7, 7]).int("group", 4).ints("pads", &[3; 4]));
     cases.push(conv(&[1, 4, 19, 19], &[8, 1, 3, 3]).int("group", 4).ints("dilations", &[3, 2]));
