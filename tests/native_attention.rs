@@ -73,8 +73,12 @@ fn slices_give_what_the_nodes_give() {
                 build_sliced(&graph, &special, &Residency::default(), Tuning::default(), slice_bytes).unwrap();
             let all = batch * heads * queries * keys * 4;
             // Product, softmax, product of each slice; the factor is the first's epilogue.
-            assert_eq!(program.dispatches.len() % 3, 0, "round {round}");
-            assert_eq!(program.dispatches.len() > 3, all > slice_bytes, "round {round}");
+            let dispatches = program.dispatches.len();
+            assert_eq!(dispatches % 3, 0, "round {round}");
+            match all > slice_bytes {
+                true => assert!(dispatches > 3, "round {round}"),
+                false => assert_eq!(dispatches, 3, "round {round}"),
+            }
             let prepared = Rc::new(lane.prepare(1, program, &Progress::SILENT).await.unwrap());
             let words = inputs.iter().map(|t| Input::Words(t.to_device_words().unwrap().into())).collect();
             let schedule = schedule(&[&*prepared.program], Strategy::Sequential, &[], 8.0);

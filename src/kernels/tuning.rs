@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-/// What loading one element weighs beside one multiply-add; SwiftShader's loads cost eleven, hardware's fewer.
+/// What loading one element weighs beside one multiply-add when tiles are chosen: an estimate, made on SwiftShader.
 pub(super) const LOAD: usize = 8;
 
 /// How large a thread's tile may be, and how many threads keep the adapter busy.
