@@ -4,11 +4,15 @@
 use crate::gpu::{Bound, Gpu};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use consort::graph::{
-    Attribute, Attributes, Call, ContentHash, DType, Data, HostTensor, Operand, Source, SpecialTensor, Specialised,
-    TensorId, TensorType,
+    Attribute, Attributes, Call, ContentHash, DType, Data, HostTensor, Operand, Source, SpecialNode, SpecialTensor,
+    Specialised, TensorId, TensorType,
 };
 use consort::kernels::{Home, Kernel, KernelCall, Lowering, Registry, Tuning, wgsl};
 use std::sync::Arc;
+
+mod steps;
+pub use steps::Read;
+use steps::Step;
 
 /// One operator, attributes and inputs.
 #[derive(Clone, Debug)]
@@ -20,13 +24,23 @@ pub struct Case {
     /// Which inputs are weights: their values are known while lowering, and they are bound read-only.
     constant: Vec<bool>,
     outputs: usize,
+    steps: Vec<Step>,
     tolerance: f64,
 }
 
 impl Case {
     /// `op` of opset 17 with no attributes, no inputs, one output, and a relative error of at most 1e-5.
     pub fn new(op: &'static str) -> Self {
-        Case { op, opset: 17, attributes: vec![], inputs: vec![], constant: vec![], outputs: 1, tolerance: 1e-5 }
+        Case {
+            op,
+            opset: 17,
+            attributes: vec![],
+            inputs: vec![],
+            constant: vec![],
+            outputs: 1,
+            steps: vec![],
+            tolerance: 1e-5,
+        }
     }
 
     /// Adds an INT attribute.
@@ -143,11 +157,14 @@ impl Case {
     /// What the operator's CPU reference gives.
     pub fn reference(&self) -> Result<Vec<HostTensor>> {
         let attributes = Attributes::new(self.attributes.clone());
-        let values: Vec<Option<&HostTensor>> = self.inputs.iter().map(Option::as_ref).collect();
-        let outputs = self.kernel()?.evaluate(&self.call(&attributes), &values)?;
+        let values: Vec<_> = self.inputs[..self.own_inputs()].iter().map(Option::as_ref).collect();
+        let mut outputs = self.kernel()?.evaluate(&self.call(&attributes), &values)?;
         for (output, ty) in outputs.iter().zip(self.types()?) {
             let (found, stated) = ((output.shape(), output.dtype()), (&ty.shape[..], ty.dtype));
             ensure!(found == stated, "evaluate gives {found:?} where infer said {stated:?}");
+        }
+        if !self.steps.is_empty() {
+            outputs = vec![self.evaluate_steps(outputs.swap_remove(0))?];
         }
         Ok(outputs)
     }
@@ -178,8 +195,9 @@ impl Case {
         }
         gpu.queue.submit([encoder.finish()]);
         let mut outputs = vec![];
-        for (i, ty) in self.types()?.iter().enumerate() {
-            let words = gpu.read(&buffers[lowered.root(self.inputs.len() + i)], ty.len()).await?;
+        for &i in &lowered.results {
+            let ty = &lowered.tensors[i];
+            let words = gpu.read(&buffers[lowered.root(i)], ty.len()).await?;
             outputs.push(HostTensor::from_device_words(ty.dtype, ty.shape.clone(), &words)?);
         }
         buffers.iter().for_each(wgpu::Buffer::destroy);
@@ -188,6 +206,8 @@ impl Case {
 
     /// The dispatches of the case; tensor ids are inputs, outputs, then temporaries.
     pub fn lower(&self, tuning: Tuning) -> Result<Lowered> {
+        let types = self.types()?;
+        let step_types = if self.steps.is_empty() { vec![] } else { self.step_types(&types[0])? };
         let tensors: Vec<SpecialTensor> = self
             .inputs
             .iter()
@@ -201,32 +221,45 @@ impl Case {
                 };
                 SpecialTensor { name: format!("input {i}"), ty, source }
             })
-            .chain(self.types()?.into_iter().enumerate().map(|(i, ty)| SpecialTensor {
+            .chain(types.iter().chain(&step_types).enumerate().map(|(i, ty)| SpecialTensor {
                 name: format!("output {i}"),
-                ty,
+                ty: ty.clone(),
                 source: Source::Node,
             }))
             .collect();
-        let special = Specialised { tensors, ..Specialised::default() };
+        let own = &self.inputs[..self.own_inputs()];
         let inputs: Vec<Option<TensorId>> =
-            self.inputs.iter().enumerate().map(|(i, t)| t.as_ref().map(|_| TensorId(i))).collect();
-        let outputs: Vec<Option<TensorId>> = (0..self.outputs).map(|i| Some(TensorId(self.inputs.len() + i))).collect();
+            own.iter().enumerate().map(|(i, t)| t.as_ref().map(|_| TensorId(i))).collect();
+        let first = self.inputs.len() + self.outputs;
+        let outputs: Vec<Option<TensorId>> = (self.inputs.len()..first).map(|i| Some(TensorId(i))).collect();
+        let steps = self.step_nodes(first);
+        let results: Vec<usize> = match steps.len() {
+            0 => (self.inputs.len()..first).collect(),
+            n => vec![first + n - 1],
+        };
+        let outward = results.iter().map(|&i| TensorId(i)).collect();
+        let mut nodes = vec![SpecialNode { node: 0, inputs: inputs.clone(), outputs: outputs.clone() }];
+        nodes.extend(steps.iter().cloned());
+        let special = Specialised { tensors, nodes, outputs: outward, ..Specialised::default() };
         let mut lowering = Lowering::new(&special, tuning);
         lowering.enter(0, &inputs, &outputs);
         let attributes = Attributes::new(self.attributes.clone());
         let call = self.call(&attributes);
         self.kernel()?.lower(&call, &mut lowering)?;
+        let step_types: Vec<TensorType> = types[..1].iter().cloned().chain(step_types).collect();
+        self.lower_steps(&steps, &step_types, &mut lowering)?;
         let Lowering { tensors, calls, .. } = lowering;
         let views = tensors.iter().map(|t| if let Home::View(of) = t.home { Some(of.0) } else { None }).collect();
         Ok(Lowered {
             tensors: tensors.into_iter().map(|t| t.ty).collect(),
             views,
+            results,
             calls: calls.into_iter().map(|(_, call)| call).collect(),
         })
     }
 
     fn kernel(&self) -> Result<&'static dyn Kernel> {
-        let kernel = Registry.kernel("", self.op).ok_or_else(|| anyhow!("there is no operator {}", self.op))?;
+        let kernel = kernel(self.op)?;
         for (name, _) in &self.attributes {
             ensure!(kernel.attributes().contains(&name.as_str()), "{} does not list '{name}'", self.op);
         }
@@ -239,7 +272,7 @@ impl Case {
             let value = self.constant[i].then(|| Arc::new(tensor.clone()));
             Some(Operand { ty: type_of(tensor), value })
         };
-        let inputs = self.inputs.iter().enumerate().map(operand).collect();
+        let inputs = self.inputs[..self.own_inputs()].iter().enumerate().map(operand).collect();
         Call { node: "case", attributes, opset: self.opset, inputs, outputs: self.outputs }
     }
 
@@ -260,7 +293,7 @@ impl Case {
 
     fn describe(&self) -> String {
         let shapes: Vec<_> = self.inputs.iter().map(|t| t.as_ref().map(|t| t.shape().to_vec())).collect();
-        format!("{} (opset {}) {:?} {shapes:?}", self.op, self.opset, self.attributes)
+        format!("{} (opset {}) {:?} {shapes:?} {:?}", self.op, self.opset, self.attributes, self.steps)
     }
 }
 
@@ -269,6 +302,8 @@ pub struct Lowered {
     /// Type of each tensor.
     pub tensors: Vec<TensorType>,
     views: Vec<Option<usize>>,
+    /// The tensors that are compared.
+    results: Vec<usize>,
     /// Dispatches in order.
     pub calls: Vec<KernelCall>,
 }
@@ -292,7 +327,7 @@ impl Lowered {
     ) -> Result<Bound> {
         ensure!(call.params.len() <= 64, "{} words of params", call.params.len());
         ensure!(call.workgroups.iter().all(|n| (1..=65_535).contains(n)), "workgroups {:?}", call.workgroups);
-        ensure!(call.bindings.len() == call.shader.slots.len(), "bindings of {}", call.shader.name);
+        ensure!(call.bindings.len() >= call.shader.slots.len(), "bindings of {}", call.shader.name);
         let roots: Vec<usize> = call.bindings.iter().map(|b| self.root(b.tensor.0)).collect();
         let same_as: Vec<usize> =
             (0..roots.len()).map(|i| (0..i).find(|&j| roots[j] == roots[i]).unwrap_or(i)).collect();
@@ -327,6 +362,10 @@ pub fn i64s(shape: &[usize], data: &[i64]) -> HostTensor {
 pub fn random(count: usize, seed: u64) -> Vec<f32> {
     let mut rng = fastrand::Rng::with_seed(seed);
     (0..count).map(|_| rng.f32() * 2.0 - 1.0).collect()
+}
+
+fn kernel(op: &str) -> Result<&'static dyn Kernel> {
+    Registry.kernel("", op).ok_or_else(|| anyhow!("there is no operator {op}"))
 }
 
 fn type_of(tensor: &HostTensor) -> TensorType {

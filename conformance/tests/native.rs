@@ -34,4 +34,5 @@ suites! {
     element_wise: "element-wise",
     moves: "moves",
     rows: "rows",
+    epilogues: "epilogues",
 }

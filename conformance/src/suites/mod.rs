@@ -2,6 +2,7 @@
 
 mod convolution;
 mod elementwise;
+mod epilogues;
 mod movement;
 mod products;
 mod rows;
@@ -33,6 +34,7 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "element-wise", cases: elementwise::cases, refusals: elementwise::refusals },
     Suite { name: "moves", cases: movement::cases, refusals: movement::refusals },
     Suite { name: "rows", cases: rows::cases, refusals: rows::refusals },
+    Suite { name: "epilogues", cases: epilogues::cases, refusals: epilogues::refusals },
 ];
 
 /// A random shape: how many dimensions, and how large each.

@@ -1,0 +1,123 @@
+//! Operators after a case's own, whose dispatches may take them in: a small graph in place of one node.
+
+use super::{Case, kernel, type_of};
+use anyhow::{Context, Result};
+use consort::graph::{Attributes, Call, HostTensor, Operand, SpecialNode, TensorId, TensorType};
+use consort::kernels::{Lowering, Tuning};
+use std::sync::Arc;
+
+/// A further operator, of the same operator set and with no attributes.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    op: &'static str,
+    reads: Vec<Read>,
+}
+
+/// What a step reads.
+#[derive(Clone, Copy, Debug)]
+pub enum Read {
+    /// The case's input of that index, which its own operator does not read.
+    Given(usize),
+    /// What the case's operator (0) or the step of that number gives.
+    Result(usize),
+}
+
+impl Case {
+    /// Adds an operator that reads what those before it give; what the last one gives is compared.
+    pub fn then(mut self, op: &'static str, reads: &[Read]) -> Self {
+        self.steps.push(Step { op, reads: reads.to_vec() });
+        self
+    }
+
+    /// Whether the steps cost no dispatch of their own: the operator's has them in its epilogue.
+    pub fn joins(&self, tuning: Tuning) -> Result<bool> {
+        let alone = Case { inputs: self.inputs[..self.own_inputs()].to_vec(), steps: vec![], ..self.clone() };
+        Ok(!self.steps.is_empty() && self.lower(tuning)?.calls.len() == alone.lower(tuning)?.calls.len())
+    }
+
+    /// How many of the inputs the case's own operator has.
+    pub(super) fn own_inputs(&self) -> usize {
+        let given = self.steps.iter().flat_map(|s| &s.reads).filter_map(|r| match r {
+            Read::Given(i) => Some(*i),
+            Read::Result(_) => None,
+        });
+        given.min().unwrap_or(self.inputs.len())
+    }
+
+    /// What the last step gives, from what the case's operator gives.
+    pub(super) fn evaluate_steps(&self, first: HostTensor) -> Result<HostTensor> {
+        let mut last = first.clone();
+        let mut results = vec![first];
+        for step in &self.steps {
+            let values: Vec<Option<&HostTensor>> = step.reads.iter().map(|&read| self.value(read, &results)).collect();
+            let types: Vec<TensorType> = results.iter().map(type_of).collect();
+            let attributes = Attributes::default();
+            let call = self.step_call(step, &types, &attributes);
+            last = kernel(step.op)?.evaluate(&call, &values)?.into_iter().next().context("a step gives nothing")?;
+            results.push(last.clone());
+        }
+        Ok(last)
+    }
+
+    fn value<'a>(&'a self, read: Read, results: &'a [HostTensor]) -> Option<&'a HostTensor> {
+        match read {
+            Read::Given(i) => self.inputs[i].as_ref(),
+            Read::Result(i) => results.get(i),
+        }
+    }
+
+    fn step_call<'a>(&self, step: &Step, results: &[TensorType], attributes: &'a Attributes) -> Call<'a> {
+        let operand = |read: &Read| match *read {
+            Read::Given(i) => {
+                let tensor = self.inputs[i].as_ref()?;
+                Some(Operand { ty: type_of(tensor), value: self.constant[i].then(|| Arc::new(tensor.clone())) })
+            }
+            Read::Result(i) => Some(Operand { ty: results.get(i)?.clone(), value: None }),
+        };
+        let inputs = step.reads.iter().map(operand).collect();
+        Call { node: "step", attributes, opset: self.opset, inputs, outputs: 1 }
+    }
+
+    /// Types of what the steps give.
+    pub(super) fn step_types(&self, first: &TensorType) -> Result<Vec<TensorType>> {
+        let mut results = vec![first.clone()];
+        for step in &self.steps {
+            let attributes = Attributes::default();
+            let types = kernel(step.op)?.infer(&self.step_call(step, &results, &attributes))?;
+            results.push(types.into_iter().next().context("a step gives nothing")?);
+        }
+        Ok(results.split_off(1))
+    }
+
+    /// The steps as nodes; their results are the tensors from `first` on, `first` what the case's operator gives.
+    pub(super) fn step_nodes(&self, first: usize) -> Vec<SpecialNode> {
+        let read = |read: &Read| match *read {
+            Read::Given(i) => Some(TensorId(i)),
+            Read::Result(0) => Some(TensorId(self.inputs.len())),
+            Read::Result(i) => Some(TensorId(first + i - 1)),
+        };
+        (0..)
+            .zip(&self.steps)
+            .map(|(k, step)| SpecialNode {
+                node: k + 1,
+                inputs: step.reads.iter().map(read).collect(),
+                outputs: vec![Some(TensorId(first + k))],
+            })
+            .collect()
+    }
+
+    /// Lowers the steps after the case's operator.
+    pub(super) fn lower_steps<'a>(
+        &self,
+        nodes: &'a [SpecialNode],
+        types: &[TensorType],
+        lowering: &mut Lowering<'a>,
+    ) -> Result<()> {
+        for (step, node) in self.steps.iter().zip(nodes) {
+            lowering.enter(node.node, &node.inputs, &node.outputs);
+            let attributes = Attributes::default();
+            kernel(step.op)?.lower(&self.step_call(step, types, &attributes), lowering)?;
+        }
+        Ok(())
+    }
+}
