@@ -94,6 +94,11 @@ impl Element {
         }
     }
 
+    /// Elements of the tensor in one.
+    pub fn wide(self) -> usize {
+        if self == Element::Vec4F32 { 4 } else { 1 }
+    }
+
     /// As WGSL writes it.
     pub fn wgsl(self) -> &'static str {
         match self {

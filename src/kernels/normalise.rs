@@ -5,7 +5,7 @@ use super::map::{Map, Strided};
 use super::operand::{at_most_outputs, axis, float, float_shape, optional_values, values};
 use super::rows::Rows;
 use super::unary::literal;
-use super::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
+use super::{Binding, Class, Kernel, KernelCall, Lowering, Shader, Slot};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 
@@ -96,14 +96,16 @@ impl Kernel for LayerNormalization {
         out.dispatch(KernelCall {
             shader: if bias.is_some() { &WITH_BIAS } else { &PLAIN },
             snippets: vec![
+                ("parts", rows.parts().to_owned()),
+                ("wide", rows.element().wide().to_string()),
                 ("lanes", cover.lanes.to_string()),
                 ("bias", if bias.is_some() { " + bias[i]" } else { "" }.to_owned()),
             ],
             constants: vec![],
-            bindings: bindings.into_iter().map(|tensor| Binding { tensor, element: Element::F32 }).collect(),
+            bindings: bindings.into_iter().map(|tensor| Binding { tensor, element: rows.element() }).collect(),
             params: vec![
                 word(rows.count())?,
-                word(rows.len)?,
+                word(rows.bound_len())?,
                 call.attributes.float("epsilon", 1e-5)?.to_bits(),
                 cover.workgroups[0],
             ],

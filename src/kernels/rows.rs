@@ -1,5 +1,6 @@
 //! Rows: the view of a tensor in which one axis, or several neighbours, are reduced; and how threads share them.
 
+use super::Element;
 use super::limits::{rounds, workgroups};
 use crate::error::Result;
 
@@ -48,6 +49,27 @@ impl Rows {
     /// Index of the first element of row `r`; the next are `inner` apart.
     pub fn start(&self, r: usize) -> usize {
         r / self.inner * self.inner * self.len + r % self.inner
+    }
+
+    /// How its elements are bound: in vec4 where a row is a whole number of them.
+    pub fn element(&self) -> Element {
+        if self.inner == 1 && self.len > 0 && self.len.is_multiple_of(4) { Element::Vec4F32 } else { Element::F32 }
+    }
+
+    /// Elements of a row as they are bound.
+    pub fn bound_len(&self) -> usize {
+        self.len / self.element().wide()
+    }
+
+    /// WGSL functions that make one number of an element as it is bound: the sum and the greatest of its parts.
+    pub fn parts(&self) -> &'static str {
+        match self.element() {
+            Element::Vec4F32 => {
+                "fn total(v: x_t) -> f32 {\n    return (v.x + v.y) + (v.z + v.w);\n}\n\
+                 fn widest(v: x_t) -> f32 {\n    return max(max(v.x, v.y), max(v.z, v.w));\n}\n"
+            }
+            _ => "fn total(v: x_t) -> f32 {\n    return v;\n}\nfn widest(v: x_t) -> f32 {\n    return v;\n}\n",
+        }
     }
 
     /// How a dispatch whose threads go `passes` times over their part of a row covers the rows.

@@ -3,7 +3,7 @@
 use super::limits::word;
 use super::operand::{axis, float, float_shape, values};
 use super::rows::Rows;
-use super::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
+use super::{Binding, Class, Kernel, KernelCall, Lowering, Shader, Slot};
 use crate::error::Result;
 use crate::graph::{Call, HostTensor, Operator, TensorId, TensorType};
 
@@ -78,10 +78,15 @@ pub(super) fn dispatch(rows: Rows, x: TensorId, y: TensorId, log: bool, out: &mu
     let (scale, result) = if log { ("log(sum)", "v - scale") } else { ("1.0 / sum", "exp(v) * scale") };
     out.dispatch(KernelCall {
         shader: &SHADER,
-        snippets: vec![("lanes", cover.lanes.to_string()), ("scale", scale.to_owned()), ("result", result.to_owned())],
+        snippets: vec![
+            ("parts", rows.parts().to_owned()),
+            ("lanes", cover.lanes.to_string()),
+            ("scale", scale.to_owned()),
+            ("result", result.to_owned()),
+        ],
         constants: vec![],
-        bindings: [x, y].map(|tensor| Binding { tensor, element: Element::F32 }).to_vec(),
-        params: vec![word(rows.count())?, word(rows.len)?, word(rows.inner)?, cover.workgroups[0]],
+        bindings: [x, y].map(|tensor| Binding { tensor, element: rows.element() }).to_vec(),
+        params: vec![word(rows.count())?, word(rows.bound_len())?, word(rows.inner)?, cover.workgroups[0]],
         workgroups: cover.workgroups,
         // Compare, subtract, exponentiate and add, then again and scale: an exponential counted as one.
         flops: 7.0 * (rows.count() * rows.len) as f64,

@@ -6,22 +6,23 @@ struct Params {
     groups: u32,
 }
 
+${parts}
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let asked = (group.y * params.groups + group.x) * (GROUP / LANES) + thread / LANES;
     let row = min(asked, params.rows - 1u);
     let lane = thread % LANES;
     let at = row / params.inner * params.inner * params.len + row % params.inner;
-    var greatest = -3.4028234e38;
+    var most = x_t(-3.4028234e38);
     for (var i = lane; i < params.len; i += LANES) {
-        greatest = max(greatest, x[at + i * params.inner]);
+        most = max(most, x[at + i * params.inner]);
     }
-    greatest = over_lanes(greatest, thread, true);
-    var sum = 0.0;
+    let greatest = over_lanes(widest(most), thread, true);
+    var sums = x_t(0.0);
     for (var i = lane; i < params.len; i += LANES) {
-        sum += exp(x[at + i * params.inner] - greatest);
+        sums += exp(x[at + i * params.inner] - greatest);
     }
-    sum = over_lanes(sum, thread, false);
+    let sum = over_lanes(total(sums), thread, false);
     if (asked >= params.rows) {
         return;
     }
