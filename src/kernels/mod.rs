@@ -31,6 +31,7 @@ pub mod rows;
 pub mod select;
 pub mod shape;
 pub mod softmax;
+mod softmax_held;
 pub mod tuning;
 pub mod unary;
 pub mod view;

@@ -89,7 +89,7 @@ impl Kernel for LayerNormalization {
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
         let rows = layer_rows(call)?;
         let (x, scale, bias, y) = (out.input(0)?, out.input(1)?, out.optional_input(2), out.output(0)?);
-        let cover = rows.cover(3)?;
+        let cover = rows.cover(rows.bound_len(), 2, out.tuning())?;
         let mut bindings = vec![x, scale, y];
         bindings.extend(bias);
         let bytes = bindings.iter().map(|&id| out.bytes(id)).sum();
@@ -98,9 +98,11 @@ impl Kernel for LayerNormalization {
             snippets: vec![
                 ("parts", rows.parts().to_owned()),
                 ("wide", rows.element().wide().to_string()),
-                ("lanes", cover.lanes.to_string()),
                 ("bias", if bias.is_some() { " + bias[i]" } else { "" }.to_owned()),
-            ],
+            ]
+            .into_iter()
+            .chain(cover.snippets())
+            .collect(),
             constants: vec![],
             bindings: bindings.into_iter().map(|tensor| Binding { tensor, element: rows.element() }).collect(),
             params: vec![

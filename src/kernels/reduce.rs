@@ -142,17 +142,19 @@ impl Kernel for Reduce {
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
         let (rows, _) = self.rule(call)?;
         let (x, y) = (out.input(0)?, out.output(0)?);
-        let cover = rows.cover(1)?;
+        let cover = rows.cover(rows.len, 1, out.tuning())?;
         out.dispatch(KernelCall {
             shader: &SHADER,
             snippets: vec![
-                ("lanes", cover.lanes.to_string()),
                 ("first", if self.greatest { "-3.4028234e38" } else { "0.0" }.to_owned()),
                 ("element", self.element.to_owned()),
                 ("step", if self.greatest { "max(r, v)" } else { "r + v" }.to_owned()),
                 ("greatest", self.greatest.to_string()),
                 ("result", self.result.to_owned()),
-            ],
+            ]
+            .into_iter()
+            .chain(cover.snippets())
+            .collect(),
             constants: vec![],
             bindings: [x, y].map(|tensor| Binding { tensor, element: Element::F32 }).to_vec(),
             params: vec![word(rows.count())?, word(rows.len)?, word(rows.inner)?, cover.workgroups[0]],

@@ -9,6 +9,7 @@ struct Params {
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let asked = (group.y * params.groups + group.x) * (GROUP / LANES) + thread / LANES;
+${alone}
     let row = min(asked, params.rows - 1u);
     let start = row / params.inner * params.inner * params.len + row % params.inner;
     var r = f32(${first});

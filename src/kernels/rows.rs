@@ -1,7 +1,7 @@
 //! Rows: the view of a tensor in which one axis, or several neighbours, are reduced; and how threads share them.
 
-use super::Element;
 use super::limits::{rounds, workgroups};
+use super::{Element, Tuning};
 use crate::error::Result;
 
 /// A tensor as `outer` × `len` × `inner` elements, worked on along `len`.
@@ -19,11 +19,15 @@ pub struct Rows {
 pub const GROUP: usize = 64;
 /// Workgroups in x before a dispatch goes on in y.
 const WIDE: usize = 32_768;
-/// Rows above which each gets one thread: there are enough of them to fill a GPU, and no barrier is needed.
-const MANY_ROWS: usize = 512;
-
-/// Threads that share a row where there are fewer. A barrier is dear on software adapters, an idle GPU elsewhere.
+/// Threads that share a row at most, where they may wait for each other at little cost.
+const MOST_LANES: usize = 32;
+/// Threads that share a row where a barrier is dear but the row is long and rows are few.
 const FEW_ROWS_LANES: usize = 8;
+/// Elements as they are bound above which a row is long.
+const LONG: usize = 2048;
+
+/// What is over the threads of a row where there is one only.
+const ALONE: &str = "fn over_lanes(value: f32, thread: u32, greatest: bool) -> f32 {\n    return value;\n}\n";
 
 /// How a dispatch covers the rows.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,28 @@ pub struct Cover {
     pub lanes: usize,
     /// Workgroups.
     pub workgroups: [u32; 3],
+}
+
+/// Elements as they are bound that a thread holds of a row in registers; more where it would have to wait for others.
+const HELD: usize = 8;
+const HELD_ALONE: usize = 32;
+
+/// How threads hold a row in registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    /// How the rows are covered.
+    pub cover: Cover,
+    /// Elements as they are bound that each holds, `lanes` apart.
+    pub count: usize,
+}
+
+impl Held {
+    /// `line` for each element that a thread holds: `{j}` stands for its number, `{far}` for how far it lies from the
+    /// first.
+    pub fn lines(&self, line: &str) -> String {
+        let one = |j: usize| line.replace("{j}", &j.to_string()).replace("{far}", &(j * self.cover.lanes).to_string());
+        (0..self.count).map(one).collect()
+    }
 }
 
 impl Rows {
@@ -72,11 +98,44 @@ impl Rows {
         }
     }
 
-    /// How a dispatch whose threads go `passes` times over their part of a row covers the rows.
-    pub fn cover(&self, passes: usize) -> Result<Cover> {
-        let lanes = if self.count() >= MANY_ROWS || self.inner > 1 { 1 } else { FEW_ROWS_LANES };
-        rounds(self.len.div_ceil(lanes) * passes + lanes * passes)?;
-        Ok(Cover { lanes, workgroups: spread(self.count().div_ceil(GROUP / lanes))? })
+    /// How threads may hold a row in registers. Only rows of a power of two: each length is a kernel of its own.
+    pub fn held(&self, tuning: Tuning) -> Result<Option<Held>> {
+        let len = self.bound_len();
+        let lanes = len.div_ceil(if tuning.barriers { HELD } else { HELD_ALONE });
+        let most = if tuning.barriers { MOST_LANES } else { 1 };
+        if self.element() != Element::Vec4F32 || !len.is_power_of_two() || lanes > most {
+            return Ok(None);
+        }
+        Ok(Some(Held { cover: Cover::of(lanes, self.count())?, count: len / lanes }))
+    }
+
+    /// How a dispatch whose threads go `passes` times over their part of a row of `len` bound elements covers the rows.
+    pub fn cover(&self, len: usize, passes: usize, tuning: Tuning) -> Result<Cover> {
+        let lanes = match () {
+            () if self.inner > 1 => 1,
+            () if tuning.barriers => len.next_power_of_two().min(MOST_LANES),
+            () if self.count() < tuning.threads && len > LONG => FEW_ROWS_LANES,
+            () => 1,
+        };
+        rounds(len.div_ceil(lanes) * passes + lanes * passes)?;
+        Cover::of(lanes, self.count())
+    }
+}
+
+impl Cover {
+    /// `lanes` threads to each of `rows` rows.
+    fn of(lanes: usize, rows: usize) -> Result<Cover> {
+        Ok(Cover { lanes, workgroups: spread(rows.div_ceil(GROUP / lanes))? })
+    }
+
+    /// What the shaders of this family are given. A thread that shares its row with none waits for none, and does
+    /// nothing where it has no row.
+    pub fn snippets(&self) -> [(&'static str, String); 3] {
+        let (together, alone) = match self.lanes {
+            1 => (ALONE, "    if (asked >= params.rows) {\n        return;\n    }"),
+            _ => (include_str!("lanes_wait.wgsl"), ""),
+        };
+        [("lanes", self.lanes.to_string()), ("together", together.to_owned()), ("alone", alone.to_owned())]
     }
 }
 

@@ -3,6 +3,7 @@
 use super::limits::word;
 use super::operand::{axis, float, float_shape, values};
 use super::rows::Rows;
+use super::softmax_held;
 use super::{Binding, Class, Kernel, KernelCall, Lowering, Shader, Slot};
 use crate::error::Result;
 use crate::graph::{Call, HostTensor, Operator, TensorId, TensorType};
@@ -74,16 +75,18 @@ impl Kernel for Softmax {
 
 /// Appends the softmax of `rows` of `x`, or its logarithm.
 pub(super) fn dispatch(rows: Rows, x: TensorId, y: TensorId, log: bool, out: &mut Lowering<'_>) -> Result<()> {
-    let cover = rows.cover(3)?;
+    if let Some(held) = rows.held(out.tuning())? {
+        out.dispatch(softmax_held::call(rows, held, x, y, log, out)?);
+        return Ok(());
+    }
+    let cover = rows.cover(rows.bound_len(), 2, out.tuning())?;
     let (scale, result) = if log { ("log(sum)", "v - scale") } else { ("1.0 / sum", "exp(v) * scale") };
     out.dispatch(KernelCall {
         shader: &SHADER,
-        snippets: vec![
-            ("parts", rows.parts().to_owned()),
-            ("lanes", cover.lanes.to_string()),
-            ("scale", scale.to_owned()),
-            ("result", result.to_owned()),
-        ],
+        snippets: vec![("parts", rows.parts().to_owned()), ("scale", scale.to_owned()), ("result", result.to_owned())]
+            .into_iter()
+            .chain(cover.snippets())
+            .collect(),
         constants: vec![],
         bindings: [x, y].map(|tensor| Binding { tensor, element: rows.element() }).to_vec(),
         params: vec![word(rows.count())?, word(rows.bound_len())?, word(rows.inner)?, cover.workgroups[0]],

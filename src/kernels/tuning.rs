@@ -18,13 +18,15 @@ pub struct Tuning {
     pub across: usize,
     /// Whether 3×3 convolutions may take fewer multiply-adds for more loads and stores.
     pub winograd: bool,
+    /// Whether threads of a workgroup may wait for each other at little cost.
+    pub barriers: bool,
 }
 
 impl Tuning {
     /// What suits most hardware: sums that stay in registers, threads for many cores.
-    pub const HARDWARE: Tuning = Tuning { accumulators: 64, threads: 512, across: 8, winograd: false };
+    pub const HARDWARE: Tuning = Tuning { accumulators: 64, threads: 512, across: 8, winograd: false, barriers: true };
     /// What suits an adapter on a few CPU cores: its loads cost more than sums spilled to its cache.
-    pub const SOFTWARE: Tuning = Tuning { accumulators: 256, threads: 64, across: 4, winograd: true };
+    pub const SOFTWARE: Tuning = Tuning { accumulators: 256, threads: 64, across: 4, winograd: true, barriers: false };
     /// Every set that a lane chooses from, the safest first.
     pub const ALL: [Tuning; 2] = [Tuning::HARDWARE, Tuning::SOFTWARE];
 }
