@@ -34,12 +34,12 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     let failed = failures.len();
     failures.truncate(8);
     ensure!(failed == 0, "{failed} of {} cases failed:\n\n{}", cases.len(), failures.join("\n\n"));
-    // These have variants; a case large enough for each must be there.
     // All but those written not to.
     let joined = |case: &&Case| Tuning::ALL.into_iter().all(|tuning| case.joins(tuning).is_ok_and(|joins| joins));
     let count = if suite.name == "epilogues" { cases.iter().filter(joined).count() } else { 0 };
     ensure!(suite.name != "epilogues" || count * 5 > cases.len() * 4, "only {count} of {} cases joined", cases.len());
-    let varied = ["matrix products", "convolutions"].contains(&suite.name);
+    // These have variants; a case large enough for each must be there.
+    let varied = ["matrix products", "convolutions", "rows"].contains(&suite.name);
     ensure!(!varied || several > 10, "only {several} cases ran in more than one variant");
     Ok(cases.len())
 }

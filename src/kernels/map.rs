@@ -325,7 +325,7 @@ impl Chain {
         let Some(y) = before.shader.slots.iter().position(|s| s.writes) else { return Ok(None) };
         let shape = &out.ty(output).shape;
         let count: usize = shape.iter().product();
-        let wide = if before.bindings[y].element == Element::Vec4F32 { 4 } else { 1 };
+        let wide = before.bindings[y].element.wide();
         let mut call = before.clone();
         let mut text = self.functions.concat();
         let _ = writeln!(text, "fn finish(v: y_t, at: u32) -> y_t {{\n    let e{k} = activate(v);");

@@ -23,6 +23,10 @@ fn softmax() -> Vec<Case> {
             }
             cases.push(Case::new(op).random(shape));
         }
+        // In registers, alone and shared; then so long that a row is shared even where that is dear.
+        for shape in [[9, 4], [70, 64], [9, 128], [3, 256], [3, 1024], [2, 9000], [2, 9001]] {
+            cases.push(Case::new(op).random(&shape));
+        }
     }
     cases
 }
@@ -45,6 +49,11 @@ fn normalisation(rng: &mut Rng) -> Vec<Case> {
         let positive = crate::case::f32s(c, (0..shape[1]).map(|i| 0.5 + i as f32 / 8.0).collect());
         let case = Case::new("BatchNormalization").random(shape).random(c).frozen().random(c).frozen();
         cases.push(case.random(c).frozen().constant(positive).float("epsilon", 1e-3));
+    }
+    // Whole and ragged fours of vec4, with threads that have none, and rows that are shared even where that is dear.
+    for shape in [[70, 384], [3, 1024], [600, 20], [2, 9000], [2, 9001]] {
+        let tail = &shape[1..];
+        cases.push(Case::new("LayerNormalization").random(&shape).random(tail).random(tail).tolerance(1e-4));
     }
     cases
 }
