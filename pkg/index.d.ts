@@ -76,6 +76,11 @@ export interface PoolOptions {
   memoryBudget?: number;
   /** Default goal; `'latency'` where absent. */
   goal?: Goal;
+  /**
+   * When the pool measures what kernels reach of the adapter's ceilings, which predictions need: between calls after the
+   * first result (`'idle'`, the default), before the pool is there (`'now'`), or when a prediction asks (`'asked'`).
+   */
+  measure?: 'idle' | 'now' | 'asked';
 }
 
 /** Progress of a load. */
@@ -304,7 +309,7 @@ export interface Capabilities {
   fingerprint: string;
 }
 
-/** What the probes at start measured. */
+/** The ceilings of the adapter and the waits of the browser, measured by `Pool.create`. */
 export interface Profile {
   fingerprint: string;
   /** Multiply-adds count as two operations. */
@@ -319,7 +324,7 @@ export interface Profile {
   readbackGBps: number;
   /** Whether this browser resolves a map sooner when empty submits follow it. */
   nudge: boolean;
-  /** How long all probes took together. */
+  /** How long measuring these took, in milliseconds. */
   probeMs: number;
 }
 

@@ -3,6 +3,7 @@
 // A test may fail loudly.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use consort::kernels::Class;
 use consort::lane::gpu::{Gpu, GpuLane, probe};
 use consort::lane::host::block_on;
 
@@ -14,6 +15,12 @@ fn the_probes_measure_every_rate() {
         println!("{m:#?}");
         for rate in [m.flops_per_s, m.bytes_per_s, m.dispatch_s, m.submit_s, m.readback_s, m.upload_bytes_per_s] {
             assert!(rate.is_finite() && rate > 0.0, "{m:?}");
+        }
+        probe::tune(&lane, &m).await.expect("products");
+        probe::prepare_classes(&lane).await.expect("classes");
+        for class in Class::ALL {
+            let share = probe::utilisation(&lane, class, &m).await.expect("a probe").expect("every class has one");
+            assert!(share > 0.0 && share <= 1.0, "{class:?}: {share}");
         }
     });
 }

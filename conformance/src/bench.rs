@@ -122,10 +122,12 @@ fn pool() -> Vec<(String, Attribute)> {
 pub async fn measure(line: &dyn Fn(&str)) -> Result<Table> {
     let lane = GpuLane::new(Gpu::open().await?, None);
     let found = lane_probe::measure(&lane).await?;
+    lane_probe::tune(&lane, &found).await?;
+    let tuning = lane.tuning();
     let mut rows = vec![];
     for bench in benches() {
         let make = |n| {
-            let program = probe::operator(bench.example.clone(), found.tuning, n)?;
+            let program = probe::operator(bench.example.clone(), tuning, n)?;
             program.ok_or_else(|| consort::Error::new(consort::Kind::Unsupported, bench.example.0))
         };
         let sample = lane_probe::sample(&lane, found.readback_s, make).await;
@@ -149,7 +151,7 @@ pub async fn measure(line: &dyn Fn(&str)) -> Result<Table> {
     let waits = [("dispatch", found.dispatch_s), ("submit", found.submit_s), ("readback", found.readback_s)];
     Ok(Table {
         adapter: lane.facts().clone(),
-        tuning: found.tuning,
+        tuning,
         gflops: found.flops_per_s * 1e-9,
         gbytes: found.bytes_per_s * 1e-9,
         waits_ms: waits.into_iter().map(|(name, s)| (name, s * 1e3)).collect(),

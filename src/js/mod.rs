@@ -6,7 +6,7 @@ mod values;
 
 use crate::browser;
 use crate::error::{Error, Kind, Result};
-use crate::pool::{Keep, Pool, PoolOptions, Request, RunOptions};
+use crate::pool::{Keep, Measure, Pool, PoolOptions, Request, RunOptions};
 use crate::predict::{Goal, Strategy};
 use futures_util::future::{Either, select};
 use serde::Deserialize;
@@ -28,6 +28,7 @@ struct CreateOptions {
     lanes: Option<Vec<String>>,
     memory_budget: Option<f64>,
     goal: Option<String>,
+    measure: Measure,
 }
 
 #[derive(Default, Deserialize)]
@@ -103,7 +104,7 @@ fn requests(pool: &Pool, value: &JsValue) -> Result<Vec<Request>> {
 
 #[wasm_bindgen]
 impl WasmPool {
-    /// Opens the lanes and measures them.
+    /// Opens the lanes and measures their ceilings.
     pub async fn create(options: JsValue) -> std::result::Result<WasmPool, JsValue> {
         console_error_panic_hook::set_once();
         let open = async {
@@ -118,7 +119,7 @@ impl WasmPool {
                 bytes => bytes.map(|b| b as u64),
             };
             let goal = goal(options.goal.as_deref())?.unwrap_or_default();
-            Pool::create(PoolOptions { memory_budget, goal }).await
+            Pool::create(PoolOptions { memory_budget, goal, measure: options.measure }).await
         };
         open.await.map(|pool| WasmPool { pool }).map_err(|e| thrown(&e))
     }

@@ -19,6 +19,7 @@ pub(super) async fn compare(pool: &Pool, requests: Vec<Request>, repeats: usize,
         return Err(Error::new(Kind::InvalidInput, text));
     }
     let items = pool.items(&requests).await?;
+    inner.measured().await?;
     let run = async |strategy| {
         // Through the queue: a call with a strategy shares its execution with no other.
         queue::run(inner, items.clone(), RunOptions { strategy: Some(strategy), goal: None }).await

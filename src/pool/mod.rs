@@ -3,6 +3,7 @@
 
 mod compare;
 mod plan;
+mod probing;
 mod queue;
 mod report;
 mod session;
@@ -19,6 +20,7 @@ use crate::onnx::ExternalData;
 use crate::predict::{Goal, Rates, Strategy};
 use crate::refine::{Accuracy, Predictor};
 use prost::bytes::Bytes;
+use serde::Deserialize;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -33,6 +35,21 @@ pub struct PoolOptions {
     pub memory_budget: Option<u64>,
     /// Goal of calls that name none.
     pub goal: Goal,
+    /// When the pool measures what the predictor needs beyond the ceilings.
+    pub measure: Measure,
+}
+
+/// When a pool measures what share of its ceilings each kernel class reaches; a prediction never waits for more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Measure {
+    /// Between calls, after the first has its result.
+    #[default]
+    Idle,
+    /// Before the pool is there.
+    Now,
+    /// When a prediction asks.
+    Asked,
 }
 
 /// How a set of requests is to be run.
@@ -84,7 +101,8 @@ pub struct Pool {
 #[derive(Debug)]
 struct Inner {
     lane: GpuLane,
-    probes: probe::Measured,
+    ceilings: probe::Measured,
+    probing: probing::Probing,
     predictor: RefCell<Predictor>,
     sessions: RefCell<BTreeMap<u64, Rc<Session>>>,
     tensors: tensors::Tensors,
@@ -94,29 +112,30 @@ struct Inner {
     preparations: Cell<u64>,
     preparing: Cell<u64>,
     goal: Goal,
+    measure: Measure,
     budget: Option<u64>,
     closed: Cell<bool>,
 }
 
 impl Pool {
-    /// Opens the lanes of this machine and measures them. `NoWebGpu` where there is no adapter.
+    /// Opens the lanes of this machine and measures their ceilings. `NoWebGpu` where there is no adapter.
     pub async fn create(options: PoolOptions) -> Result<Pool> {
         let lane = GpuLane::new(Gpu::open().await?, options.memory_budget);
-        let probes = probe::measure(&lane).await?;
-        lane.trim();
+        let ceilings = probe::measure(&lane).await?;
         let rates = Rates {
-            flops_per_s: probes.flops_per_s,
-            bytes_per_s: probes.bytes_per_s,
-            dispatch_s: probes.dispatch_s,
-            submit_s: probes.submit_s,
-            readback_s: probes.readback_s,
-            upload_bytes_per_s: probes.upload_bytes_per_s,
-            readback_bytes_per_s: probes.readback_bytes_per_s,
-            utilisation: probes.utilisation.clone(),
+            flops_per_s: ceilings.flops_per_s,
+            bytes_per_s: ceilings.bytes_per_s,
+            dispatch_s: ceilings.dispatch_s,
+            submit_s: ceilings.submit_s,
+            readback_s: ceilings.readback_s,
+            upload_bytes_per_s: ceilings.upload_bytes_per_s,
+            readback_bytes_per_s: ceilings.readback_bytes_per_s,
+            utilisation: BTreeMap::new(),
         };
         let inner = Inner {
             lane,
-            probes,
+            ceilings,
+            probing: probing::Probing::default(),
             predictor: RefCell::new(Predictor::new(rates)),
             sessions: RefCell::default(),
             tensors: tensors::Tensors::default(),
@@ -125,10 +144,15 @@ impl Pool {
             preparations: Cell::new(0),
             preparing: Cell::new(0),
             goal: options.goal,
+            measure: options.measure,
             budget: options.memory_budget,
             closed: Cell::new(false),
         };
-        Ok(Pool { inner: Rc::new(inner) })
+        let inner = Rc::new(inner);
+        if options.measure == Measure::Now {
+            inner.measured().await?;
+        }
+        Ok(Pool { inner })
     }
 
     /// Loads a model: reads it, uploads its weights and compiles its kernels. Nothing is kept of one that fails.
@@ -176,7 +200,8 @@ impl Pool {
         Ok(items)
     }
 
-    /// Predicts every strategy for requests of these shapes. Shapes that were never met are compiled first.
+    /// Predicts every strategy for requests of these shapes. Shapes that were never met are compiled first, and what
+    /// kernels reach here is measured where it was not yet.
     pub async fn predict(&self, requests: Vec<(u64, Shapes)>, goal: Option<Goal>) -> Result<Prediction> {
         self.inner.check()?;
         let mut items = vec![];
@@ -186,6 +211,7 @@ impl Pool {
             let prepared = self.inner.prepare(&session, form, None).await?;
             items.push((session, prepared));
         }
+        self.inner.measured().await?;
         self.inner.prediction(&items, goal.unwrap_or(self.inner.goal))
     }
 

@@ -68,6 +68,11 @@ impl Queue {
         }
     }
 
+    /// Whether no call waits or runs.
+    pub(super) fn idle(&self) -> bool {
+        !self.working.get()
+    }
+
     /// The next call, with those behind it that may run along.
     fn next(&self) -> Vec<Job> {
         let mut jobs = self.jobs.borrow_mut();
@@ -118,6 +123,7 @@ async fn work(inner: Rc<Inner>) {
         let batch = inner.queue.next();
         if batch.is_empty() {
             inner.queue.working.set(false);
+            inner.measure_when_idle();
             return;
         }
         execute_batch(&inner, batch).await;
@@ -188,13 +194,14 @@ impl Inner {
     /// Runs `plan` and lets the predictor see what it took, where nothing else was under way.
     async fn execute_plan(&self, items: &[Item], plan: &Plan) -> Result<Outcome> {
         let works: Vec<Work> = items.iter().map(|item| item.work.clone()).collect();
+        let _turn = self.probing.turn().await;
         let (before, quiet) = (self.preparations.get(), self.preparing.get() == 0);
         let pending = self.lane.submit(&works, &plan.schedule).await?;
         let outcome = self.lane.finish(pending).await?;
         let exclusive = quiet && self.preparations.get() == before;
         // Every program is warm from now on, also those behind one that was not.
         let cold = items.iter().filter(|item| !item.ready.prepared.warm.replace(true)).count();
-        if cold == 0 && exclusive && outcome.awaited {
+        if cold == 0 && exclusive && outcome.awaited && self.probing.done() {
             let costs: Vec<&ProgramCost> = items.iter().map(|item| &*item.ready.cost).collect();
             let (submits, strategy) = (plan.schedule.submits(), plan.schedule.strategy);
             // What the predictor refuses as absurd is no fault of the call.

@@ -256,7 +256,7 @@ impl Inner {
     }
 
     pub(super) fn profile(&self) -> Profile {
-        let m = &self.probes;
+        let m = &self.ceilings;
         Profile {
             fingerprint: self.fingerprint(),
             gflops: m.flops_per_s / 1e9,

@@ -26,7 +26,7 @@ pub struct Rates {
     pub upload_bytes_per_s: f64,
     /// Output bytes.
     pub readback_bytes_per_s: f64,
-    /// Share of the ceilings that each kernel class reached, in (0, 1].
+    /// Share of the ceilings that each kernel class reached, in (0, 1]; 1 until that is measured.
     pub utilisation: BTreeMap<Class, f64>,
 }
 

@@ -3,6 +3,7 @@
 use super::accuracy::{Accuracy, accuracy};
 use super::fit::Fit;
 use crate::error::{Error, Kind, Result};
+use crate::kernels::Class;
 use crate::predict::{Coefficients, Forecast, Rates, Strategy, Terms};
 use crate::program::{DispatchCost, ProgramCost};
 use crate::records::{Observation, Records};
@@ -52,6 +53,11 @@ impl Predictor {
             trials: VecDeque::new(),
             rolled_back: false,
         }
+    }
+
+    /// Takes in the share of the ceilings, in (0, 1], that a probe of `class` reached; before any observation.
+    pub fn reaches(&mut self, class: Class, share: f64) {
+        self.rates.utilisation.insert(class, share);
     }
 
     /// One dispatch, in milliseconds.
@@ -168,7 +174,6 @@ fn keep<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::Class;
 
     fn rates() -> Rates {
         Rates {

@@ -8,7 +8,7 @@ import { distance, entry, feedsOf, relativeError, varied } from './models.js';
 const batch1 = { freeDimensions: { batch: 1 } };
 
 async function withModels(names, work) {
-  const pool = await Pool.create();
+  const pool = await Pool.create({ measure: 'now' });
   const requests = [];
   for (const name of names) {
     const session = await pool.load(entry(name).url, batch1);
@@ -35,8 +35,24 @@ test('a page of independent callers gets every answer right', () =>
     }
   }));
 
-test('two sessions of one file hold its weights once, and a release gives its bytes back', async () => {
+test('a pool measures itself between calls, which all have their answers, and learns from then on', async () => {
   const pool = await Pool.create();
+  const session = await pool.load(entry('squeezenet1_1').url, batch1);
+  const feeds = await feedsOf(entry('squeezenet1_1'));
+  const alone = (await session.run(feeds))[session.outputNames[0]].data;
+  equal(pool.accuracy().observations, 0, 'observations before it knows what kernels reach');
+  // In the middle of its measuring, and with pauses in which it goes on.
+  for (let i = 0; i < 200 && pool.accuracy().observations === 0; i++) {
+    const output = (await session.run(feeds))[session.outputNames[0]].data;
+    equal(distance(output, alone), 0, `call ${i}`);
+    await new Promise((resolve) => setTimeout(resolve, 10 * (i % 20)));
+  }
+  assert(pool.accuracy().observations > 0, 'it never came to measure itself');
+  await pool.close();
+});
+
+test('two sessions of one file hold its weights once, and a release gives its bytes back', async () => {
+  const pool = await Pool.create({ measure: 'now' });
   const first = await pool.load(entry('squeezenet1_1').url, batch1);
   const one = pool.memory();
   const second = await pool.load(entry('squeezenet1_1').url, batch1);
@@ -102,7 +118,7 @@ test('every run is recorded beside its prediction, and the refit is judged on ru
 
 test('a model loads from its bytes with its data beside, in no more memory than its weights and 64 MiB', async () => {
   const { memory } = await wasm();
-  const pool = await Pool.create();
+  const pool = await Pool.create({ measure: 'now' });
   const { url, inputs, golden } = entry('clip_tiny');
   const bytes = async (from) => new Uint8Array(await (await fetch(from)).arrayBuffer());
   const [model, data] = [await bytes(url), await bytes(`${url}.data`)];
@@ -127,7 +143,7 @@ test('a model loads from its bytes with its data beside, in no more memory than 
 });
 
 test('a load tells its progress forwards and ends at the whole', async () => {
-  const pool = await Pool.create();
+  const pool = await Pool.create({ measure: 'now' });
   const seen = [];
   await pool.load(entry('squeezenet1_1').url, { ...batch1, onProgress: (p) => seen.push(p) });
   const phases = [...new Set(seen.map((p) => p.phase))];

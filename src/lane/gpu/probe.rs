@@ -1,11 +1,11 @@
-//! Measures this adapter and this browser's waits, in well under a second: what the predictor starts from.
+//! Measures this adapter and this browser's waits: its ceilings first, in a fraction of a second, then what kernels
+//! reach of them. Knows programs made to measure; must never know a model.
 
 use super::{GpuLane, Input, Progress, Work};
 use crate::error::{Error, Kind, Result};
 use crate::kernels::{Class, Tuning};
 use crate::lane::host::now_ms;
 use crate::program::{Program, Strategy, probe, schedule};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// A probe grows until it takes this long, so that clocks and noise are small beside it.
@@ -16,7 +16,7 @@ const REPEATS: usize = 5;
 const MOST_DISPATCHES: usize = 512;
 
 /// What the probes measured. Times are in seconds, rates per second.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Measured {
     /// Floating-point operations in registers only; a multiply-add counts two.
     pub flops_per_s: f64,
@@ -32,23 +32,19 @@ pub struct Measured {
     pub upload_bytes_per_s: f64,
     /// Output bytes into the page.
     pub readback_bytes_per_s: f64,
-    /// For each kernel class, the share of the ceilings that its probe reached, in (0, 1].
-    pub utilisation: BTreeMap<Class, f64>,
     /// Whether a map settles sooner here when empty submits follow it.
     pub nudge: bool,
-    /// The kernel variants that were fastest here.
-    pub tuning: Tuning,
-    /// How long the probes took.
+    /// How long measuring these took.
     pub probe_ms: f64,
 }
 
-/// Runs every probe on `lane`, and sets how it waits.
+/// Measures the ceilings of `lane` and its waits, and sets how it waits. An adapter that calls itself software gets the
+/// variants for one until [`tune`] has the word; any other is asked at once.
 pub async fn measure(lane: &GpuLane) -> Result<Measured> {
     let started = now_ms();
     let mut out = Measured::default();
-    let tunings = Tuning::ALL.into_iter().map(|tuning| probe::product(tuning, 1));
     let first = [probe::nothing(1), probe::fma(32, 1), probe::copy(1), probe::transfer(probe::LARGE)];
-    compiled(lane, first.into_iter().chain(tunings).collect::<Result<_>>()?).await?;
+    compiled(lane, first.into_iter().collect::<Result<_>>()?).await?;
     let nothing = Probe::new(lane, probe::nothing(1)?).await?;
     (out.nudge, out.readback_s) = waits(lane, &nothing).await?;
     lane.set_nudge(out.nudge);
@@ -66,9 +62,6 @@ pub async fn measure(lane: &GpuLane) -> Result<Measured> {
     let copy = sample(lane, floor, probe::copy).await?;
     out.bytes_per_s = total(&copy.program, |d| d.bytes) / copy.range.0;
 
-    out.tuning = tuned(lane, floor).await?;
-    lane.set_tuning(out.tuning);
-
     // The round trip of a large tensor, and of one of half the size, tell bytes from the fixed part.
     let whole = Probe::new(lane, probe::transfer(probe::LARGE)?).await?;
     let (there_and_back, record) = whole.timed(f64::INFINITY).await?;
@@ -77,22 +70,51 @@ pub async fn measure(lane: &GpuLane) -> Result<Measured> {
     out.upload_bytes_per_s = bytes / positive(record);
     out.readback_bytes_per_s = bytes / positive(there_and_back - record - floor);
 
-    let classes = Class::ALL.into_iter().filter_map(|class| probe::class(class, out.tuning, 1).transpose());
-    compiled(lane, classes.collect::<Result<_>>()?).await?;
-    for class in Class::ALL {
-        if probe::class(class, out.tuning, 1)?.is_none() {
-            continue;
-        }
-        let make = |n| {
-            probe::class(class, out.tuning, n)?
-                .ok_or_else(|| Error::new(Kind::Internal, format!("no probe for {class:?}")))
-        };
-        let sampled = sample(lane, floor, make).await?;
-        out.utilisation.insert(class, sampled.utilisation(out.flops_per_s, out.bytes_per_s, out.dispatch_s));
+    if lane.facts().is_fallback_adapter {
+        lane.set_tuning(Tuning::SOFTWARE);
+    } else {
+        tune(lane, &out).await?;
     }
     lane.trim();
     out.probe_ms = now_ms() - started;
     Ok(out)
+}
+
+/// Finds the tuning whose product is fastest here, each at its best, and sets it: noise only ever adds. One that is no
+/// clear gain is not taken.
+pub async fn tune(lane: &GpuLane, measured: &Measured) -> Result<()> {
+    let products = Tuning::ALL.into_iter().map(|tuning| probe::product(tuning, 1));
+    compiled(lane, products.collect::<Result<_>>()?).await?;
+    let mut best = (Tuning::default(), f64::INFINITY);
+    for tuning in Tuning::ALL {
+        let sampled = sample(lane, measured.readback_s, |n| probe::product(tuning, n)).await?;
+        let each = sampled.range.0 / sampled.program.dispatches.len() as f64;
+        if each < 0.9 * best.1 {
+            best = (tuning, each);
+        }
+    }
+    lane.set_tuning(best.0);
+    Ok(())
+}
+
+/// Compiles the probes of every class, so that none waits for its own.
+pub async fn prepare_classes(lane: &GpuLane) -> Result<()> {
+    let tuning = lane.tuning();
+    let classes = Class::ALL.into_iter().filter_map(|class| probe::class(class, tuning, 1).transpose());
+    compiled(lane, classes.collect::<Result<_>>()?).await
+}
+
+/// The share of the ceilings that a small operator of `class` reaches, in (0, 1]; `None` where none is known.
+pub async fn utilisation(lane: &GpuLane, class: Class, measured: &Measured) -> Result<Option<f64>> {
+    let tuning = lane.tuning();
+    if probe::class(class, tuning, 1)?.is_none() {
+        return Ok(None);
+    }
+    let make = |n| {
+        probe::class(class, tuning, n)?.ok_or_else(|| Error::new(Kind::Internal, format!("no probe for {class:?}")))
+    };
+    let sampled = sample(lane, measured.readback_s, make).await?;
+    Ok(Some(sampled.utilisation(measured.flops_per_s, measured.bytes_per_s, measured.dispatch_s)))
 }
 
 /// Compiles what `programs` need side by side, so that no probe waits for its own.
@@ -121,19 +143,6 @@ async fn waits(lane: &GpuLane, nothing: &Probe<'_>) -> Result<(bool, f64)> {
     // Nudging costs submits: it must win clearly.
     let nudge = nudged < 0.7 * plain;
     Ok((nudge, if nudge { nudged } else { plain }))
-}
-
-/// The tuning whose product is fastest here, each at its best: noise only ever adds. One that is no clear gain is not taken.
-async fn tuned(lane: &GpuLane, floor: f64) -> Result<Tuning> {
-    let mut best = (Tuning::default(), f64::INFINITY);
-    for tuning in Tuning::ALL {
-        let sampled = sample(lane, floor, |n| probe::product(tuning, n)).await?;
-        let each = sampled.range.0 / sampled.program.dispatches.len() as f64;
-        if each < 0.9 * best.1 {
-            best = (tuning, each);
-        }
-    }
-    Ok(best.0)
 }
 
 /// The time of a program, beyond the waits.

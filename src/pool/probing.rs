@@ -1,0 +1,113 @@
+//! What the predictor needs beyond the ceilings: the share of them that each kernel class reaches here. Measured once,
+//! while the pool idles or when a prediction asks. Knows when to measure; must never know how.
+
+use super::{Inner, Measure};
+use crate::error::{Error, Kind, Result};
+use crate::kernels::Class;
+use crate::lane::gpu::probe;
+use crate::lane::host::{LocalFuture, sleep, spawn};
+use futures_util::FutureExt as _;
+use futures_util::future::Shared;
+use futures_util::lock::Mutex;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// How often, in milliseconds, a measurement that nobody waits for looks whether the pool idles.
+const LOOK_MS: u32 = 20;
+
+/// The measurement: not begun, under way, or done.
+#[derive(Default)]
+pub struct Probing {
+    under_way: RefCell<Option<Shared<LocalFuture<Result<()>>>>>,
+    done: Cell<bool>,
+    /// Whether it was begun unasked: what fails then is tried again only when asked for.
+    begun: Cell<bool>,
+    /// Whether someone waits for it.
+    wanted: Cell<bool>,
+    /// The lane's, for one execution or one step of the measurement at a time.
+    turn: Mutex<()>,
+}
+
+impl std::fmt::Debug for Probing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Probing").field("done", &self.done).finish_non_exhaustive()
+    }
+}
+
+impl Probing {
+    /// Whether the predictor knows what classes reach.
+    pub(super) fn done(&self) -> bool {
+        self.done.get()
+    }
+
+    /// Waits for the lane.
+    pub(super) async fn turn(&self) -> futures_util::lock::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+}
+
+impl Inner {
+    /// Measures what is not measured yet, now.
+    pub(super) async fn measured(self: &Rc<Self>) -> Result<()> {
+        self.probing.wanted.set(true);
+        self.measure().await
+    }
+
+    /// Measures between calls, after the first has its result.
+    pub(super) fn measure_when_idle(self: &Rc<Self>) {
+        if self.measure == Measure::Idle && !self.probing.done() && !self.probing.begun.replace(true) {
+            let inner = Rc::clone(self);
+            // Who wants to know asks, and then meets the error.
+            spawn(Box::pin(async move { inner.measure().map(drop).await }));
+        }
+    }
+
+    async fn measure(self: &Rc<Self>) -> Result<()> {
+        if self.probing.done() {
+            return Ok(());
+        }
+        let shared = {
+            let mut under_way = self.probing.under_way.borrow_mut();
+            let inner = Rc::clone(self);
+            let begin = || {
+                let steps: LocalFuture<_> = Box::pin(async move { inner.steps().await });
+                steps.shared()
+            };
+            under_way.get_or_insert_with(begin).clone()
+        };
+        let result = shared.await;
+        // It holds the pool, and one that failed may succeed later.
+        self.probing.under_way.take();
+        result
+    }
+
+    async fn steps(&self) -> Result<()> {
+        // Its guess may have been wrong.
+        if self.lane.facts().is_fallback_adapter {
+            self.step(async || probe::tune(&self.lane, &self.ceilings).await).await?;
+        }
+        self.step(async || probe::prepare_classes(&self.lane).await).await?;
+        for class in Class::ALL {
+            let reached = self.step(async || probe::utilisation(&self.lane, class, &self.ceilings).await).await?;
+            if let Some(share) = reached {
+                self.predictor.borrow_mut().reaches(class, share);
+            }
+        }
+        self.lane.trim();
+        self.probing.done.set(true);
+        Ok(())
+    }
+
+    /// One step, beside no execution; where nobody waits, beside no preparation either.
+    async fn step<T>(&self, what: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+        let idle = || self.queue.idle() && self.preparing.get() == 0;
+        while !(self.probing.wanted.get() || self.closed.get() || idle()) {
+            sleep(LOOK_MS).await;
+        }
+        let _turn = self.probing.turn().await;
+        if self.closed.get() {
+            return Err(Error::new(Kind::Closed, "the pool is closed"));
+        }
+        what().await
+    }
+}
