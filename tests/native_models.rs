@@ -57,6 +57,24 @@ fn every_model_agrees_with_its_golden_alone_and_together() {
     });
 }
 
+#[test]
+fn wide_tiles_that_differ_in_their_endings_are_one_pipeline() {
+    for name in ["mobilenet_v2", "minilm_l6", "resnet18"] {
+        let (graph, inputs) = graph(consort_models::find(name).unwrap());
+        let special = special(&graph, &inputs);
+        let program = build(&graph, &special, &Residency::default(), Tuning::SOFTWARE).unwrap();
+        let wide: Vec<_> = program.kernels.iter().filter(|k| k.wgsl.contains("var sums = array")).collect();
+        // What a tile is, and how its operands are bound, without what becomes of its sums.
+        let tile = |wgsl: &str| {
+            let body = wgsl.split("fn main(").nth(1).unwrap().split("var sums").next().unwrap().to_owned();
+            (wgsl.split("struct Params").next().unwrap().matches("array<vec4").count(), body)
+        };
+        let tiles: std::collections::BTreeSet<_> = wide.iter().map(|k| (k.name, tile(&k.wgsl))).collect();
+        assert_eq!(tiles.len(), wide.len(), "{name}: a tile is compiled twice");
+        assert!(wide.iter().any(|k| k.wgsl.contains("fn finish1(")), "{name}: no pipeline has two endings");
+    }
+}
+
 async fn agree(tuning: Tuning) {
     let gpu = Gpu::open().await.expect("a Vulkan device: apt-get install mesa-vulkan-drivers");
     let lane = GpuLane::new(gpu, None);

@@ -248,6 +248,7 @@ impl Case {
         self.kernel()?.lower(&call, &mut lowering)?;
         let step_types: Vec<TensorType> = types[..1].iter().cloned().chain(step_types).collect();
         self.lower_steps(&steps, &step_types, &mut lowering)?;
+        consort::kernels::endings::join(&mut lowering);
         let Lowering { tensors, calls, .. } = lowering;
         let views = tensors.iter().map(|t| if let Home::View(of) = t.home { Some(of.0) } else { None }).collect();
         Ok(Lowered {

@@ -10,7 +10,7 @@ mod web;
 
 use anyhow::{Result, anyhow, ensure};
 use case::Case;
-use consort::kernels::Tuning;
+use consort::kernels::{KernelCall, Tuning};
 use suites::{SUITES, Suite};
 
 /// Seed of the random cases: a failure can be seen again, here and in any browser.
@@ -38,10 +38,17 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     let joined = |case: &&Case| Tuning::ALL.into_iter().all(|tuning| case.joins(tuning).is_ok_and(|joins| joins));
     let count = if suite.name == "epilogues" { cases.iter().filter(joined).count() } else { 0 };
     ensure!(suite.name != "epilogues" || count * 5 > cases.len() * 4, "only {count} of {} cases joined", cases.len());
+    let apart = |case: &&Case| case.lower(Tuning::SOFTWARE).is_ok_and(|l| l.calls.iter().any(has_several_endings));
+    let apart = if suite.name == "epilogues" { cases.iter().filter(apart).count() } else { 4 };
+    ensure!(apart >= 4, "only {apart} cases have a pipeline with several endings");
     // These have variants; a case large enough for each must be there.
     let varied = ["matrix products", "convolutions", "rows"].contains(&suite.name);
     ensure!(!varied || several > 10, "only {several} cases ran in more than one variant");
     Ok(cases.len())
+}
+
+fn has_several_endings(call: &KernelCall) -> bool {
+    call.snippets.iter().any(|(key, text)| *key == "finish" && text.contains("fn finish1("))
 }
 
 /// The suite of that name.

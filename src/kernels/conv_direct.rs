@@ -2,7 +2,7 @@
 //! Knows the tile; must never know attributes.
 
 use super::conv::{Convolution, Operands};
-use super::epilogue::{FINISH, LOOPED_END};
+use super::epilogue::FINISH;
 use super::limits::{rounds, word, workgroups};
 use super::tuning::LOAD;
 use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
@@ -87,31 +87,26 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
     let mut bindings = vec![operands.x, operands.w, operands.y];
     bindings.extend(operands.bias);
     let bytes = bindings.iter().map(|&id| out.bytes(id)).sum();
-    let mut looped = vec![];
-    if filters * pixels > Tuning::HARDWARE.accumulators {
-        looped.push((LOOPED_END, tile.looped_end(operands.bias.is_some())));
-    }
+    let bias = operands.bias.is_some();
+    let wide = filters * pixels > Tuning::HARDWARE.accumulators;
     out.dispatch(KernelCall {
-        shader: if operands.bias.is_some() { &WITH_BIAS } else { &PLAIN },
+        shader: if bias { &WITH_BIAS } else { &PLAIN },
         snippets: vec![
             ("pixels", pixels.to_string()),
             ("filters", filters.to_string()),
             ("stride", x.stride.to_string()),
             ("begin", tile.begin()),
             ("step", tile.step()),
-            ("end", tile.end(operands.bias.is_some())),
+            ("end", if wide { tile.looped_end(bias) } else { tile.end(bias) }),
             ("activation", conv.activation.wgsl("f32")),
             ("more", String::new()),
             ("finish", FINISH.to_owned()),
-        ]
-        .into_iter()
-        .chain(looped)
-        .collect(),
+        ],
         constants: vec![],
         bindings: bindings.into_iter().map(|tensor| Binding { tensor, element: Element::F32 }).collect(),
         params: params.into_iter().map(word).collect::<Result<_>>()?,
         workgroups: groups,
-        flops: conv.flops(operands.bias.is_some()),
+        flops: conv.flops(bias),
         bytes,
     });
     Ok(())

@@ -13,8 +13,8 @@ pub const ACTIVATION_PARAMS: &str = "activation_params";
 /// A kernel that has it can take in the maps that read its output; its `Params` end with the snippet `more`.
 pub const FINISH: &str = "fn finish(v: y_t, at: u32) -> y_t {\n    return activate(v);\n}";
 
-/// The snippet that stands for `end` once something was taken in: the tile's sums stored by a loop.
-pub const LOOPED_END: &str = "looped end";
+/// Where the loop of a wide tile's `end` begins, which stores all sums; other tiles store each by its own code.
+pub const LOOPED_END: &str = "    for (";
 
 /// A fused activation.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -138,6 +138,14 @@ impl<'a> Lowering<'a> {
             || matches!((&self.tensors[a.0].home, &self.tensors[b.0].home), (Home::Constant(a), Home::Constant(b)) if a == b)
     }
 
+    /// Whether a tensor is a weight, seen as it is or through views.
+    pub(super) fn is_constant(&self, mut id: TensorId) -> bool {
+        while let Home::View(of) | Home::Slice(of, _) = self.tensors[id.0].home {
+            id = of;
+        }
+        matches!(self.tensors[id.0].home, Home::Constant(_))
+    }
+
     /// Takes the dispatch that writes `id` back; one that had taken in the map which writes `id` stands again without.
     pub(super) fn take_back(&mut self, id: TensorId) -> Option<KernelCall> {
         let at = self.calls.iter().rposition(|(_, call)| call.written() == Some(id))?;

@@ -2,7 +2,7 @@
 //! moves (transpose, slice, expand) are all such maps. Knows strides and the shader; must never know an operator.
 
 use super::call::TAKEN_IN;
-use super::epilogue::{FINISH, LOOPED_END};
+use super::epilogue::FINISH;
 use super::limits::word;
 use super::rows::{GROUP, spread};
 use super::wgsl::replace_word;
@@ -14,8 +14,8 @@ use std::fmt::Write as _;
 /// Axes that the shader's parameters hold.
 const RANK: usize = 8;
 /// Storage bindings that any device has, and words that a call's parameters hold.
-const MOST_BINDINGS: usize = 8;
-const MOST_PARAMS: usize = 64;
+pub(super) const MOST_BINDINGS: usize = 8;
+pub(super) const MOST_PARAMS: usize = 64;
 const SOURCE: &str = include_str!("map.wgsl");
 /// Operands of one dispatch.
 const OPERANDS: usize = 5;
@@ -373,11 +373,6 @@ impl Chain {
         }
         let _ = writeln!(text, "    return {last};\n}}");
         call.snippets[finish].1 = text;
-        if let Some(looped) = call.snippets.iter().find(|(name, _)| *name == LOOPED_END).map(|(_, text)| text.clone())
-            && let Some(end) = call.snippets.iter_mut().find(|(name, _)| *name == "end")
-        {
-            end.1 = looped;
-        }
         if taken > 0
             && let Some(more) = call.snippets.iter_mut().find(|(name, _)| *name == "more")
         {

@@ -14,6 +14,7 @@ pub mod conv;
 mod conv_direct;
 pub mod conv_transpose;
 mod depthwise;
+pub mod endings;
 pub mod epilogue;
 pub mod gather;
 pub mod limits;

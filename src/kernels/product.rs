@@ -1,7 +1,7 @@
 //! The matrix product that MatMul, Gemm and 1×1 convolution share: operands with strides, a bias, an activation.
 //! Knows tiles and strides; must never know which operator asks.
 
-use super::epilogue::{Activation, FINISH, LOOPED_END};
+use super::epilogue::{Activation, FINISH};
 use super::limits::{rounds, word, workgroups};
 use super::tuning::LOAD;
 use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
@@ -117,21 +117,19 @@ impl Product {
             params.push(word(value)?);
         }
         let seen = |n: usize| if n == 4 { Element::Vec4F32 } else { Element::F32 };
-        let mut snippets = vec![
+        let wide_tile = tile.rows * tile.cols * tile.wide > Tuning::HARDWARE.accumulators;
+        let snippets = vec![
             ("rows", tile.rows.to_string()),
             ("cols", tile.cols.to_string()),
             ("across", tile.across.to_string()),
             ("deep", deep.to_string()),
             ("begin", tile.begin()),
             ("step", tile.step()),
-            ("end", self.end(tile)),
+            ("end", if wide_tile { self.looped_end(tile) } else { self.end(tile) }),
             ("activation", self.activation.wgsl("y_t")),
             ("more", String::new()),
             ("finish", FINISH.to_owned()),
         ];
-        if tile.rows * tile.cols * tile.wide > Tuning::HARDWARE.accumulators {
-            snippets.push((LOOPED_END, self.looped_end(tile)));
-        }
         let groups = workgroups([
             (self.n / wide).div_ceil(tile.across * tile.cols),
             self.m.div_ceil(WORKGROUP * tile.rows),
@@ -219,7 +217,7 @@ impl Product {
         text
     }
 
-    /// The same as a loop, for an epilogue that would be too much code if each sum had its own.
+    /// The same as a loop, which is less code to compile where the tile is wide.
     fn looped_end(&self, tile: Tile) -> String {
         let sums: Vec<String> = (0..tile.rows).flat_map(|i| (0..tile.cols).map(move |j| format!("s{i}_{j}"))).collect();
         let at = |e: usize| {

@@ -5,7 +5,7 @@ use super::{DispatchCost, ProgramCost};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, ContentHash, Graph, HostTensor, Operand, Source, Specialised, TensorId, TensorType};
 use crate::kernels::attention::SLICE_BYTES;
-use crate::kernels::{Home, KernelCall, Lowering, Registry, Tuning, wgsl};
+use crate::kernels::{Home, KernelCall, Lowering, Registry, Tuning, endings, wgsl};
 use crate::memory::{ALIGNMENT, Item, plan_arena};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -210,6 +210,7 @@ pub fn build_sliced(
         }
         kernel.lower(&call, &mut lowering).map_err(|e| e.in_node(&source.name))?;
     }
+    endings::join(&mut lowering);
     assemble(special, &lowering, residency, &|node| graph.nodes[node].name.clone())
 }
 

@@ -78,7 +78,35 @@ pub fn cases(_: &mut Rng) -> Vec<Case> {
         cases.push((0..6).fold(many, |c, i| c.then("Add", &[Result(i), Given(2 + i)])));
     }
     cases.extend(aliased());
+    cases.extend(several());
     cases
+}
+
+/// Wide tiles one after the other in one program, each with another ending.
+fn several() -> Vec<Case> {
+    let (y, two) = (Result(0), Given(2));
+    let conv = |x: &[usize], w: &[usize]| Case::new("Conv").random(x).random(w).frozen().random(w).frozen();
+    // Nothing, an activation, a residual, a scale for each channel that is a weight: bound in other ways.
+    let pointwise = |x: &[usize]| conv(x, &[32, 32, 1, 1]).random(x).random(&[32, 1, 1]).frozen();
+    let of = |case: Case| {
+        let case = case.then("Relu", &[y]).then("Conv", &[Result(1), two]).then("Add", &[Result(2), Given(3)]);
+        let case = case.then("Conv", &[Result(3), two]).then("Conv", &[Result(4), two]).then("Sigmoid", &[Result(5)]);
+        case.then("Conv", &[Result(6), two]).then("Mul", &[Result(7), Given(4)])
+    };
+    let product = Case::new("MatMul").random(&[3, 64, 64]).random(&[64, 64]).frozen().random(&[64, 64]).frozen();
+    // The one with a function of its own, twice, and one that is itself a chain with numbers.
+    let product = product.random(&[3, 64, 64]).constant(f32s(&[], vec![0.5])).then("Erf", &[y]);
+    let product = product.then("MatMul", &[Result(1), two]).then("Mul", &[Result(2), Given(4)]);
+    let product = product.then("Add", &[Result(3), Given(3)]).then("MatMul", &[Result(4), two]);
+    let product = product.then("Erf", &[Result(5)]).then("Add", &[Result(6), Given(3)]);
+    let direct = conv(&[1, 8, 44, 44], &[8, 8, 5, 5]).random(&[8, 1, 1]).frozen().then("Relu", &[y]);
+    let direct = direct.then("Conv", &[Result(1), two]).then("Tanh", &[Result(2)]).then("Conv", &[Result(3), two]);
+    vec![
+        of(pointwise(&[1, 32, 28, 28])),
+        of(pointwise(&[2, 32, 27, 29])),
+        product,
+        direct.then("Mul", &[Result(4), Given(3)]),
+    ]
 }
 
 /// What reads the kernel's own input, or the same tensor twice.
