@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod case;
 pub mod gpu;
+pub mod replay;
 pub mod suites;
 #[cfg(target_arch = "wasm32")]
 mod web;

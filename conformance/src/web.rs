@@ -42,3 +42,22 @@ pub async fn run(name: String) -> Result<usize, JsValue> {
     let suite = crate::find(&name).map_err(|e| thrown(&e))?;
     crate::run(suite, &gpu).await.map_err(|e| thrown(&e))
 }
+
+/// A program to replay beside a page's own replay of the same commands.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Replayed(crate::replay::Replay);
+
+#[wasm_bindgen]
+impl Replayed {
+    /// One of so many dispatches.
+    pub async fn open(dispatches: usize) -> Result<Replayed, JsValue> {
+        console_error_panic_hook::set_once();
+        crate::replay::Replay::open(dispatches).await.map(Replayed).map_err(|e| thrown(&e))
+    }
+
+    /// Replays it; the milliseconds that the host took.
+    pub async fn once(&self) -> Result<f64, JsValue> {
+        self.0.once().await.map_err(|e| thrown(&e))
+    }
+}

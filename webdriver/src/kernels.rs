@@ -78,6 +78,17 @@ fn text(result: &Value) -> String {
     for (name, ms) in result["waits_ms"].as_object().into_iter().flatten() {
         out += &format!(" {name} {:.3}", number(ms));
     }
+    let replay = &result["replay"];
+    if !replay.is_null() {
+        out += &format!(
+            "\nhost time of a replayed dispatch: {:.2} µs, by hand-written JavaScript {:.2} µs: {:.2}x ({:.2}–{:.2})",
+            number(&replay["ours_us"]),
+            number(&replay["by_hand_us"]),
+            number(&replay["ratio"]),
+            number(&replay["spread"][0]),
+            number(&replay["spread"][1]),
+        );
+    }
     out += &format!("\nvariants: {}\n", result["tuning"]);
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);

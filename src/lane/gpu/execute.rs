@@ -197,7 +197,7 @@ impl Recording<'_> {
         let mut read_at = 0;
         let mut submits: Vec<(Vec<usize>, f64)> = Vec::new();
         let done = Arc::new(Mutex::new(Vec::new()));
-        let mut inside: BTreeSet<usize> = BTreeSet::new();
+        let mut inside: Vec<usize> = Vec::new();
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass: Option<wgpu::ComputePass<'static>> = None;
         let mut bound: Option<*const super::pipelines::Pipeline> = None;
@@ -221,7 +221,10 @@ impl Recording<'_> {
                 );
                 let [x, y, z] = dispatch.workgroups;
                 pass.dispatch_workgroups(x, y, z);
-                inside.insert(program);
+                // Dispatches of one request mostly follow each other.
+                if inside.last() != Some(&program) && !inside.contains(&program) {
+                    inside.push(program);
+                }
                 continue;
             }
             drop(pass.take());
@@ -287,7 +290,8 @@ impl Recording<'_> {
                     gpu.queue.on_submitted_work_done(move || {
                         note.lock().unwrap_or_else(PoisonError::into_inner).push((number, now_ms()));
                     });
-                    submits.push((std::mem::take(&mut inside).into_iter().collect(), now_ms().max(started_ms)));
+                    inside.sort_unstable();
+                    submits.push((std::mem::take(&mut inside), now_ms().max(started_ms)));
                 }
             }
         }
