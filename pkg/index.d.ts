@@ -81,6 +81,11 @@ export interface PoolOptions {
    * first result (`'idle'`, the default), before the pool is there (`'now'`), or when a prediction asks (`'asked'`).
    */
   measure?: 'idle' | 'now' | 'asked';
+  /**
+   * Where what was measured of an adapter is kept for later pools on it, which then measure no more than its ceilings:
+   * in the browser's IndexedDB (the default), or nowhere, and nothing is taken from there either.
+   */
+  records?: 'indexeddb' | 'none';
 }
 
 /** Progress of a load. */

@@ -50,6 +50,30 @@ function refuse(message) {
   throw new ConsortError('invalid-input', message);
 }
 
+/** One request to the store in which the browser keeps what was measured. */
+function stored(mode, request) {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open('consort', 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore('adapters');
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+      const database = opening.result;
+      const transaction = database.transaction('adapters', mode);
+      const asked = request(transaction.objectStore('adapters'));
+      transaction.oncomplete = () => resolve(asked.result);
+      transaction.onabort = () => reject(transaction.error);
+      transaction.addEventListener('complete', () => database.close());
+      transaction.addEventListener('abort', () => database.close());
+    };
+  });
+}
+
+/** What pools measured of adapters, by fingerprint. Where the browser keeps nothing, each pool measures for itself. */
+const shelf = {
+  recall: (key) => stored('readonly', (adapters) => adapters.get(key)).catch(() => undefined),
+  keep: (key, known) => stored('readwrite', (adapters) => adapters.put(known, key)).catch(() => undefined),
+};
+
 /** A tensor that is dropped without `dispose` gives its bytes back when the browser collects it. */
 const dropped = new FinalizationRegistry(({ pool, id }) => pool.dispose(id));
 
@@ -211,7 +235,11 @@ export class Pool {
 
   static async create(options) {
     await init();
-    return new Pool(inside, await call(() => WasmPool.create(options)));
+    return new Pool(inside, await call(() => {
+      const records = options?.records ?? 'indexeddb';
+      if (records !== 'indexeddb' && records !== 'none') refuse(`there are no records '${records}'`);
+      return WasmPool.create(options, records === 'none' ? undefined : shelf);
+    }));
   }
 
   async load(source, options = {}) {

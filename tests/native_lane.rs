@@ -11,7 +11,7 @@ use consort::lane::host::block_on;
 fn the_probes_measure_every_rate() {
     block_on(async {
         let lane = GpuLane::new(Gpu::open().await.expect("a Vulkan device: apt-get install mesa-vulkan-drivers"), None);
-        let m = probe::measure(&lane).await.expect("probes");
+        let m = probe::measure(&lane, None).await.expect("probes");
         println!("{m:#?}");
         for rate in [m.flops_per_s, m.bytes_per_s, m.dispatch_s, m.submit_s, m.readback_s, m.upload_bytes_per_s] {
             assert!(rate.is_finite() && rate > 0.0, "{m:?}");

@@ -36,7 +36,7 @@ fn host(outputs: &[Outputs]) -> Vec<Vec<HostTensor>> {
 }
 
 async fn pool() -> Pool {
-    Pool::create(PoolOptions::default()).await.expect("a Vulkan device: apt-get install mesa-vulkan-drivers")
+    Pool::create(PoolOptions::default(), None).await.expect("a Vulkan device: apt-get install mesa-vulkan-drivers")
 }
 
 async fn load(pool: &Pool, model: &str, name: &str) -> Rc<Session> {

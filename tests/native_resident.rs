@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 async fn load(name: &str) -> (Pool, Rc<Session>) {
     let pool =
-        Pool::create(PoolOptions::default()).await.expect("a Vulkan device: apt-get install mesa-vulkan-drivers");
+        Pool::create(PoolOptions::default(), None).await.expect("a Vulkan device: apt-get install mesa-vulkan-drivers");
     let model = find(name).unwrap();
     let source = Source {
         name: name.to_owned(),

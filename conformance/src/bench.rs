@@ -121,7 +121,7 @@ fn pool() -> Vec<(String, Attribute)> {
 /// Measures the adapter and every family on it; `line` hears of each.
 pub async fn measure(line: &dyn Fn(&str)) -> Result<Table> {
     let lane = GpuLane::new(Gpu::open().await?, None);
-    let found = lane_probe::measure(&lane).await?;
+    let found = lane_probe::measure(&lane, None).await?;
     lane_probe::tune(&lane, &found).await?;
     let tuning = lane.tuning();
     let mut rows = vec![];

@@ -42,6 +42,11 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     let apart = |case: &&Case| case.lower(Tuning::SOFTWARE).is_ok_and(|l| l.calls.iter().any(has_several_endings));
     let apart = if suite.name == "epilogues" { cases.iter().filter(apart).count() } else { 4 };
     ensure!(apart >= 4, "only {apart} cases have a pipeline with several endings");
+    // Attention's moves, which cost nothing where their product is in fours or not.
+    let in_place =
+        |case: &&Case| Tuning::ALL.into_iter().all(|t| case.has_steps() && case.dispatches(t).is_ok_and(|n| n == 1));
+    let in_place = if suite.name == "matrix products" { cases.iter().filter(in_place).count() } else { 18 };
+    ensure!(in_place >= 18, "only {in_place} products are read and stored where their operands lie");
     // These have variants; a case large enough for each must be there.
     let varied = ["matrix products", "convolutions", "rows"].contains(&suite.name);
     ensure!(!varied || several > 10, "only {several} cases ran in more than one variant");

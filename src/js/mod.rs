@@ -2,15 +2,17 @@
 //! Knows how values cross; must never decide anything.
 
 mod load;
+mod shelf;
 mod values;
 
 use crate::browser;
 use crate::error::{Error, Kind, Result};
-use crate::pool::{Keep, Measure, Pool, PoolOptions, Request, RunOptions};
+use crate::pool::{Keep, Measure, Pool, PoolOptions, Request, RunOptions, Shelf};
 use crate::predict::{Goal, Strategy};
 use futures_util::future::{Either, select};
 use serde::Deserialize;
 use std::pin::pin;
+use std::rc::Rc;
 use values::{Feeds, from_js, outputs_to_js, tensor, tensor_to_js, thrown, to_js};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
@@ -104,8 +106,8 @@ fn requests(pool: &Pool, value: &JsValue) -> Result<Vec<Request>> {
 
 #[wasm_bindgen]
 impl WasmPool {
-    /// Opens the lanes and measures their ceilings.
-    pub async fn create(options: JsValue) -> std::result::Result<WasmPool, JsValue> {
+    /// Opens the lanes and measures their ceilings; what else is known of the adapter is on `shelf`, or `undefined`.
+    pub async fn create(options: JsValue, shelf: JsValue) -> std::result::Result<WasmPool, JsValue> {
         console_error_panic_hook::set_once();
         let open = async {
             let options: CreateOptions = from_js(options, "the pool's options")?;
@@ -119,7 +121,9 @@ impl WasmPool {
                 bytes => bytes.map(|b| b as u64),
             };
             let goal = goal(options.goal.as_deref())?.unwrap_or_default();
-            Pool::create(PoolOptions { memory_budget, goal, measure: options.measure }).await
+            let shelf: Option<Rc<dyn Shelf>> =
+                if shelf.is_object() { Some(Rc::new(shelf::JsShelf(shelf))) } else { None };
+            Pool::create(PoolOptions { memory_budget, goal, measure: options.measure }, shelf).await
         };
         open.await.map(|pool| WasmPool { pool }).map_err(|e| thrown(&e))
     }

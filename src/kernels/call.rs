@@ -1,10 +1,10 @@
 //! One dispatch as plain data: which shader, over which tensors, with which constants, and what it costs.
 
 use crate::graph::{DType, TensorId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Kernels that share one utilisation in the predictor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
     /// Matrix products.

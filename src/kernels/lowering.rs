@@ -1,6 +1,6 @@
 //! Where operators put their dispatches while a program is built: tensors by id, no memory places yet.
 
-use super::map::Chain;
+use super::map::{Chain, Strided, reshaped};
 use super::{KernelCall, Tuning};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{ContentHash, DType, Source, Specialised, TensorId, TensorType};
@@ -42,6 +42,8 @@ pub struct Lowering<'a> {
     uses: Vec<usize>,
     /// Maps that a later one may take in, by the tensor that they write.
     open: HashMap<TensorId, (Chain, Option<KernelCall>)>,
+    /// Where the elements lie of tensors that a dispatch only moves.
+    moves: HashMap<TensorId, Strided>,
     node: usize,
     inputs: &'a [Option<TensorId>],
     outputs: &'a [Option<TensorId>],
@@ -176,6 +178,43 @@ impl<'a> Lowering<'a> {
     /// Remembers a map for the one that reads what it writes, with the dispatch that took it in as it was before.
     pub(super) fn keep_chain(&mut self, id: TensorId, chain: Chain, before: Option<KernelCall>) {
         self.open.insert(id, (chain, before));
+    }
+
+    /// Puts `call` in the place of the last dispatch that writes `id`, which nobody reads any more.
+    pub(super) fn replace_writer(&mut self, id: TensorId, call: KernelCall) {
+        self.open.remove(&id);
+        if let Some((_, before)) = self.calls.iter_mut().rev().find(|(_, call)| call.written() == Some(id)) {
+            *before = call;
+        }
+    }
+
+    /// Remembers that the dispatch which writes `id` only moves elements, and where from.
+    pub(super) fn keep_move(&mut self, id: TensorId, from: Strided) {
+        self.moves.insert(id, from);
+    }
+
+    /// Where the elements of `id` lie, by its axes, if they were moved there for one reader alone; and what the move writes.
+    pub(super) fn moved(&self, id: TensorId) -> Option<(Strided, TensorId)> {
+        let (mut at, one) = (id, |id: TensorId| self.uses.get(id.0).is_none_or(|&n| n == 1));
+        while let Home::View(of) = self.tensors[at.0].home
+            && one(at)
+        {
+            at = of;
+        }
+        let from = self.moves.get(&at).filter(|_| self.is_private(at, 1))?;
+        let strides = reshaped(&self.ty(at).shape, &from.strides, &self.ty(id).shape)?;
+        Some((Strided { tensor: from.tensor, base: from.base, strides }, at))
+    }
+
+    /// The dispatch that writes `id`, seen as it is or through views, if only one node reads it; and what it writes.
+    pub(super) fn private_writer(&self, id: TensorId) -> Option<(&KernelCall, TensorId)> {
+        let (mut at, one) = (id, |id: TensorId| self.uses.get(id.0).is_none_or(|&n| n == 1));
+        while let Home::View(of) = self.tensors[at.0].home
+            && one(at)
+        {
+            at = of;
+        }
+        self.writer(at).filter(|_| self.is_private(at, 1)).map(|call| (call, at))
     }
 
     /// Appends a dispatch.

@@ -76,6 +76,34 @@ pub fn contiguous(shape: &[usize]) -> Vec<i64> {
     strides
 }
 
+/// Strides of a tensor of `shape` with `strides` seen under the shape `to`, which has as many elements; 0 where an axis
+/// has one. `None` where an axis of `to` has no one stride.
+pub fn reshaped(shape: &[usize], strides: &[i64], to: &[usize]) -> Option<Vec<i64>> {
+    // Axes of one element say nothing; neighbours that follow each other are one.
+    let mut runs: Vec<(usize, i64)> = vec![];
+    for (&size, &stride) in shape.iter().zip(strides).filter(|(size, _)| **size != 1) {
+        match runs.last_mut() {
+            Some((before, apart)) if *apart == stride * size as i64 => (*before, *apart) = (*before * size, stride),
+            _ => runs.push((size, stride)),
+        }
+    }
+    let mut out = vec![0; to.len()];
+    // From the end: each axis of `to` is a part of one run.
+    let mut rest = runs.pop();
+    for (axis, &size) in to.iter().enumerate().rev().filter(|(_, size)| **size != 1) {
+        let (left, stride) = rest?;
+        if size == 0 || !left.is_multiple_of(size) {
+            return None;
+        }
+        out[axis] = stride;
+        rest = match left / size {
+            1 => runs.pop(),
+            more => Some((more, stride * size as i64)),
+        };
+    }
+    rest.is_none().then_some(out)
+}
+
 /// One dispatch that computes each element of `output` from its operands.
 #[derive(Debug)]
 pub struct Map {
@@ -455,6 +483,18 @@ mod tests {
         assert_eq!((dims, strides), (vec![12, 2], vec![vec![1, 12], vec![1, 0]]));
         let (dims, _) = merged(&output, &[strided(&output, &output), strided(&output, &output)]);
         assert_eq!(dims, [24]);
+    }
+
+    #[test]
+    fn strides_survive_a_reshape_where_each_axis_keeps_one() {
+        // Heads of 128 tokens, moved to the front, and flattened.
+        let (shape, strides) = ([1, 12, 128, 32], [0, 32, 384, 1]);
+        assert_eq!(reshaped(&shape, &strides, &[12, 128, 32]), Some(vec![32, 384, 1]));
+        assert_eq!(reshaped(&shape, &strides, &[2, 6, 128, 4, 8]), Some(vec![192, 32, 384, 8, 1]));
+        assert_eq!(reshaped(&shape, &strides, &[12 * 128, 32]), None);
+        assert_eq!(reshaped(&[128, 12, 32], &[384, 32, 1], &[128, 384]), Some(vec![384, 1]));
+        assert_eq!(reshaped(&[3, 4], &[1, 3], &[12]), None);
+        assert_eq!(reshaped(&[1, 1], &[0, 0], &[1]), Some(vec![0]));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! MatMul and Gemm: shapes, references, and the strides with which [`super::product`] computes them.
 
 use super::epilogue::{ACTIVATION, ACTIVATION_PARAMS, Activation};
+use super::map::{Strided, contiguous};
 use super::operand::{broadcast, float, float_shape, optional_values, values};
 use super::product::{BATCH_RANK, Matrix, Product};
 use super::{Class, Kernel, Lowering};
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Call, HostTensor, Operator, TensorType};
+use crate::graph::{Call, HostTensor, Operator, TensorId, TensorType};
 
 /// The operators of this family.
 pub const OPERATORS: &[&dyn Kernel] = &[&MatMul, &Gemm];
@@ -59,22 +60,53 @@ fn shapes(call: &Call<'_>) -> Result<Shapes> {
 }
 
 impl Shapes {
-    /// Sizes of the batch dimensions with the matrices that one step moves in a and in b, innermost first.
-    fn steps(&self) -> Vec<(usize, usize, usize)> {
-        let stride = |shape: &[usize], i: usize| {
-            let Some(at) = (i + shape.len()).checked_sub(self.batch.len()) else { return 0 };
-            if shape[at] == 1 { 0 } else { shape[at + 1..].iter().product() }
+    /// Sizes of the batch dimensions with the elements that one step moves in a and in b, innermost first; `a` and `b` are
+    /// the strides of the operands' own axes.
+    fn steps(&self, a: &[i64], b: &[i64]) -> Vec<(usize, i64, i64)> {
+        let stride = |shape: &[usize], strides: &[i64], i: usize| match (i + shape.len()).checked_sub(self.batch.len())
+        {
+            Some(at) if shape[at] != 1 => strides[at],
+            _ => 0,
         };
-        let dims = (0..self.batch.len()).rev().map(|i| (self.batch[i], stride(&self.a, i), stride(&self.b, i)));
-        let mut merged: Vec<(usize, usize, usize)> = vec![];
+        let dims = (0..self.batch.len()).rev().map(|i| (self.batch[i], stride(&self.a, a, i), stride(&self.b, b, i)));
+        let mut merged: Vec<(usize, i64, i64)> = vec![];
         for dim in dims.filter(|d| d.0 != 1) {
             match merged.last_mut() {
                 // A dimension that goes on where the one inside it ends is one with it.
-                Some(last) if dim.1 == last.1 * last.0 && dim.2 == last.2 * last.0 => last.0 *= dim.0,
+                Some(last) if dim.1 == last.1 * last.0 as i64 && dim.2 == last.2 * last.0 as i64 => last.0 *= dim.0,
                 _ => merged.push(dim),
             }
         }
         merged
+    }
+}
+
+/// An operand of a MatMul where its elements lie: where another operator moved them, or before that.
+struct Placed {
+    tensor: TensorId,
+    strides: Vec<i64>,
+    /// What the move writes that is not needed then.
+    moved: Option<TensorId>,
+}
+
+impl Placed {
+    fn here(id: TensorId, out: &Lowering<'_>) -> Placed {
+        Placed { tensor: id, strides: contiguous(&out.ty(id).shape), moved: None }
+    }
+
+    /// Before it was moved, where its columns were neighbours there, too.
+    fn before(id: TensorId, out: &Lowering<'_>) -> Placed {
+        let readable =
+            |from: &Strided| from.base == 0 && from.strides.iter().all(|&s| s >= 0) && from.strides.last() == Some(&1);
+        match out.moved(id).filter(|(from, _)| readable(from)) {
+            Some((from, at)) => Placed { tensor: from.tensor, strides: from.strides, moved: Some(at) },
+            None => Placed::here(id, out),
+        }
+    }
+
+    /// Elements from one step to the next along the axis that is the `back`th from the end; 1 for a vector's own.
+    fn stride(&self, back: usize) -> usize {
+        self.strides.len().checked_sub(back).map_or(0, |i| self.strides[i].unsigned_abs() as usize)
     }
 }
 
@@ -96,13 +128,14 @@ impl Operator for MatMul {
         let s = shapes(call)?;
         let (a, b, bias) = (values(inputs, 0)?, values(inputs, 1)?, optional_values(inputs, 2));
         let activation = Activation::of(call.attributes)?;
-        let steps = s.steps();
+        let dense = |batch: &[usize], matrix: [usize; 2]| contiguous(&[batch, &matrix].concat());
+        let steps = s.steps(&dense(&s.a, [s.m, s.k]), &dense(&s.b, [s.k, s.n]));
         let mut y = Vec::with_capacity(s.output.iter().product());
         for index in 0..s.batch.iter().product() {
             let (mut rest, mut a_at, mut b_at) = (index, 0, 0);
-            for (size, a_step, b_step) in &steps {
-                a_at += rest % size * a_step * s.m * s.k;
-                b_at += rest % size * b_step * s.k * s.n;
+            for &(size, a_step, b_step) in &steps {
+                a_at += rest % size * a_step as usize;
+                b_at += rest % size * b_step as usize;
                 rest /= size;
             }
             for i in 0..s.m {
@@ -119,11 +152,26 @@ impl Operator for MatMul {
 impl Kernel for MatMul {
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
         let s = shapes(call)?;
-        let mut batch: Vec<_> = s.steps().iter().map(|d| (d.0, d.1 * s.m * s.k, d.2 * s.k * s.n)).collect();
+        let (a, b, y) = (out.input(0)?, out.input(1)?, out.output(0)?);
+        // A vector is one row, or one column.
+        let (a_back, b_back) = (out.ty(a).shape.len().min(2), out.ty(b).shape.len().min(2));
+        let (mut a, mut b) = (Placed::before(a, out), Placed::before(b, out));
+        let mut steps = s.steps(&a.strides, &b.strides);
+        if steps.len() > BATCH_RANK {
+            (a, b) = (Placed::here(out.input(0)?, out), Placed::here(out.input(1)?, out));
+            steps = s.steps(&a.strides, &b.strides);
+        }
+        let mut batch: Vec<_> =
+            steps.iter().map(|d| (d.0, d.1.unsigned_abs() as usize, d.2.unsigned_abs() as usize)).collect();
+        let a_matrix = Matrix { tensor: a.tensor, row: if a_back == 2 { a.stride(2) } else { s.k }, col: a.stride(1) };
+        let b_matrix = match b_back {
+            2 => Matrix { tensor: b.tensor, row: b.stride(2), col: b.stride(1) },
+            _ => Matrix { tensor: b.tensor, row: 1, col: 1 },
+        };
         let mut m = s.m;
         // Batches of a over one b are rows of one product.
         if let Some(&(size, a_step, 0)) = batch.first()
-            && a_step == s.m * s.k
+            && a_step == s.m * a_matrix.row
         {
             m *= size;
             batch.remove(0);
@@ -131,15 +179,17 @@ impl Kernel for MatMul {
         if batch.len() > BATCH_RANK {
             return Err(Error::new(Kind::Unsupported, format!("a product of shapes {:?} and {:?}", s.a, s.b)));
         }
-        let (a, b, y) = (out.input(0)?, out.input(1)?, out.output(0)?);
+        for moved in [a.moved, b.moved].into_iter().flatten() {
+            out.take_back(moved);
+        }
         let product = Product {
             class: Class::Matmul,
             m,
             n: s.n,
             k: s.k,
             batch,
-            a: Matrix { tensor: a, row: s.k, col: 1 },
-            b: Matrix { tensor: b, row: s.n, col: 1 },
+            a: a_matrix,
+            b: b_matrix,
             bias: out.optional_input(2).map(|tensor| Matrix { tensor, row: 0, col: 1 }),
             y,
             alpha: 1.0,

@@ -3,9 +3,10 @@
 use super::binary::strided_places;
 use super::map::{Map, Strided, broadcast_strides, contiguous};
 use super::operand::{axis, broadcast};
-use super::{Kernel, Lowering};
+use super::product::stored_apart;
+use super::{Kernel, KernelCall, Lowering};
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Call, HostTensor, Operator, TensorType};
+use crate::graph::{Call, HostTensor, Operator, TensorId, TensorType};
 
 /// The operators of this family.
 pub const OPERATORS: &[&dyn Kernel] = &[
@@ -123,6 +124,22 @@ impl Operator for Move {
     }
 }
 
+/// The product that computes what `from` moves to `output`, storing there at once, and what it writes now.
+fn stored_moved(from: &Strided, output: TensorId, out: &Lowering<'_>) -> Option<(KernelCall, TensorId)> {
+    let (before, at) = out.private_writer(from.tensor)?;
+    // Where each element of what is read goes: the axes of both are the same, in another order.
+    let (shape, own) = (out.ty(output).shape.as_slice(), contiguous(&out.ty(output).shape));
+    let dense = contiguous(&out.ty(from.tensor).shape);
+    let goes = |(&size, &stride): (&usize, &i64)| {
+        let axis = (0..shape.len()).find(|&a| from.strides[a] == stride && shape[a] == size);
+        if size == 1 { Some(0) } else { axis.map(|a| own[a]) }
+    };
+    let strides: Vec<i64> = out.ty(from.tensor).shape.iter().zip(&dense).map(goes).collect::<Option<_>>()?;
+    let whole = from.base == 0 && out.ty(output).len() == out.ty(from.tensor).len();
+    let call = stored_apart(before, &out.ty(from.tensor).shape, &strides, output).filter(|_| whole)?;
+    Some((call, at))
+}
+
 impl Kernel for Move {
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
         let read = (self.rule)(call)?;
@@ -134,7 +151,14 @@ impl Kernel for Move {
             out.view(output, x);
             return Ok(());
         }
-        let operands = vec![Strided { tensor: x, base: read.base, strides: read.strides }];
-        Map { moves: true, expression: "u".to_owned(), functions: "", operands, output, flops: 0.0 }.lower(out)
+        let from = Strided { tensor: x, base: read.base, strides: read.strides };
+        if let Some((call, at)) = stored_moved(&from, output, out) {
+            out.replace_writer(at, call);
+            return Ok(());
+        }
+        let operands = vec![from.clone()];
+        Map { moves: true, expression: "u".to_owned(), functions: "", operands, output, flops: 0.0 }.lower(out)?;
+        out.keep_move(output, from);
+        Ok(())
     }
 }

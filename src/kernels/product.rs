@@ -3,6 +3,7 @@
 
 use super::epilogue::{Activation, FINISH};
 use super::limits::{rounds, word, workgroups};
+use super::map::reshaped;
 use super::tuning::LOAD;
 use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
 use crate::error::Result;
@@ -108,13 +109,19 @@ impl Product {
         rounds(self.k / deep + BATCH_RANK)?;
         let mut params = vec![word(self.m)?, word(self.n / wide)?, word(self.k / deep)?, self.alpha.to_bits()];
         params.extend([word(self.a.row / deep)?, word(self.a.col)?, word(self.b.row / wide)?, word(self.b.col)?]);
-        params.extend(self.bias_params()?);
+        params.extend(self.bias_params(wide)?);
         let mut batch = self.batch.clone();
         batch.resize(BATCH_RANK, (1, 0, 0));
         for value in
             (batch.iter().map(|b| b.0)).chain(batch.iter().map(|b| b.1 / deep)).chain(batch.iter().map(|b| b.2 / wide))
         {
             params.push(word(value)?);
+        }
+        // The results of one batch index after those of another.
+        let mut apart = self.m * self.n / wide;
+        for (size, ..) in &batch {
+            params.push(word(if *size == 1 { 0 } else { apart })?);
+            apart *= size;
         }
         let seen = |n: usize| if n == 4 { Element::Vec4F32 } else { Element::F32 };
         let wide_tile = tile.rows * tile.cols * tile.wide > Tuning::HARDWARE.accumulators;
@@ -152,7 +159,7 @@ impl Product {
     fn dot(&self, out: &Lowering<'_>) -> Result<KernelCall> {
         let steps = rounds(self.k / 4)?;
         let mut params = vec![word(self.m)?, word(self.n)?, word(steps)?, self.alpha.to_bits()];
-        params.extend(self.bias_params()?);
+        params.extend(self.bias_params(1)?);
         let mut begin = String::from("    let j0 = col;\n");
         let mut step = String::from("        let w = b[col * params.k + q];\n");
         for i in 0..self.m {
@@ -173,9 +180,10 @@ impl Product {
         Ok(self.call(out, 1, elements, snippets, params, groups))
     }
 
-    fn bias_params(&self) -> Result<[u32; 4]> {
+    /// Strides and factor of the bias, and columns from one row of y to the next.
+    fn bias_params(&self, wide: usize) -> Result<[u32; 4]> {
         let (row, col) = self.bias.map_or((0, 0), |c| (c.row, c.col));
-        Ok([word(row)?, word(col)?, self.beta.to_bits(), 0])
+        Ok([word(row)?, word(col)?, self.beta.to_bits(), word(self.n / wide)?])
     }
 
     /// Adds the bias to the tile's sums `s{i}_{j}` of rows `i{i}` and columns `j{j}`, and stores them.
@@ -200,7 +208,7 @@ impl Product {
             }
         }
         for i in 0..tile.rows {
-            let _ = writeln!(text, "    let y{i} = y_at + i{i} * params.n;");
+            let _ = writeln!(text, "    let y{i} = y_at + i{i} * params.y_row;");
             if let Some((_, false)) = kind {
                 let _ = writeln!(text, "    let e{i} = y_t({factor}c[i{i} * params.c_row]);");
             }
@@ -232,7 +240,7 @@ impl Product {
              for (var t = 0u; t < {count}u; t++) {{\n        \
              let i = min(row + t / {cols}u, params.m - 1u);\n        \
              let j = min(col + t % {cols}u * {across}u, params.n - 1u);\n        \
-             let at = y_at + i * params.n + j;\n        \
+             let at = y_at + i * params.y_row + j;\n        \
              y[at] = finish(sums[t] * params.alpha{bias}, at);\n    }}\n",
             sums.join(", ")
         )
@@ -264,6 +272,49 @@ impl Product {
             flops: outputs * (2.0 * self.k as f64 + f64::from(u8::from(self.bias.is_some()))),
         }
     }
+}
+
+/// Words of a tiled product's parameters: rows, columns, columns from one row of y to the next, sizes of the batch, and
+/// columns from one index of each to the next.
+const M: usize = 0;
+const N: usize = 1;
+const Y_ROW: usize = 11;
+const BATCH: usize = 12;
+const Y_BATCH: usize = 24;
+
+/// `call`, which computes a tensor of `shape`, with its results elsewhere: `strides` for each axis of it, in `output`.
+/// `None` where it is no tiled product, has operands in its epilogue, or the strides are not those of its rows and batch.
+pub(super) fn stored_apart(
+    call: &KernelCall,
+    shape: &[usize],
+    strides: &[i64],
+    output: TensorId,
+) -> Option<KernelCall> {
+    let slots = call.shader.slots;
+    let y = slots.iter().position(|s| s.writes)?;
+    if call.shader.source != TILE || call.bindings.len() > slots.len() {
+        return None;
+    }
+    let wide = call.bindings[y].element.wide();
+    let (m, n) = (call.params[M] as usize, call.params[N] as usize * wide);
+    let sizes: Vec<usize> = call.params[BATCH..BATCH + BATCH_RANK].iter().map(|&size| size as usize).collect();
+    let whole: Vec<usize> = sizes.iter().rev().copied().chain([m, n]).collect();
+    let found = reshaped(shape, strides, &whole)?;
+    let [batch @ .., row, col] = found.as_slice() else { return None };
+    let columns = |stride: i64| {
+        let stride = usize::try_from(stride).ok()?;
+        if stride.is_multiple_of(wide) { word(stride / wide).ok() } else { None }
+    };
+    if *col != 1 && n > 1 {
+        return None;
+    }
+    let mut call = call.clone();
+    call.params[Y_ROW] = columns(*row)?;
+    for (d, &stride) in batch.iter().rev().enumerate() {
+        call.params[Y_BATCH + d] = columns(stride)?;
+    }
+    call.bindings[y].tensor = output;
+    Some(call)
 }
 
 /// What one thread computes: rows and columns, a column being `wide` elements, in steps of `deep` elements of k.

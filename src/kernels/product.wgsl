@@ -16,10 +16,11 @@ struct Params {
     c_row: u32,
     c_col: u32,
     beta: f32,
-    unused: u32,
+    y_row: u32,
     batch: vec4<u32>,
     a_batch: vec4<u32>,
     b_batch: vec4<u32>,
+    y_batch: vec4<u32>,
 ${more}
 }
 
@@ -38,12 +39,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
     var a_at = 0u;
     var b_at = 0u;
+    var y_at = 0u;
     var rest = group.z;
     for (var d = 0u; d < 4u; d++) {
         let index = rest % params.batch[d];
         rest /= params.batch[d];
         a_at += index * params.a_batch[d];
         b_at += index * params.b_batch[d];
+        y_at += index * params.y_batch[d];
     }
 ${begin}
     for (var q = 0u; q < params.k; q++) {
@@ -51,6 +54,5 @@ ${begin}
         let b_q = b_at + q * ${deep}u * params.b_row;
 ${step}
     }
-    let y_at = group.z * params.m * params.n;
 ${end}
 }

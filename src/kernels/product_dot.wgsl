@@ -8,7 +8,7 @@ struct Params {
     c_row: u32,
     c_col: u32,
     beta: f32,
-    unused: u32,
+    y_row: u32,
 ${more}
 }
 

@@ -1,13 +1,13 @@
 //! What kernels choose their variants by: found out on the adapter at hand, or fixed by a test.
 //! Knows numbers only; must never know an adapter's name.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What loading one element weighs beside one multiply-add when tiles are chosen: an estimate, made on SwiftShader.
 pub(super) const LOAD: usize = 8;
 
 /// How large a thread's tile may be, and how many threads keep the adapter busy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tuning {
     /// Sums that one thread may hold at once.

@@ -2,6 +2,7 @@
 //! Knows lanes, programs and the predictor; must never know JS values or how a file is fetched.
 
 mod compare;
+mod known;
 mod plan;
 mod probing;
 mod queue;
@@ -10,6 +11,7 @@ mod session;
 mod tensors;
 
 pub use crate::lane::gpu::{Output, Resident, TrafficCounts};
+pub use known::{Known, Recalled, Shelf};
 pub use report::{Capabilities, Comparison, MemoryMap, MemoryReport, Prediction, Profile, WebGpuFacts};
 pub use session::{Feeds, LoadProgress, Phase, Session, Shapes, ValueInfo};
 pub use tensors::{Feed, Keep};
@@ -118,10 +120,17 @@ struct Inner {
 }
 
 impl Pool {
-    /// Opens the lanes of this machine and measures their ceilings. `NoWebGpu` where there is no adapter.
-    pub async fn create(options: PoolOptions) -> Result<Pool> {
+    /// Opens the lanes of this machine and measures their ceilings. `NoWebGpu` where there is no adapter. What else was
+    /// measured of the adapter is taken from `shelf` where it is there, and kept there where it is not.
+    pub async fn create(options: PoolOptions, shelf: Option<Rc<dyn Shelf>>) -> Result<Pool> {
         let lane = GpuLane::new(Gpu::open().await?, options.memory_budget);
-        let ceilings = probe::measure(&lane).await?;
+        let recalled = match &shelf {
+            Some(shelf) => shelf.recall(&known::fingerprint(lane.facts())).await,
+            None => None,
+        };
+        let kernels = known::kernels()?;
+        let recalled = recalled.filter(|known| known.holds(&kernels));
+        let ceilings = probe::measure(&lane, recalled.as_ref().map(|known| known.tuning)).await?;
         let rates = Rates {
             flops_per_s: ceilings.flops_per_s,
             bytes_per_s: ceilings.bytes_per_s,
@@ -135,7 +144,7 @@ impl Pool {
         let inner = Inner {
             lane,
             ceilings,
-            probing: probing::Probing::default(),
+            probing: probing::Probing::new(shelf, kernels),
             predictor: RefCell::new(Predictor::new(rates)),
             sessions: RefCell::default(),
             tensors: tensors::Tensors::default(),
@@ -149,6 +158,9 @@ impl Pool {
             closed: Cell::new(false),
         };
         let inner = Rc::new(inner);
+        if let Some(known) = recalled {
+            inner.take_in(&known);
+        }
         if options.measure == Measure::Now {
             inner.measured().await?;
         }

@@ -1,6 +1,7 @@
 //! What the predictor needs beyond the ceilings: the share of them that each kernel class reaches here. Measured once,
 //! while the pool idles or when a prediction asks. Knows when to measure; must never know how.
 
+use super::known::{Known, Shelf, fingerprint};
 use super::{Inner, Measure};
 use crate::error::{Error, Kind, Result};
 use crate::kernels::Class;
@@ -10,14 +11,16 @@ use futures_util::FutureExt as _;
 use futures_util::future::Shared;
 use futures_util::lock::Mutex;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// How often, in milliseconds, a measurement that nobody waits for looks whether the pool idles.
 const LOOK_MS: u32 = 20;
 
 /// The measurement: not begun, under way, or done.
-#[derive(Default)]
 pub struct Probing {
+    shelf: Option<Rc<dyn Shelf>>,
+    kernels: String,
     under_way: RefCell<Option<Shared<LocalFuture<Result<()>>>>>,
     done: Cell<bool>,
     /// Whether it was begun unasked: what fails then is tried again only when asked for.
@@ -35,6 +38,19 @@ impl std::fmt::Debug for Probing {
 }
 
 impl Probing {
+    /// Nothing is known yet; what will be is put on `shelf` as of `kernels`.
+    pub(super) fn new(shelf: Option<Rc<dyn Shelf>>, kernels: String) -> Probing {
+        Probing {
+            shelf,
+            kernels,
+            under_way: RefCell::default(),
+            done: Cell::default(),
+            begun: Cell::default(),
+            wanted: Cell::default(),
+            turn: Mutex::default(),
+        }
+    }
+
     /// Whether the predictor knows what classes reach.
     pub(super) fn done(&self) -> bool {
         self.done.get()
@@ -47,6 +63,13 @@ impl Probing {
 }
 
 impl Inner {
+    /// Goes by what was measured before.
+    pub(super) fn take_in(&self, known: &Known) {
+        let mut predictor = self.predictor.borrow_mut();
+        known.shares.iter().for_each(|(&class, &share)| predictor.reaches(class, share));
+        self.probing.done.set(true);
+    }
+
     /// Measures what is not measured yet, now.
     pub(super) async fn measured(self: &Rc<Self>) -> Result<()> {
         self.probing.wanted.set(true);
@@ -87,14 +110,17 @@ impl Inner {
             self.step(async || probe::tune(&self.lane, &self.ceilings).await).await?;
         }
         self.step(async || probe::prepare_classes(&self.lane).await).await?;
+        let mut shares = BTreeMap::new();
         for class in Class::ALL {
             let reached = self.step(async || probe::utilisation(&self.lane, class, &self.ceilings).await).await?;
-            if let Some(share) = reached {
-                self.predictor.borrow_mut().reaches(class, share);
-            }
+            shares.extend(reached.map(|share| (class, share)));
         }
         self.lane.trim();
-        self.probing.done.set(true);
+        let known = Known { kernels: self.probing.kernels.clone(), tuning: self.lane.tuning(), shares };
+        self.take_in(&known);
+        if let Some(shelf) = &self.probing.shelf {
+            shelf.keep(&fingerprint(self.lane.facts()), &known);
+        }
         Ok(())
     }
 

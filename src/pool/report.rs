@@ -1,6 +1,7 @@
 //! What the pool tells: the plain values that cross to JS, in the shapes that `pkg/index.d.ts` states.
 
 use super::Inner;
+use super::known::fingerprint;
 use crate::predict::{Span, Strategy};
 use crate::program::Placed;
 use serde::Serialize;
@@ -223,21 +224,6 @@ impl Inner {
         }
     }
 
-    fn fingerprint(&self) -> String {
-        let facts = self.lane.facts();
-        let mut hasher = blake3::Hasher::new();
-        for text in [&facts.vendor, &facts.architecture, &facts.device, &facts.description] {
-            hasher.update(text.as_bytes()).update(&[0]);
-        }
-        facts.features.iter().for_each(|f| {
-            hasher.update(f.as_bytes()).update(&[0]);
-        });
-        for (name, value) in &facts.limits {
-            hasher.update(name.as_bytes()).update(&value.to_le_bytes());
-        }
-        hasher.finalize().to_hex()[..16].to_owned()
-    }
-
     pub(super) fn capabilities(&self) -> Capabilities {
         let facts = self.lane.facts();
         Capabilities {
@@ -251,14 +237,14 @@ impl Inner {
                 features: facts.features.clone(),
                 limits: facts.limits.clone(),
             },
-            fingerprint: self.fingerprint(),
+            fingerprint: fingerprint(self.lane.facts()),
         }
     }
 
     pub(super) fn profile(&self) -> Profile {
         let m = &self.ceilings;
         Profile {
-            fingerprint: self.fingerprint(),
+            fingerprint: fingerprint(self.lane.facts()),
             gflops: m.flops_per_s / 1e9,
             bandwidth_gbps: m.bytes_per_s / 1e9,
             dispatch_us: m.dispatch_s * 1e6,

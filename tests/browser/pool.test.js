@@ -8,7 +8,7 @@ import { distance, entry, feedsOf, relativeError, varied } from './models.js';
 const batch1 = { freeDimensions: { batch: 1 } };
 
 async function withModels(names, work) {
-  const pool = await Pool.create({ measure: 'now' });
+  const pool = await Pool.create({ measure: 'now', records: 'none' });
   const requests = [];
   for (const name of names) {
     const session = await pool.load(entry(name).url, batch1);
@@ -36,7 +36,7 @@ test('a page of independent callers gets every answer right', () =>
   }));
 
 test('a pool measures itself between calls, which all have their answers, and learns from then on', async () => {
-  const pool = await Pool.create();
+  const pool = await Pool.create({ records: 'none' });
   const session = await pool.load(entry('squeezenet1_1').url, batch1);
   const feeds = await feedsOf(entry('squeezenet1_1'));
   const alone = (await session.run(feeds))[session.outputNames[0]].data;
@@ -51,8 +51,52 @@ test('a pool measures itself between calls, which all have their answers, and le
   await pool.close();
 });
 
+/** The entry of this adapter in the browser's store, changed by `change` where that is given. */
+function kept(fingerprint, change) {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open('consort', 1);
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+      const adapters = opening.result.transaction('adapters', 'readwrite').objectStore('adapters');
+      const asked = adapters.get(fingerprint);
+      asked.onsuccess = () => {
+        if (change) adapters.put(change(asked.result), fingerprint);
+        opening.result.close();
+        resolve(asked.result);
+      };
+    };
+  });
+}
+
+test('a pool goes by what one before it measured on this adapter, and by nothing else', async () => {
+  const observed = async (options) => {
+    const pool = await Pool.create({ measure: 'asked', ...options });
+    const session = await pool.load(entry('squeezenet1_1').url, batch1);
+    const feeds = await feedsOf(entry('squeezenet1_1'));
+    for (let i = 0; i < 3; i++) await session.run(feeds);
+    const { observations } = pool.accuracy();
+    await pool.close();
+    return observations;
+  };
+  const first = await Pool.create({ measure: 'now' });
+  const { fingerprint } = first.capabilities;
+  await first.close();
+  // It is kept beside what the page does next.
+  for (let i = 0; i < 100 && !(await kept(fingerprint)); i++) await new Promise((resolve) => setTimeout(resolve, 20));
+  const shares = Object.values((await kept(fingerprint)).shares);
+  assert(shares.length === 7 && shares.every((s) => s > 0 && s <= 1), `shares of the ceilings: ${shares}`);
+  // The first run of a program is none.
+  equal(await observed({}), 2, 'observations by what is kept');
+  equal(await observed({ records: 'none' }), 0, 'observations where nothing is taken from the store');
+  for (const other of [{ kernels: 'of another release' }, { shares: null }, { tuning: { accumulators: 1 } }]) {
+    const before = await kept(fingerprint, (known) => ({ ...known, ...other }));
+    equal(await observed({}), 0, `observations by ${JSON.stringify(other)}`);
+    await kept(fingerprint, () => before);
+  }
+});
+
 test('two sessions of one file hold its weights once, and a release gives its bytes back', async () => {
-  const pool = await Pool.create({ measure: 'now' });
+  const pool = await Pool.create({ measure: 'now', records: 'none' });
   const first = await pool.load(entry('squeezenet1_1').url, batch1);
   const one = pool.memory();
   const second = await pool.load(entry('squeezenet1_1').url, batch1);
@@ -118,7 +162,7 @@ test('every run is recorded beside its prediction, and the refit is judged on ru
 
 test('a model loads from its bytes with its data beside, in no more memory than its weights and 64 MiB', async () => {
   const { memory } = await wasm();
-  const pool = await Pool.create({ measure: 'now' });
+  const pool = await Pool.create({ measure: 'now', records: 'none' });
   const { url, inputs, golden } = entry('clip_tiny');
   const bytes = async (from) => new Uint8Array(await (await fetch(from)).arrayBuffer());
   const [model, data] = [await bytes(url), await bytes(`${url}.data`)];
@@ -143,7 +187,7 @@ test('a model loads from its bytes with its data beside, in no more memory than 
 });
 
 test('a load tells its progress forwards and ends at the whole', async () => {
-  const pool = await Pool.create({ measure: 'now' });
+  const pool = await Pool.create({ measure: 'now', records: 'none' });
   const seen = [];
   await pool.load(entry('squeezenet1_1').url, { ...batch1, onProgress: (p) => seen.push(p) });
   const phases = [...new Set(seen.map((p) => p.phase))];

@@ -2,15 +2,16 @@
 
 use super::{Case, kernel, type_of};
 use anyhow::{Context, Result};
-use consort::graph::{Attributes, Call, HostTensor, Operand, SpecialNode, TensorId, TensorType};
+use consort::graph::{Attribute, Attributes, Call, HostTensor, Operand, SpecialNode, TensorId, TensorType};
 use consort::kernels::{Lowering, Tuning};
 use std::sync::Arc;
 
-/// A further operator, of the same operator set and with no attributes.
+/// A further operator, of the same operator set.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     op: &'static str,
     reads: Vec<Read>,
+    attributes: Vec<(String, Attribute)>,
 }
 
 /// What a step reads.
@@ -25,8 +26,26 @@ pub enum Read {
 impl Case {
     /// Adds an operator that reads what those before it give; what the last one gives is compared.
     pub fn then(mut self, op: &'static str, reads: &[Read]) -> Self {
-        self.steps.push(Step { op, reads: reads.to_vec() });
+        self.steps.push(Step { op, reads: reads.to_vec(), attributes: vec![] });
         self
+    }
+
+    /// Gives the operator added last an attribute.
+    pub fn with_ints(mut self, name: &str, values: &[i64]) -> Self {
+        if let Some(step) = self.steps.last_mut() {
+            step.attributes.push((name.to_owned(), Attribute::Ints(values.to_vec())));
+        }
+        self
+    }
+
+    /// Whether it is a graph of several operators.
+    pub fn has_steps(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    /// How many dispatches it is.
+    pub fn dispatches(&self, tuning: Tuning) -> Result<usize> {
+        Ok(self.lower(tuning)?.calls.len())
     }
 
     /// Whether the steps cost no dispatch of their own: the operator's has them in its epilogue.
@@ -51,7 +70,7 @@ impl Case {
         for step in &self.steps {
             let values: Vec<Option<&HostTensor>> = step.reads.iter().map(|&read| self.value(read, &results)).collect();
             let types: Vec<TensorType> = results.iter().map(type_of).collect();
-            let attributes = Attributes::default();
+            let attributes = Attributes::new(step.attributes.clone());
             let call = self.step_call(step, &types, &attributes);
             last = kernel(step.op)?.evaluate(&call, &values)?.into_iter().next().context("a step gives nothing")?;
             results.push(last.clone());
@@ -82,7 +101,7 @@ impl Case {
     pub(super) fn step_types(&self, first: &TensorType) -> Result<Vec<TensorType>> {
         let mut results = vec![first.clone()];
         for step in &self.steps {
-            let attributes = Attributes::default();
+            let attributes = Attributes::new(step.attributes.clone());
             let types = kernel(step.op)?.infer(&self.step_call(step, &results, &attributes))?;
             results.push(types.into_iter().next().context("a step gives nothing")?);
         }
@@ -115,7 +134,7 @@ impl Case {
     ) -> Result<()> {
         for (step, node) in self.steps.iter().zip(nodes) {
             lowering.enter(node.node, &node.inputs, &node.outputs);
-            let attributes = Attributes::default();
+            let attributes = Attributes::new(step.attributes.clone());
             kernel(step.op)?.lower(&self.step_call(step, types, &attributes), lowering)?;
         }
         Ok(())

@@ -2,12 +2,47 @@
 
 use super::dims;
 use crate::case::Case;
+use crate::case::Read::{Given, Result};
 use fastrand::Rng;
 
 /// Both operators, on shapes of the workload and on ragged ones.
 pub fn cases(rng: &mut Rng) -> Vec<Case> {
     let mut cases = matmul(rng);
     cases.extend(gemm(rng));
+    cases.extend(moved());
+    cases
+}
+
+/// Heads moved to the front, multiplied, and moved back, as attention does: in place where strides allow.
+fn moved() -> Vec<Case> {
+    const HEADS: [i64; 4] = [0, 2, 1, 3];
+    let heads = |x: &[usize]| Case::new("Transpose").ints("perm", &HEADS).random(x);
+    let (x, one, two) = (Result(0), Given(1), Given(2));
+    let mut cases = vec![];
+    // Batches, tokens, heads, depth, columns: in fours, ragged, one head, one token, one column.
+    for [b, s, h, d, n] in
+        [[2, 9, 3, 8, 12], [1, 70, 4, 32, 64], [2, 33, 4, 7, 5], [1, 20, 1, 8, 8], [3, 1, 2, 4, 4], [1, 40, 5, 6, 1]]
+    {
+        let back = |case: Case| case.then("Transpose", &[Result(1)]).with_ints("perm", &HEADS);
+        let left = heads(&[b, s, h, d]).random(&[b, h, d, n]).then("MatMul", &[x, one]);
+        cases.push(back(left.clone()));
+        let right = heads(&[b, d, h, n]).random(&[b, h, s, d]).then("MatMul", &[one, x]);
+        cases.push(back(right));
+        // Numbers in the epilogue before the move, and an operand after it, which is read in the new order.
+        let scaled = left.clone().then("Tanh", &[Result(1)]).then("Transpose", &[Result(2)]).with_ints("perm", &HEADS);
+        cases.push(scaled);
+        let after = back(left.clone().random(&[b, s, h, n])).then("Add", &[Result(2), two]);
+        cases.push(after);
+        // Not in place: an operand before the move, columns that do not lie together, a second reader.
+        let before = left.clone().random(&[b, h, s, n]).then("Add", &[Result(1), two]);
+        cases.push(before.then("Transpose", &[Result(2)]).with_ints("perm", &HEADS));
+        let keys = Case::new("Transpose").ints("perm", &[0, 2, 3, 1]).random(&[b, n, h, d]).random(&[b, h, s, d]);
+        cases.push(back(keys.then("MatMul", &[one, x])));
+        let twice = heads(&[b, s, h, d]).random(&[b, h, d, d]).then("MatMul", &[x, one]).then("Add", &[Result(1), x]);
+        cases.push(twice.then("Transpose", &[Result(2)]).with_ints("perm", &HEADS));
+        let all = left.then("Transpose", &[Result(1)]).with_ints("perm", &[3, 0, 2, 1]);
+        cases.push(all);
+    }
     cases
 }
 

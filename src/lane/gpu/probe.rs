@@ -38,9 +38,9 @@ pub struct Measured {
     pub probe_ms: f64,
 }
 
-/// Measures the ceilings of `lane` and its waits, and sets how it waits. An adapter that calls itself software gets the
-/// variants for one until [`tune`] has the word; any other is asked at once.
-pub async fn measure(lane: &GpuLane) -> Result<Measured> {
+/// Measures the ceilings of `lane` and its waits, and sets how it waits. Where the fastest variants are not known from
+/// before, an adapter that calls itself software gets those for one until [`tune`] has the word; any other is asked at once.
+pub async fn measure(lane: &GpuLane, known: Option<Tuning>) -> Result<Measured> {
     let started = now_ms();
     let mut out = Measured::default();
     let first = [probe::nothing(1), probe::fma(32, 1), probe::copy(1), probe::transfer(probe::LARGE)];
@@ -70,10 +70,10 @@ pub async fn measure(lane: &GpuLane) -> Result<Measured> {
     out.upload_bytes_per_s = bytes / positive(record);
     out.readback_bytes_per_s = bytes / positive(there_and_back - record - floor);
 
-    if lane.facts().is_fallback_adapter {
-        lane.set_tuning(Tuning::SOFTWARE);
-    } else {
-        tune(lane, &out).await?;
+    match known {
+        Some(tuning) => lane.set_tuning(tuning),
+        None if lane.facts().is_fallback_adapter => lane.set_tuning(Tuning::SOFTWARE),
+        None => tune(lane, &out).await?,
     }
     lane.trim();
     out.probe_ms = now_ms() - started;
