@@ -173,7 +173,7 @@ impl Pool {
         let id = self.inner.next_session.replace(self.inner.next_session.get() + 1);
         let free = source.free_dimensions.clone();
         progress(Phase::Decode, 0, 1);
-        let session = Rc::new(Session::read(id, source)?);
+        let session = Rc::new(Session::read(id, source, self.inner.lane.tuning())?);
         progress(Phase::Decode, 1, 1);
         let loading = Loading { lane: &self.inner.lane, id: Some(id) };
         self.inner.prepare_at_load(&session, &free, progress).await?;

@@ -6,7 +6,7 @@ use super::tensors::{Feed, Keep};
 use super::{Inner, Source};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{DType, Dim, FOLDED_ELEMENTS, Graph, ValueId, specialise};
-use crate::kernels::Registry;
+use crate::kernels::{Registry, Tuning};
 use crate::lane::gpu::{Prepared, Progress};
 use crate::lane::host::LocalFuture;
 use crate::onnx::{content_hash, read};
@@ -99,14 +99,16 @@ pub struct Session {
     /// Name in messages and reports.
     pub name: String,
     graph: RefCell<Graph>,
+    /// Every program of a session has the same variants, so that equal inputs give equal results.
+    tuning: Tuning,
     /// Programs by form, used last at the end.
     programs: RefCell<Vec<(Form, Preparation)>>,
 }
 
 impl Session {
-    pub(super) fn read(id: u64, source: Source) -> Result<Session> {
+    pub(super) fn read(id: u64, source: Source, tuning: Tuning) -> Result<Session> {
         let graph = read(&source.name, source.bytes, &source.external, &Registry)?;
-        Ok(Session { id, name: source.name, graph: RefCell::new(graph), programs: RefCell::default() })
+        Ok(Session { id, name: source.name, graph: RefCell::new(graph), tuning, programs: RefCell::default() })
     }
 
     /// The model's inputs.
@@ -326,7 +328,7 @@ impl Inner {
         let program = {
             let graph = session.graph.borrow();
             let special = specialise(&graph, &Registry, content_hash, &form.shapes)?;
-            build(&graph, &special, &form.residency, self.lane.tuning())?
+            build(&graph, &special, &form.residency, session.tuning)?
         };
         let cost = Rc::new(program.cost(&session.name));
         let output_names = program.outputs.iter().map(|p| p.name.clone()).collect();

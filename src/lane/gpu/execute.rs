@@ -33,6 +33,7 @@ pub struct SubmitSpan {
 
 /// An execution that the queue has.
 pub struct Pending {
+    counted: bool,
     programs: Vec<Rc<Program>>,
     kept: Vec<Vec<Option<Rc<Resident>>>>,
     readback: Option<Block>,
@@ -93,9 +94,24 @@ impl GpuLane {
             + upload.as_ref().map_or(0, |b| b.bytes())
             + readback.as_ref().map_or(0, Block::bytes)
             + kept.iter().flatten().flatten().map(|t| t.bytes()).sum::<u64>();
-        self.traffic.executed();
+        let counted = works.iter().all(|w| w.prepared.counted);
+        if counted {
+            self.traffic.executed();
+        }
         let recorded_ms = now_ms();
-        Ok(Pending { programs, kept, readback, readback_bytes, started_ms, recorded_ms, bytes, submits, done, refused })
+        Ok(Pending {
+            counted,
+            programs,
+            kept,
+            readback,
+            readback_bytes,
+            started_ms,
+            recorded_ms,
+            bytes,
+            submits,
+            done,
+            refused,
+        })
     }
 
     /// Waits for `pending` and reads all its outputs through one map.
@@ -111,7 +127,9 @@ impl GpuLane {
         let data = data?;
         if let Some(block) = pending.readback {
             self.staging.give_back(block);
-            self.traffic.read_back(pending.readback_bytes);
+            if pending.counted {
+                self.traffic.read_back(pending.readback_bytes);
+            }
         }
         let words: Vec<u32> = bytemuck::pod_collect_to_vec(&data);
         let mut at = 0;
@@ -315,7 +333,9 @@ impl Recording<'_> {
         }
         if let Some(upload) = self.upload {
             self.lane.gpu.queue.write_buffer(&upload.buffer, 0, bytemuck::cast_slice(&words));
-            self.lane.traffic.uploaded(words.len() as u64 * 4);
+            if self.works.iter().all(|w| w.prepared.counted) {
+                self.lane.traffic.uploaded(words.len() as u64 * 4);
+            }
         }
         Ok(offsets)
     }

@@ -29,12 +29,17 @@ impl Progress<'_> {
     pub const SILENT: Progress<'static> = Progress { upload: &|_, _| {}, compile: &|_, _| {} };
 }
 
+/// The holder of what the lane measures itself with: it has no weights, and its traffic is nobody's.
+pub(super) const NOBODY: u64 = u64::MAX;
+
 /// A program with all that the device needs to replay it.
 pub struct Prepared {
     /// The program.
     pub program: Rc<Program>,
     /// Whether it has run before: a first run still pays the driver's own warm-up.
     pub warm: Cell<bool>,
+    /// Whether its traffic is counted.
+    pub(super) counted: bool,
     pub(super) pipelines: Vec<Rc<Pipeline>>,
     pub(super) params: Option<Block>,
     pub(super) weights: HashMap<ContentHash, Rc<Block>>,
@@ -151,6 +156,7 @@ impl GpuLane {
         Ok(Prepared {
             program: Rc::new(program),
             warm: Cell::new(false),
+            counted: holder != NOBODY,
             pipelines,
             params,
             weights,

@@ -1,6 +1,7 @@
 //! Measures this adapter and this browser's waits: its ceilings first, in a fraction of a second, then what kernels
 //! reach of them. Knows programs made to measure; must never know a model.
 
+use super::prepare::NOBODY;
 use super::{GpuLane, Input, Progress, Work};
 use crate::error::{Error, Kind, Result};
 use crate::kernels::{Class, Tuning};
@@ -119,7 +120,7 @@ pub async fn utilisation(lane: &GpuLane, class: Class, measured: &Measured) -> R
 
 /// Compiles what `programs` need side by side, so that no probe waits for its own.
 async fn compiled(lane: &GpuLane, programs: Vec<Program>) -> Result<()> {
-    let prepared = programs.into_iter().map(|program| lane.prepare(u64::MAX, program, &Progress::SILENT));
+    let prepared = programs.into_iter().map(|program| lane.prepare(NOBODY, program, &Progress::SILENT));
     futures_util::future::try_join_all(prepared).await.map(drop)
 }
 
@@ -207,8 +208,7 @@ struct Probe<'a> {
 impl<'a> Probe<'a> {
     async fn new(lane: &'a GpuLane, program: Program) -> Result<Probe<'a>> {
         let inputs = program.inputs.iter().map(|p| Input::Words(Rc::from(vec![0u32; p.ty.len()]))).collect();
-        // Probes have no weights: nobody holds them.
-        let prepared = lane.prepare(u64::MAX, program, &Progress::SILENT).await?;
+        let prepared = lane.prepare(NOBODY, program, &Progress::SILENT).await?;
         Ok(Probe { lane, work: Work { prepared: Rc::new(prepared), inputs } })
     }
 
