@@ -1,8 +1,9 @@
 //! Replays a schedule: one upload, the recorded dispatches, one map for the outputs of all requests.
 
 use super::alloc::Block;
-use super::prepare::{GpuLane, Own, Prepared, readback_bytes, upload_bytes};
+use super::prepare::{GpuLane, Own, Prepared, Recorded, readback_bytes, upload_bytes};
 use super::resident::{Input, Output, Resident};
+use super::tape::Encoder;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{ContentHash, HostTensor};
 use crate::lane::host::now_ms;
@@ -206,48 +207,40 @@ impl Recording<'_> {
     fn record(&self, readback: Option<&Block>, started_ms: f64) -> Result<Submitted> {
         let gpu = &self.lane.gpu;
         let arena = |program: usize| &self.arenas[self.schedule.slots.slot_of[program]];
-        let mut groups = Vec::with_capacity(self.works.len());
+        let mut recorded = Vec::with_capacity(self.works.len());
         for (program, work) in self.works.iter().enumerate() {
             let own = Own { inputs: &work.inputs, outputs: &self.kept[program] };
-            groups.push(self.lane.bind_groups(&work.prepared, arena(program), &own)?);
+            recorded.push(self.lane.recorded(&work.prepared, arena(program), &own)?);
         }
         let upload_at = self.write_inputs()?;
         let mut read_at = 0;
         let mut submits: Vec<(Vec<usize>, f64)> = Vec::new();
         let done = Arc::new(Mutex::new(Vec::new()));
         let mut inside: Vec<usize> = Vec::new();
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let mut pass: Option<wgpu::ComputePass<'static>> = None;
-        let mut bound: Option<*const super::pipelines::Pipeline> = None;
-        for command in &self.schedule.commands {
-            if let Command::Dispatch { program, index } = *command {
-                let prepared = &self.works[program].prepared;
-                let dispatch = &prepared.program.dispatches[index];
-                let pass = pass.get_or_insert_with(|| {
-                    bound = None;
-                    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime()
-                });
-                let pipeline = &prepared.pipelines[dispatch.kernel];
-                if bound.replace(Rc::as_ptr(pipeline)) != Some(Rc::as_ptr(pipeline)) {
-                    pass.set_pipeline(&pipeline.pipeline);
-                }
-                let group = groups[program].get(index);
-                pass.set_bind_group(
-                    0,
-                    group.ok_or_else(|| Error::new(Kind::Internal, "a dispatch is not bound"))?,
-                    &[],
-                );
-                let [x, y, z] = dispatch.workgroups;
-                pass.dispatch_workgroups(x, y, z);
-                // Dispatches of one request mostly follow each other.
-                if inside.last() != Some(&program) && !inside.contains(&program) {
-                    inside.push(program);
-                }
-                continue;
-            }
-            drop(pass.take());
+        let mut encoder = Encoder::new(gpu)?;
+        let commands = &self.schedule.commands;
+        let mut next = 0;
+        while let Some(command) = commands.get(next) {
+            next += 1;
             match *command {
-                Command::Dispatch { .. } => {}
+                Command::Dispatch { program, index } => {
+                    let Recorded { tape, of_call } = &recorded[program];
+                    match of_call.get(&index) {
+                        Some(group) => encoder.replay_with(tape, index, group),
+                        None => {
+                            let follow =
+                                |(i, c): &(usize, &Command)| **c == Command::Dispatch { program, index: index + 1 + i };
+                            let following = commands[next..].iter().enumerate().take_while(follow).count();
+                            let run = tape.run(index, index + 1 + following);
+                            encoder.replay(tape, index..index + run);
+                            next += run - 1;
+                        }
+                    }
+                    // Dispatches of one request mostly follow each other.
+                    if inside.last() != Some(&program) && !inside.contains(&program) {
+                        inside.push(program);
+                    }
+                }
                 Command::Upload { program } => {
                     let mut from = upload_at[program];
                     let work = &self.works[program];
@@ -258,14 +251,14 @@ impl Recording<'_> {
                             Input::Words(_) => {
                                 let upload =
                                     self.upload.ok_or_else(|| Error::new(Kind::Internal, "no upload buffer"))?;
-                                encoder.copy_buffer_to_buffer(&upload.buffer, from, to_buffer, to, port.bytes());
+                                encoder.copy((&upload.buffer, from), (to_buffer, to), port.bytes());
                                 from += port.bytes();
                             }
                             Input::Resident(tensor) => {
                                 let block = tensor.block.as_ref();
                                 let block =
                                     block.ok_or_else(|| Error::new(Kind::Internal, "an empty tensor is read"))?;
-                                encoder.copy_buffer_to_buffer(&block.buffer, 0, to_buffer, to, port.bytes());
+                                encoder.copy((&block.buffer, 0), (to_buffer, to), port.bytes());
                             }
                         }
                     }
@@ -294,16 +287,16 @@ impl Recording<'_> {
                             let to = own.buffer(prepared.program.inputs.len() + i);
                             let to =
                                 to.ok_or_else(|| Error::new(Kind::Internal, "an output has no buffer to stay in"))?;
-                            encoder.copy_buffer_to_buffer(buffer, offset, to, 0, port.bytes());
+                            encoder.copy((buffer, offset), (to, 0), port.bytes());
                         } else if let Some(readback) = readback {
-                            encoder.copy_buffer_to_buffer(buffer, offset, &readback.buffer, read_at, port.bytes());
+                            encoder.copy((buffer, offset), (&readback.buffer, read_at), port.bytes());
                             read_at += port.bytes();
                         }
                     }
                 }
                 Command::Submit => {
-                    let next = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                    gpu.queue.submit(Some(std::mem::replace(&mut encoder, next).finish()));
+                    let full = std::mem::replace(&mut encoder, Encoder::new(gpu)?);
+                    gpu.queue.submit(Some(full.finish()));
                     let (number, note) = (submits.len(), Arc::clone(&done));
                     gpu.queue.on_submitted_work_done(move || {
                         note.lock().unwrap_or_else(PoisonError::into_inner).push((number, now_ms()));

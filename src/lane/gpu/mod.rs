@@ -8,7 +8,10 @@ mod pipelines;
 mod prepare;
 pub mod probe;
 mod resident;
+#[cfg(target_arch = "wasm32")]
+mod shadow;
 mod staging;
+mod tape;
 mod traffic;
 mod wait;
 mod weights;

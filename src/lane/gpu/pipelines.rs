@@ -12,6 +12,10 @@ use std::rc::Rc;
 /// A compiled pipeline with the layout of its one bind group.
 #[derive(Debug)]
 pub(super) struct Pipeline {
+    /// The browser's own in a page.
+    #[cfg(target_arch = "wasm32")]
+    pub(super) pipeline: wasm_bindgen::JsValue,
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) pipeline: wgpu::ComputePipeline,
     pub(super) layout: wgpu::BindGroupLayout,
 }
@@ -87,12 +91,12 @@ async fn compile(gpu: Rc<Gpu>, source: KernelSource) -> Result<Rc<Pipeline>> {
     #[cfg(target_arch = "wasm32")]
     let started = asynchronous::start(device, &descriptor);
     #[cfg(not(target_arch = "wasm32"))]
-    let started = Some(device.create_compute_pipeline(&descriptor));
+    let started = Ok::<_, String>(device.create_compute_pipeline(&descriptor));
     let refused = scope.pop();
     #[cfg(target_arch = "wasm32")]
-    let pipeline = asynchronous::finish(started, device, &descriptor).await;
+    let pipeline = asynchronous::finish(started).await;
     #[cfg(not(target_arch = "wasm32"))]
-    let pipeline = started.ok_or_else(String::new);
+    let pipeline = started;
     if let Some(error) = refused.await {
         return Err(gpu.fault(Kind::Internal, format!("shader '{}' was refused: {error}", source.name)));
     }
@@ -117,57 +121,30 @@ fn bind_group_layout(device: &wgpu::Device, source: &KernelSource) -> wgpu::Bind
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(source.name), entries: &entries })
 }
 
-/// `createComputePipelineAsync`, which wgpu does not offer: `createComputePipeline` is shadowed on the device object
-/// for one call to learn wgpu's descriptor, and for another to hand wgpu the pipeline that the browser compiled.
+/// `createComputePipelineAsync`, which wgpu does not offer, with the descriptor that wgpu would use.
 #[cfg(target_arch = "wasm32")]
 mod asynchronous {
-    use js_sys::{Function, Object, Promise, Reflect};
-    use std::cell::RefCell;
-    use std::rc::Rc;
-    use wasm_bindgen::closure::Closure;
+    use super::super::shadow;
+    use js_sys::{Promise, Reflect};
     use wasm_bindgen::{JsCast, JsValue};
     use wasm_bindgen_futures::JsFuture;
 
-    const SHADOWED: &str = "createComputePipeline";
-
-    /// Asks the browser to compile; the promise of the raw pipeline.
-    pub(super) fn start(device: &wgpu::Device, descriptor: &wgpu::ComputePipelineDescriptor<'_>) -> Option<Promise> {
-        let raw = device.as_webgpu()?;
-        let seen = Rc::new(RefCell::new(JsValue::UNDEFINED));
-        let keep = Rc::clone(&seen);
-        let learn = move |raw_descriptor: JsValue| {
-            *keep.borrow_mut() = raw_descriptor;
-            // wgpu holds what it is given and drops it unused.
-            JsValue::from(Object::new())
-        };
-        shadowed(raw, learn, || drop(device.create_compute_pipeline(descriptor)));
-        let create: Function = Reflect::get(raw, &"createComputePipelineAsync".into()).ok()?.dyn_into().ok()?;
-        create.call1(raw, &seen.borrow()).ok()?.dyn_into().ok()
-    }
-
-    /// Waits for the pipeline and makes it wgpu's.
-    pub(super) async fn finish(
-        started: Option<Promise>,
+    /// Asks the browser to compile; the promise of its pipeline.
+    pub(super) fn start(
         device: &wgpu::Device,
         descriptor: &wgpu::ComputePipelineDescriptor<'_>,
-    ) -> Result<wgpu::ComputePipeline, String> {
-        let (Some(raw), Some(promise)) = (device.as_webgpu(), started) else {
-            return Err("the browser does not compile pipelines asynchronously".to_owned());
-        };
-        let pipeline = JsFuture::from(promise).await.map_err(|e| {
-            let message = Reflect::get(&e, &"message".into()).ok().and_then(|m| m.as_string());
-            message.unwrap_or_else(|| format!("{e:?}"))
-        })?;
-        Ok(shadowed(raw, move |_| pipeline.clone(), || device.create_compute_pipeline(descriptor)))
+    ) -> Result<Promise, String> {
+        let descriptor =
+            shadow::learnt(device, "createComputePipeline", || drop(device.create_compute_pipeline(descriptor)));
+        let promise = shadow::call(device, "createComputePipelineAsync", &descriptor).map_err(|e| e.to_string())?;
+        promise.dyn_into().map_err(|_| "the browser does not compile pipelines asynchronously".to_owned())
     }
 
-    /// Runs `call` while the device's method is `method`.
-    fn shadowed<T>(raw: &JsValue, method: impl FnMut(JsValue) -> JsValue + 'static, call: impl FnOnce() -> T) -> T {
-        let method = Closure::<dyn FnMut(JsValue) -> JsValue>::new(method);
-        // Neither can fail on a platform object that takes own properties, as all do.
-        let _ = Reflect::set(raw, &SHADOWED.into(), method.as_ref());
-        let result = call();
-        let _ = Reflect::delete_property(raw.unchecked_ref::<Object>(), &SHADOWED.into());
-        result
+    /// Waits for the pipeline.
+    pub(super) async fn finish(started: Result<Promise, String>) -> Result<JsValue, String> {
+        JsFuture::from(started?).await.map_err(|e| {
+            let message = Reflect::get(&e, &"message".into()).ok().and_then(|m| m.as_string());
+            message.unwrap_or_else(|| format!("{e:?}"))
+        })
     }
 }

@@ -4,6 +4,7 @@ use super::alloc::{Allocator, Block, Counts, Purpose};
 use super::pipelines::{Pipeline, Pipelines};
 use super::resident::{Input, Resident, resident_bytes};
 use super::staging::{Arena, Staging};
+use super::tape::{Group, Tape, group};
 use super::traffic::{Traffic, TrafficCounts};
 use super::weights::Weights;
 use super::{AdapterFacts, Gpu};
@@ -43,7 +44,7 @@ pub struct Prepared {
     pub(super) pipelines: Vec<Rc<Pipeline>>,
     pub(super) params: Option<Block>,
     pub(super) weights: HashMap<ContentHash, Rc<Block>>,
-    bind_groups: RefCell<BTreeMap<u64, Rc<Vec<Option<wgpu::BindGroup>>>>>,
+    tapes: RefCell<BTreeMap<u64, Rc<Tape>>>,
 }
 
 impl std::fmt::Debug for Prepared {
@@ -160,7 +161,7 @@ impl GpuLane {
             pipelines,
             params,
             weights,
-            bind_groups: RefCell::default(),
+            tapes: RefCell::default(),
         })
     }
 
@@ -203,33 +204,38 @@ impl GpuLane {
         self.gpu.close();
     }
 
-    /// Bind groups of `prepared` in `arena`, made once for each arena; those that bind tensors of one call, anew.
-    pub(super) fn bind_groups(&self, prepared: &Prepared, arena: &Arena, own: &Own<'_>) -> Result<Groups> {
-        let count = prepared.program.dispatches.len();
-        let known = prepared.bind_groups.borrow().get(&arena.generation).map(Rc::clone);
-        let kept = match known {
-            Some(kept) => kept,
+    /// The dispatches of `prepared` in `arena`, recorded once for each arena; bind groups with tensors of one call, anew.
+    pub(super) fn recorded(&self, prepared: &Prepared, arena: &Arena, own: &Own<'_>) -> Result<Recorded> {
+        let known = prepared.tapes.borrow().get(&arena.generation).map(Rc::clone);
+        let tape = match known {
+            Some(tape) => tape,
             None => {
-                let group = |i: usize| match prepared.program.dispatches[i].binds_own() {
-                    true => Ok(None),
-                    false => self.bind_group(prepared, arena, own, i).map(Some),
-                };
-                let kept = Rc::new((0..count).map(group).collect::<Result<Vec<_>>>()?);
-                let mut cache = prepared.bind_groups.borrow_mut();
+                let mut tape = Tape::default();
+                for (i, dispatch) in prepared.program.dispatches.iter().enumerate() {
+                    let group = match dispatch.binds_own() {
+                        true => None,
+                        false => Some(self.bind_group(prepared, arena, own, i)?),
+                    };
+                    let pipeline = prepared.pipelines.get(dispatch.kernel);
+                    let pipeline = pipeline.ok_or_else(|| Error::new(Kind::Internal, "a dispatch has no pipeline"))?;
+                    tape.append(pipeline, group.as_ref(), dispatch.workgroups);
+                }
+                let tape = Rc::new(tape);
+                let mut cache = prepared.tapes.borrow_mut();
                 // Generations only grow: beyond a handful, the lowest belong to arenas that are gone.
                 while cache.len() >= 8 {
                     cache.pop_first();
                 }
-                cache.insert(arena.generation, Rc::clone(&kept));
-                kept
+                cache.insert(arena.generation, Rc::clone(&tape));
+                tape
             }
         };
-        let of_call = (0..count).filter(|&i| kept[i].is_none());
-        let of_call = of_call.map(|i| Ok((i, self.bind_group(prepared, arena, own, i)?))).collect::<Result<_>>()?;
-        Ok(Groups { kept, of_call })
+        let of_call =
+            tape.of_call().map(|i| Ok((i, self.bind_group(prepared, arena, own, i)?))).collect::<Result<_>>()?;
+        Ok(Recorded { tape, of_call })
     }
 
-    fn bind_group(&self, prepared: &Prepared, arena: &Arena, own: &Own<'_>, index: usize) -> Result<wgpu::BindGroup> {
+    fn bind_group(&self, prepared: &Prepared, arena: &Arena, own: &Own<'_>, index: usize) -> Result<Group> {
         let missing = |what: &str| Error::new(Kind::Internal, format!("dispatch {index} has no {what}"));
         let dispatch = &prepared.program.dispatches[index];
         let pipeline = prepared.pipelines.get(dispatch.kernel).ok_or_else(|| missing("pipeline"))?;
@@ -256,11 +262,8 @@ impl GpuLane {
             };
             entries.push(wgpu::BindGroupEntry { binding, resource });
         }
-        Ok(self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: None,
-            layout: &pipeline.layout,
-            entries: &entries,
-        }))
+        let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries };
+        group(&self.gpu, &descriptor)
     }
 }
 
@@ -281,16 +284,11 @@ impl Own<'_> {
     }
 }
 
-/// Bind groups of one request, by dispatch.
-pub(super) struct Groups {
-    kept: Rc<Vec<Option<wgpu::BindGroup>>>,
-    of_call: BTreeMap<usize, wgpu::BindGroup>,
-}
-
-impl Groups {
-    pub(super) fn get(&self, dispatch: usize) -> Option<&wgpu::BindGroup> {
-        self.kept.get(dispatch).and_then(Option::as_ref).or_else(|| self.of_call.get(&dispatch))
-    }
+/// The dispatches of one request.
+pub(super) struct Recorded {
+    pub(super) tape: Rc<Tape>,
+    /// Bind groups of this call, by dispatch.
+    pub(super) of_call: BTreeMap<usize, Group>,
 }
 
 /// Bytes that the inputs of `programs` take in the upload buffer.

@@ -1,0 +1,35 @@
+// The loop over a program's dispatches: from wasm every call into WebGPU would cost a crossing of its own.
+
+/** Appends one dispatch to `steps`; without a group where each call binds tensors of its own. */
+export function append(steps, pipeline, group, x, y, z) {
+  steps.push({ pipeline, group, x, y, z });
+}
+
+/** Begins a compute pass of `encoder`. */
+export function begin(encoder) {
+  return encoder.beginComputePass();
+}
+
+/** Records the dispatches `from` up to `to`. */
+export function replay(pass, steps, from, to) {
+  let bound = null;
+  for (let i = from; i < to; i++) {
+    const { pipeline, group, x, y, z } = steps[i];
+    if (pipeline !== bound) pass.setPipeline((bound = pipeline));
+    pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(x, y, z);
+  }
+}
+
+/** Records dispatch `at` with `group` instead of one kept. */
+export function replayWith(pass, steps, at, group) {
+  const { pipeline, x, y, z } = steps[at];
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, group);
+  pass.dispatchWorkgroups(x, y, z);
+}
+
+/** Ends `pass`. */
+export function end(pass) {
+  pass.end();
+}
