@@ -13,6 +13,8 @@ use std::rc::Rc;
 const LONG_ENOUGH_MS: f64 = 4.0;
 /// Times each probe is run; the median counts.
 const REPEATS: usize = 5;
+/// A tuning is changed where another takes less than this share of its time.
+const CLEAR_GAIN: f64 = 0.9;
 /// No probe repeats its body more often than this.
 const MOST_DISPATCHES: usize = 512;
 
@@ -81,20 +83,29 @@ pub async fn measure(lane: &GpuLane, known: Option<Tuning>) -> Result<Measured> 
     Ok(out)
 }
 
-/// Finds the tuning whose product is fastest here, each at its best, and sets it: noise only ever adds. One that is no
-/// clear gain is not taken.
+/// Finds the tuning whose product is fastest here, each at its best, and sets it. They take turns, so that what else the
+/// machine does hits all of them; one that is no clear gain over the tuning so far is not taken.
 pub async fn tune(lane: &GpuLane, measured: &Measured) -> Result<()> {
     let products = Tuning::ALL.into_iter().map(|tuning| probe::product(tuning, 1));
     compiled(lane, products.collect::<Result<_>>()?).await?;
-    let mut best = (Tuning::default(), f64::INFINITY);
+    let floor = measured.readback_s;
+    let mut candidates = Vec::with_capacity(Tuning::ALL.len());
     for tuning in Tuning::ALL {
-        let sampled = sample(lane, measured.readback_s, |n| probe::product(tuning, n)).await?;
-        let each = sampled.range.0 / sampled.program.dispatches.len() as f64;
-        if each < 0.9 * best.1 {
-            best = (tuning, each);
+        candidates.push((tuning, long_enough(lane, floor, |n| probe::product(tuning, n)).await?.0, f64::INFINITY));
+    }
+    for _ in 0..REPEATS {
+        for (_, probe, best) in &mut candidates {
+            let each = (probe.once(f64::INFINITY).await?.0 - floor) / probe.dispatches() as f64;
+            *best = best.min(positive(each));
         }
     }
-    lane.set_tuning(best.0);
+    // What a candidate must stay below: the tuning so far has the benefit of the doubt.
+    let so_far = lane.tuning();
+    let handicap = |tuning: Tuning, best: f64| if tuning == so_far { CLEAR_GAIN * best } else { best };
+    let chosen = candidates.iter().map(|(tuning, _, best)| (*tuning, handicap(*tuning, *best)));
+    if let Some((tuning, _)) = chosen.min_by(|a, b| a.1.total_cmp(&b.1)) {
+        lane.set_tuning(tuning);
+    }
     Ok(())
 }
 
@@ -179,21 +190,31 @@ impl Sample {
     }
 }
 
-/// Doubles the repeats of what `make` gives until it is long enough, and times it beyond `floor`, in seconds.
+/// Times what `make` gives beyond `floor`, in seconds, its body repeated until that is long enough.
 pub async fn sample(lane: &GpuLane, floor: f64, make: impl Fn(usize) -> Result<Program>) -> Result<Sample> {
+    let (probe, repeats) = long_enough(lane, floor, make).await?;
+    let mut each = Vec::with_capacity(REPEATS);
+    for _ in 0..REPEATS {
+        each.push(positive(probe.once(f64::INFINITY).await?.0 - floor));
+    }
+    let range = each.iter().fold((f64::INFINITY, 0.0f64), |(low, high), &s| (low.min(s), high.max(s)));
+    let program = Rc::clone(&probe.work.prepared.program);
+    Ok(Sample { seconds: median(each), range, repeats, program })
+}
+
+/// Repeats what `make` gives more and more often until it is long enough; it has run, and how often it repeats.
+async fn long_enough<'a>(
+    lane: &'a GpuLane,
+    floor: f64,
+    make: impl Fn(usize) -> Result<Program>,
+) -> Result<(Probe<'a>, usize)> {
     let mut n = 1;
     loop {
         let probe = Probe::new(lane, make(n)?).await?;
         probe.once(f64::INFINITY).await?;
         let first = probe.once(f64::INFINITY).await?.0 - floor;
         if first * 1e3 >= LONG_ENOUGH_MS || n >= MOST_DISPATCHES {
-            let mut each = Vec::with_capacity(REPEATS);
-            for _ in 0..REPEATS {
-                each.push(positive(probe.once(f64::INFINITY).await?.0 - floor));
-            }
-            let ends = each.iter().fold((f64::INFINITY, 0.0f64), |(low, high), &s| (low.min(s), high.max(s)));
-            let program = Rc::clone(&probe.work.prepared.program);
-            return Ok(Sample { seconds: median(each), range: ends, repeats: n, program });
+            return Ok((probe, n));
         }
         let wanted = LONG_ENOUGH_MS / (first * 1e3).max(0.05) * 1.5;
         n = ((n as f64 * wanted).ceil() as usize).clamp(n * 2, MOST_DISPATCHES);
@@ -210,6 +231,10 @@ impl<'a> Probe<'a> {
         let inputs = program.inputs.iter().map(|p| Input::Words(Rc::from(vec![0u32; p.ty.len()]))).collect();
         let prepared = lane.prepare(NOBODY, program, &Progress::SILENT).await?;
         Ok(Probe { lane, work: Work { prepared: Rc::new(prepared), inputs } })
+    }
+
+    fn dispatches(&self) -> usize {
+        self.work.prepared.program.dispatches.len()
     }
 
     /// Median time of the whole in seconds, after one run that does not count.
