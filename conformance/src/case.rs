@@ -8,6 +8,7 @@ use consort::graph::{
     Specialised, TensorId, TensorType,
 };
 use consort::kernels::{Home, Kernel, KernelCall, Lowering, Registry, Tuning, wgsl};
+use consort::program::fuse;
 use std::sync::Arc;
 
 mod steps;
@@ -241,13 +242,17 @@ impl Case {
         let mut nodes = vec![SpecialNode { node: 0, inputs: inputs.clone(), outputs: outputs.clone() }];
         nodes.extend(steps.iter().cloned());
         let special = Specialised { tensors, nodes, outputs: outward, ..Specialised::default() };
+        let fused = fuse(&self.graph(), &special, tuning, usize::MAX);
         let mut lowering = Lowering::new(&special, tuning);
-        lowering.enter(0, &inputs, &outputs);
         let attributes = Attributes::new(self.attributes.clone());
         let call = self.call(&attributes);
-        self.kernel()?.lower(&call, &mut lowering)?;
+        let kernel = self.kernel()?;
+        if !fused.gone.contains(&0) {
+            lowering.enter(0, &inputs, &outputs);
+            kernel.lower(&call, &mut lowering)?;
+        }
         let step_types: Vec<TensorType> = types[..1].iter().cloned().chain(step_types).collect();
-        self.lower_steps(&steps, &step_types, &mut lowering)?;
+        self.lower_steps(&steps, &step_types, &fused, &mut lowering)?;
         consort::kernels::endings::join(&mut lowering);
         let Lowering { tensors, calls, .. } = lowering;
         let views = tensors.iter().map(|t| if let Home::View(of) = t.home { Some(of.0) } else { None }).collect();

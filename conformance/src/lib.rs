@@ -47,8 +47,15 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
         |case: &&Case| Tuning::ALL.into_iter().all(|t| case.has_steps() && case.dispatches(t).is_ok_and(|n| n == 1));
     let in_place = if suite.name == "matrix products" { cases.iter().filter(in_place).count() } else { 18 };
     ensure!(in_place >= 18, "only {in_place} products are read and stored where their operands lie");
+    // One kernel for all of it, moves before it included.
+    let streamed = |case: &&Case| {
+        let shaders = |t: Tuning| case.lower(t).map(|l| l.calls.iter().filter(|c| c.shader.name != "move").count());
+        Tuning::ALL.into_iter().any(|t| shaders(t).is_ok_and(|n| n == 1))
+    };
+    let streamed = if suite.name == "attention" { cases.iter().filter(streamed).count() } else { cases.len() };
+    ensure!(streamed * 10 > cases.len() * 9, "only {streamed} of {} cases stream", cases.len());
     // These have variants; a case large enough for each must be there.
-    let varied = ["matrix products", "convolutions", "rows"].contains(&suite.name);
+    let varied = ["matrix products", "attention", "convolutions", "rows"].contains(&suite.name);
     ensure!(!varied || several > 10, "only {several} cases ran in more than one variant");
     Ok(cases.len())
 }

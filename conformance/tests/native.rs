@@ -29,6 +29,7 @@ macro_rules! suites {
 
 suites! {
     matrix_products: "matrix products",
+    attention: "attention",
     convolutions: "convolutions",
     pooling: "pooling",
     element_wise: "element-wise",

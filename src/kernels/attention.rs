@@ -1,27 +1,32 @@
-//! Attention in slices: the scores of a few matrices, or of a few rows, at a time, so that those of all never lie in
-//! memory at once. Knows the products and the softmax that it is made of; must never know which models have it.
+//! Attention whose scores never lie in memory all at once: as one kernel past which keys and values stream, or in slices
+//! of a few matrices or rows. Knows the products and the softmax that it is made of; must never know which models have it.
 
+use super::attention_stream::{self, Operand, Stream};
 use super::epilogue::Activation;
+use super::limits::ROUNDS;
+use super::placed::Placed;
 use super::product::{Matrix, Product};
 use super::rows::Rows;
 use super::softmax;
-use super::{Class, Lowering};
+use super::{Class, Lowering, Tuning};
 use crate::error::Result;
 use crate::graph::{DType, TensorId, TensorType};
 
-/// `softmax(scale · q · k) · v` for `matrices` of each, all dense.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// `softmax(scale · q · k + mask) · v`, all with the same batch dimensions.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Attention {
-    /// matrices × queries × depth
+    /// batch × queries × depth
     pub q: TensorId,
-    /// matrices × depth × keys
+    /// batch × depth × keys
     pub k: TensorId,
-    /// matrices × keys × width
+    /// batch × keys × width
     pub v: TensorId,
-    /// matrices × queries × width
+    /// What is added to the scores, of a shape that broadcasts to theirs.
+    pub mask: Option<TensorId>,
+    /// batch × queries × width
     pub y: TensorId,
-    /// How many matrices.
-    pub matrices: usize,
+    /// Sizes of the batch dimensions.
+    pub batch: Vec<usize>,
     /// Rows of q.
     pub queries: usize,
     /// Columns of q.
@@ -34,6 +39,15 @@ pub struct Attention {
     pub scale: f32,
 }
 
+/// How attention is computed, where it is not by its nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Way {
+    /// By one kernel.
+    Streamed,
+    /// Slice by slice.
+    Sliced(Vec<Slice>),
+}
+
 /// Scores of one slice, in bytes: enough to fill a GPU, little beside a model's other tensors.
 pub const SLICE_BYTES: usize = 16 << 20;
 /// Offsets at which any adapter binds a buffer, in elements.
@@ -42,7 +56,28 @@ const ALIGNED: usize = 64;
 impl Attention {
     /// Bytes of all scores together.
     pub fn score_bytes(&self) -> usize {
-        self.matrices * self.queries * self.keys * 4
+        self.matrices() * self.queries * self.keys * 4
+    }
+
+    fn matrices(&self) -> usize {
+        self.batch.iter().product()
+    }
+
+    /// How it is best computed; `None` by its nodes, where their scores take no more than `bytes`.
+    pub fn way(&self, tuning: Tuning, bytes: usize) -> Option<Way> {
+        let rounds = attention_stream::loop_rounds(self.keys, self.depth);
+        let dims = self.batch.iter().filter(|&&d| d != 1).count();
+        let empty = self.score_bytes() == 0 || self.depth == 0 || self.width == 0;
+        let can_stream = rounds <= ROUNDS && dims <= attention_stream::BATCH_RANK && !empty;
+        let threads = attention_stream::threads(self.matrices(), self.queries, self.width, tuning);
+        if can_stream && tuning.streams && threads >= tuning.threads {
+            return Some(Way::Streamed);
+        }
+        if self.score_bytes() <= bytes {
+            return None;
+        }
+        let slices = if self.mask.is_none() { self.slices(bytes) } else { None };
+        slices.map(Way::Sliced).or(can_stream.then_some(Way::Streamed))
     }
 
     /// Matrices and rows of each slice whose scores take about `bytes`; nothing where slices would not be aligned.
@@ -51,19 +86,20 @@ impl Attention {
         let matrix = self.queries * self.keys * 4;
         let apart =
             [self.queries * self.depth, self.depth * self.keys, self.keys * self.width, self.queries * self.width];
-        if self.matrices > 1 && !apart.into_iter().all(rows) {
+        let all = self.matrices();
+        if all > 1 && !apart.into_iter().all(rows) {
             return None;
         }
         let mut out = vec![];
         if matrix <= bytes {
             let step = (bytes / matrix.max(1)).max(1);
-            for first in (0..self.matrices).step_by(step) {
-                out.push(Slice { first, matrices: step.min(self.matrices - first), row: 0, rows: self.queries });
+            for first in (0..all).step_by(step) {
+                out.push(Slice { first, matrices: step.min(all - first), row: 0, rows: self.queries });
             }
             return Some(out);
         }
         let step = (bytes / (self.keys * 4)).max(1).next_multiple_of(ALIGNED);
-        for first in 0..self.matrices {
+        for first in 0..all {
             for row in (0..self.queries).step_by(step) {
                 out.push(Slice { first, matrices: 1, row, rows: step.min(self.queries - row) });
             }
@@ -71,8 +107,43 @@ impl Attention {
         Some(out)
     }
 
-    /// Appends the dispatches of one slice after the other.
-    pub fn lower(&self, slices: &[Slice], out: &mut Lowering<'_>) -> Result<()> {
+    /// Appends the dispatches.
+    pub fn lower(&self, way: &Way, out: &mut Lowering<'_>) -> Result<()> {
+        match way {
+            Way::Streamed => self.stream(out),
+            Way::Sliced(slices) => self.slice(slices, out),
+        }
+    }
+
+    fn stream(&self, out: &mut Lowering<'_>) -> Result<()> {
+        let kept: Vec<usize> = (0..self.batch.len()).rev().filter(|&d| self.batch[d] != 1).collect();
+        let mut moved = vec![];
+        let mut operand = |id: TensorId, axes: usize| {
+            let placed = Placed::before(id, axes, out);
+            moved.extend(placed.moved);
+            let batch = kept.iter().map(|&d| placed.strides[d]).collect();
+            Operand { tensor: placed.tensor, row: placed.stride(2), col: placed.stride(1), batch }
+        };
+        let (q, k, v) = (operand(self.q, 1), operand(self.k, 2), operand(self.v, 1));
+        let mask = self.mask.map(|id| {
+            let (shape, placed) = (&out.ty(id).shape, Placed::here(id, out));
+            // What it is the same for it does not step along.
+            let step = |back: usize| match shape.len().checked_sub(back) {
+                Some(at) if shape[at] != 1 => placed.strides[at],
+                _ => 0,
+            };
+            let batch = kept.iter().map(|&d| step(self.batch.len() - d + 2)).collect();
+            Operand { tensor: id, row: step(2), col: step(1), batch }
+        });
+        for moved in moved {
+            out.take_back(moved);
+        }
+        let &Attention { y, queries, depth, keys, width, scale, .. } = self;
+        let batch = kept.iter().map(|&d| self.batch[d]).collect();
+        Stream { batch, q, k, v, mask, y, queries, depth, keys, width, scale }.lower(out)
+    }
+
+    fn slice(&self, slices: &[Slice], out: &mut Lowering<'_>) -> Result<()> {
         for slice in slices {
             let &Slice { first, matrices, row, rows } = slice;
             let part = |out: &mut Lowering<'_>, of: TensorId, height: usize, width: usize, row: usize, rows: usize| {
@@ -124,7 +195,8 @@ mod tests {
         #[test]
         fn slices_cover_every_row_once(matrices in 1usize..5, queries in 1usize..300, keys in 1usize..40, bytes in 64usize..40_000) {
             let id = TensorId(0);
-            let a = Attention { q: id, k: id, v: id, y: id, matrices, queries, depth: 64, keys, width: 64, scale: 1.0 };
+            let (mask, batch) = (None, vec![matrices]);
+            let a = Attention { q: id, k: id, v: id, mask, y: id, batch, queries, depth: 64, keys, width: 64, scale: 1.0 };
             let mut seen = vec![0; matrices * queries];
             for s in a.slices(bytes).into_iter().flatten() {
                 prop_assert!((s.first * queries + s.row) * 64 % ALIGNED == 0);

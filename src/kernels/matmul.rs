@@ -1,12 +1,13 @@
 //! MatMul and Gemm: shapes, references, and the strides with which [`super::product`] computes them.
 
 use super::epilogue::{ACTIVATION, ACTIVATION_PARAMS, Activation};
-use super::map::{Strided, contiguous};
+use super::map::contiguous;
 use super::operand::{broadcast, float, float_shape, optional_values, values};
+use super::placed::Placed;
 use super::product::{BATCH_RANK, Matrix, Product};
 use super::{Class, Kernel, Lowering};
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Call, HostTensor, Operator, TensorId, TensorType};
+use crate::graph::{Call, HostTensor, Operator, TensorType};
 
 /// The operators of this family.
 pub const OPERATORS: &[&dyn Kernel] = &[&MatMul, &Gemm];
@@ -62,51 +63,22 @@ fn shapes(call: &Call<'_>) -> Result<Shapes> {
 impl Shapes {
     /// Sizes of the batch dimensions with the elements that one step moves in a and in b, innermost first; `a` and `b` are
     /// the strides of the operands' own axes.
-    fn steps(&self, a: &[i64], b: &[i64]) -> Vec<(usize, i64, i64)> {
-        let stride = |shape: &[usize], strides: &[i64], i: usize| match (i + shape.len()).checked_sub(self.batch.len())
-        {
-            Some(at) if shape[at] != 1 => strides[at],
-            _ => 0,
-        };
+    fn steps(&self, a: &[usize], b: &[usize]) -> Vec<(usize, usize, usize)> {
+        let stride =
+            |shape: &[usize], strides: &[usize], i: usize| match (i + shape.len()).checked_sub(self.batch.len()) {
+                Some(at) if shape[at] != 1 => strides[at],
+                _ => 0,
+            };
         let dims = (0..self.batch.len()).rev().map(|i| (self.batch[i], stride(&self.a, a, i), stride(&self.b, b, i)));
-        let mut merged: Vec<(usize, i64, i64)> = vec![];
+        let mut merged: Vec<(usize, usize, usize)> = vec![];
         for dim in dims.filter(|d| d.0 != 1) {
             match merged.last_mut() {
                 // A dimension that goes on where the one inside it ends is one with it.
-                Some(last) if dim.1 == last.1 * last.0 as i64 && dim.2 == last.2 * last.0 as i64 => last.0 *= dim.0,
+                Some(last) if dim.1 == last.1 * last.0 && dim.2 == last.2 * last.0 => last.0 *= dim.0,
                 _ => merged.push(dim),
             }
         }
         merged
-    }
-}
-
-/// An operand of a MatMul where its elements lie: where another operator moved them, or before that.
-struct Placed {
-    tensor: TensorId,
-    strides: Vec<i64>,
-    /// What the move writes that is not needed then.
-    moved: Option<TensorId>,
-}
-
-impl Placed {
-    fn here(id: TensorId, out: &Lowering<'_>) -> Placed {
-        Placed { tensor: id, strides: contiguous(&out.ty(id).shape), moved: None }
-    }
-
-    /// Before it was moved, where its columns were neighbours there, too.
-    fn before(id: TensorId, out: &Lowering<'_>) -> Placed {
-        let readable =
-            |from: &Strided| from.base == 0 && from.strides.iter().all(|&s| s >= 0) && from.strides.last() == Some(&1);
-        match out.moved(id).filter(|(from, _)| readable(from)) {
-            Some((from, at)) => Placed { tensor: from.tensor, strides: from.strides, moved: Some(at) },
-            None => Placed::here(id, out),
-        }
-    }
-
-    /// Elements from one step to the next along the axis that is the `back`th from the end; 1 for a vector's own.
-    fn stride(&self, back: usize) -> usize {
-        self.strides.len().checked_sub(back).map_or(0, |i| self.strides[i].unsigned_abs() as usize)
     }
 }
 
@@ -128,14 +100,16 @@ impl Operator for MatMul {
         let s = shapes(call)?;
         let (a, b, bias) = (values(inputs, 0)?, values(inputs, 1)?, optional_values(inputs, 2));
         let activation = Activation::of(call.attributes)?;
-        let dense = |batch: &[usize], matrix: [usize; 2]| contiguous(&[batch, &matrix].concat());
+        let dense = |batch: &[usize], matrix: [usize; 2]| -> Vec<usize> {
+            contiguous(&[batch, &matrix].concat()).into_iter().map(|s| s.unsigned_abs() as usize).collect()
+        };
         let steps = s.steps(&dense(&s.a, [s.m, s.k]), &dense(&s.b, [s.k, s.n]));
         let mut y = Vec::with_capacity(s.output.iter().product());
         for index in 0..s.batch.iter().product() {
             let (mut rest, mut a_at, mut b_at) = (index, 0, 0);
             for &(size, a_step, b_step) in &steps {
-                a_at += rest % size * a_step as usize;
-                b_at += rest % size * b_step as usize;
+                a_at += rest % size * a_step;
+                b_at += rest % size * b_step;
                 rest /= size;
             }
             for i in 0..s.m {
@@ -155,14 +129,12 @@ impl Kernel for MatMul {
         let (a, b, y) = (out.input(0)?, out.input(1)?, out.output(0)?);
         // A vector is one row, or one column.
         let (a_back, b_back) = (out.ty(a).shape.len().min(2), out.ty(b).shape.len().min(2));
-        let (mut a, mut b) = (Placed::before(a, out), Placed::before(b, out));
-        let mut steps = s.steps(&a.strides, &b.strides);
-        if steps.len() > BATCH_RANK {
+        let (mut a, mut b) = (Placed::before(a, 1, out), Placed::before(b, 1, out));
+        let mut batch = s.steps(&a.strides, &b.strides);
+        if batch.len() > BATCH_RANK {
             (a, b) = (Placed::here(out.input(0)?, out), Placed::here(out.input(1)?, out));
-            steps = s.steps(&a.strides, &b.strides);
+            batch = s.steps(&a.strides, &b.strides);
         }
-        let mut batch: Vec<_> =
-            steps.iter().map(|d| (d.0, d.1.unsigned_abs() as usize, d.2.unsigned_abs() as usize)).collect();
         let a_matrix = Matrix { tensor: a.tensor, row: if a_back == 2 { a.stride(2) } else { s.k }, col: a.stride(1) };
         let b_matrix = match b_back {
             2 => Matrix { tensor: b.tensor, row: b.stride(2), col: b.stride(1) },

@@ -6,6 +6,7 @@
 
 pub mod argument;
 pub mod attention;
+mod attention_stream;
 pub mod binary;
 pub mod call;
 pub mod ceiling;
@@ -24,6 +25,7 @@ pub mod matmul;
 pub mod movement;
 pub mod normalise;
 pub mod operand;
+mod placed;
 pub mod pool;
 pub mod product;
 pub mod reduce;

@@ -20,15 +20,31 @@ pub struct Tuning {
     pub winograd: bool,
     /// Whether threads of a workgroup may wait for each other at little cost.
     pub barriers: bool,
+    /// Whether attention is one kernel past which keys and values stream.
+    pub streams: bool,
 }
 
 impl Tuning {
     /// What suits most hardware: sums that stay in registers, threads for many cores.
-    pub const HARDWARE: Tuning = Tuning { accumulators: 64, threads: 512, across: 8, winograd: false, barriers: true };
+    pub const HARDWARE: Tuning =
+        Tuning { accumulators: 64, threads: 512, across: 8, winograd: false, barriers: true, streams: true };
     /// What suits an adapter on a few CPU cores: its loads cost more than sums spilled to its cache.
-    pub const SOFTWARE: Tuning = Tuning { accumulators: 256, threads: 64, across: 4, winograd: true, barriers: false };
-    /// Every set that a lane chooses from, the safest first.
-    pub const ALL: [Tuning; 2] = [Tuning::HARDWARE, Tuning::SOFTWARE];
+    pub const SOFTWARE: Tuning =
+        Tuning { accumulators: 256, threads: 64, across: 4, winograd: true, barriers: false, streams: false };
+    /// The sets that products are chosen from, the safest first.
+    pub const PRODUCTS: [Tuning; 2] = [Tuning::HARDWARE, Tuning::SOFTWARE];
+    /// Sets in which every variant of every family is.
+    pub const ALL: [Tuning; 3] = [Tuning::HARDWARE, Tuning::SOFTWARE, Tuning { streams: true, ..Tuning::SOFTWARE }];
+
+    /// The same with attention as one kernel, and as several.
+    pub fn attentions(self) -> [Tuning; 2] {
+        [true, false].map(|streams| Tuning { streams, ..self })
+    }
+
+    /// Whether a lane may choose it.
+    pub fn is_known(self) -> bool {
+        Tuning::PRODUCTS.into_iter().any(|set| set.attentions().contains(&self))
+    }
 }
 
 impl Default for Tuning {

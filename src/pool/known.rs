@@ -35,7 +35,7 @@ impl Known {
     /// Whether a pool with these kernels can go by it.
     pub(super) fn holds(&self, kernels: &str) -> bool {
         self.kernels == kernels
-            && Tuning::ALL.contains(&self.tuning)
+            && self.tuning.is_known()
             && Class::ALL.iter().all(|class| self.shares.get(class).is_some_and(|&s| s > 0.0 && s <= 1.0))
     }
 }
@@ -59,10 +59,12 @@ pub(super) fn fingerprint(facts: &AdapterFacts) -> String {
 pub(super) fn kernels() -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     for tuning in Tuning::ALL {
+        let mut programs = vec![probe::attention(tuning, 1)?];
         for class in Class::ALL {
-            for kernel in probe::class(class, tuning, 1)?.into_iter().flat_map(|program| program.kernels) {
-                hasher.update(kernel.wgsl.as_bytes()).update(&[0]);
-            }
+            programs.extend(probe::class(class, tuning, 1)?);
+        }
+        for kernel in programs.iter().flat_map(|program| &program.kernels) {
+            hasher.update(kernel.wgsl.as_bytes()).update(&[0]);
         }
     }
     Ok(hasher.finalize().to_hex()[..16].to_owned())

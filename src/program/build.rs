@@ -181,7 +181,7 @@ pub fn build_sliced(
     slice_bytes: usize,
 ) -> Result<Program> {
     let mut lowering = Lowering::new(special, tuning);
-    let fused = fuse(graph, special, slice_bytes);
+    let fused = fuse(graph, special, tuning, slice_bytes);
     for (index, node) in special.nodes.iter().enumerate() {
         if fused.gone.contains(&index) && !fused.attention.contains_key(&index) {
             continue;
@@ -204,8 +204,8 @@ pub fn build_sliced(
             outputs: node.outputs.len(),
         };
         lowering.enter(index, &node.inputs, &node.outputs);
-        if let Some((attention, slices)) = fused.attention.get(&index) {
-            attention.lower(slices, &mut lowering).map_err(|e| e.in_node(&source.name))?;
+        if let Some((attention, way)) = fused.attention.get(&index) {
+            attention.lower(way, &mut lowering).map_err(|e| e.in_node(&source.name))?;
             continue;
         }
         kernel.lower(&call, &mut lowering).map_err(|e| e.in_node(&source.name))?;

@@ -1,8 +1,9 @@
-//! What a program computes in another way than node by node: attention whose scores would take much memory.
+//! What a program computes in another way than node by node: attention, whose scores need not lie in memory.
 //! Knows patterns of nodes; must never know how a kernel does it.
 
 use crate::graph::{DType, Graph, Source, SpecialNode, Specialised, TensorId};
-use crate::kernels::attention::{Attention, Slice};
+use crate::kernels::Tuning;
+use crate::kernels::attention::{Attention, Way};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Nodes that are computed together with a later one, and what that one computes then.
@@ -11,11 +12,12 @@ pub struct Fused {
     /// Nodes that need no dispatches of their own, by index into [`Specialised::nodes`].
     pub gone: BTreeSet<usize>,
     /// What stands for all at the last of them.
-    pub attention: BTreeMap<usize, (Attention, Vec<Slice>)>,
+    pub attention: BTreeMap<usize, (Attention, Way)>,
 }
 
-/// Finds `MatMul → Softmax → MatMul`, a factor between the first two or none, of which nobody sees what lies between, with more than `bytes` of scores.
-pub fn fuse(graph: &Graph, special: &Specialised, bytes: usize) -> Fused {
+/// Finds `MatMul → Softmax → MatMul`, a factor or a mask or both between the first two, of which nobody sees what lies
+/// between, where another way than by its nodes is better by `tuning`, or their scores take more than `bytes`.
+pub fn fuse(graph: &Graph, special: &Specialised, tuning: Tuning, bytes: usize) -> Fused {
     let mut uses: BTreeMap<TensorId, Vec<usize>> = BTreeMap::new();
     for (index, node) in special.nodes.iter().enumerate() {
         node.inputs.iter().flatten().for_each(|&id| uses.entry(id).or_default().push(index));
@@ -28,20 +30,28 @@ pub fn fuse(graph: &Graph, special: &Specialised, bytes: usize) -> Fused {
     for (first, scores) in special.nodes.iter().enumerate().filter(|(_, n)| plain_product(graph, n)) {
         let found = || {
             let result = |index: usize| special.nodes[index].outputs.first().copied().flatten();
-            let next = only_use(result(first)?)?;
+            let (mut gone, mut next) = (vec![first], only_use(result(first)?)?);
             let scale = factor(graph, special, &special.nodes[next]);
-            let softmax = if scale.is_some() { only_use(result(next)?)? } else { next };
-            let last = only_use(result(softmax)?)?;
-            let mut attention = attention(graph, special, scores, &special.nodes[softmax], &special.nodes[last])?;
-            attention.scale = scale.unwrap_or(1.0);
-            Some(([first, next, softmax], last, attention))
+            if scale.is_some() {
+                gone.push(next);
+                next = only_use(result(next)?)?;
+            }
+            let before = result(*gone.last()?)?;
+            let mask = mask(graph, special, &special.nodes[next], before);
+            if mask.is_some() {
+                gone.push(next);
+                next = only_use(result(next)?)?;
+            }
+            gone.push(next);
+            let last = only_use(result(next)?)?;
+            let attention = attention(graph, special, scores, &special.nodes[next], &special.nodes[last])?;
+            Some((gone, last, Attention { scale: scale.unwrap_or(1.0), mask, ..attention }))
         };
         if let Some((gone, last, attention)) = found()
-            && attention.score_bytes() > bytes
-            && let Some(slices) = attention.slices(bytes)
+            && let Some(way) = attention.way(tuning, bytes)
         {
             fused.gone.extend(gone);
-            fused.attention.insert(last, (attention, slices));
+            fused.attention.insert(last, (attention, way));
         }
     }
     fused
@@ -67,6 +77,16 @@ fn factor(graph: &Graph, special: &Specialised, node: &SpecialNode) -> Option<f3
         () if is(graph, node, "Div") => constant(b).map(|b| 1.0 / b),
         () => None,
     }
+}
+
+/// What an Add adds to `scores`, where it broadcasts to them.
+fn mask(graph: &Graph, special: &Specialised, node: &SpecialNode, scores: TensorId) -> Option<TensorId> {
+    let &[Some(a), Some(b)] = node.inputs.as_slice() else { return None };
+    let mask = if a == scores { b } else { a };
+    let (ty, whole) = (&special.tensors[mask.0].ty, &special.tensors[scores.0].ty.shape);
+    let skipped = whole.len().checked_sub(ty.shape.len())?;
+    let fits = ty.shape.iter().zip(&whole[skipped..]).all(|(&d, &all)| d == 1 || d == all);
+    (is(graph, node, "Add") && ty.dtype == DType::Float32 && fits).then_some(mask)
 }
 
 fn plain_product(graph: &Graph, node: &SpecialNode) -> bool {
@@ -106,7 +126,8 @@ fn attention(
         k,
         v,
         y,
-        matrices: batch.iter().product(),
+        mask: None,
+        batch: batch.to_vec(),
         queries: *queries,
         depth: *depth,
         keys: *keys,

@@ -9,4 +9,5 @@ mod schedule;
 
 pub use build::{BoundRange, Dispatch, KernelSource, Place, Placed, Port, Program, Residency, build, build_sliced};
 pub use cost::{DispatchCost, ProgramCost};
+pub use fuse::{Fused, fuse};
 pub use schedule::{Command, Schedule, Strategy, schedule};

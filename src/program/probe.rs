@@ -6,6 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::graph::{
     Attribute, Attributes, Call, DType, Operand, Source, SpecialNode, SpecialTensor, Specialised, TensorId, TensorType,
 };
+use crate::kernels::attention::{Attention, Way};
 use crate::kernels::{Class, KernelCall, Lowering, Registry, Tuning, ceiling};
 
 /// Threads' worth of workgroups in the multiply-add probe.
@@ -78,6 +79,29 @@ pub fn class(class: Class, tuning: Tuning, dispatches: usize) -> Result<Option<P
 pub fn product(tuning: Tuning, dispatches: usize) -> Result<Program> {
     let example: Example = ("MatMul", vec![], &[&[256, 256], &[256, 512]]);
     operator(example, tuning, dispatches)?.ok_or_else(|| Error::new(Kind::Internal, "no probe for MatMul"))
+}
+
+/// Attention of a small encoder, `times` over: one kernel or several, as `tuning` says.
+pub fn attention(tuning: Tuning, times: usize) -> Result<Program> {
+    let (heads, tokens, depth) = (12, 128, 32);
+    let (rows, columns) = ([heads, tokens, depth], [heads, depth, tokens]);
+    let mut special = Specialised {
+        tensors: [&rows, &columns, &rows, &rows].map(|shape| tensor("x", shape, Source::Node)).to_vec(),
+        nodes: vec![SpecialNode { node: 0, inputs: vec![], outputs: vec![] }],
+        ..Specialised::default()
+    };
+    let mark = end_mark(&mut special);
+    let [q, k, v, y] = [0, 1, 2, 3].map(TensorId);
+    let (mask, batch, scale) = (None, vec![heads], 1.0);
+    let attention = Attention { q, k, v, mask, y, batch, queries: tokens, depth, keys: tokens, width: depth, scale };
+    // Never larger than all scores: one slice is what its nodes are.
+    let slices = attention.slices(usize::MAX).map(Way::Sliced);
+    let way = attention.way(tuning, usize::MAX).or(slices);
+    let way = way.ok_or_else(|| Error::new(Kind::Internal, "no probe for attention"))?;
+    let mut lowering = Lowering::new(&special, tuning);
+    attention.lower(&way, &mut lowering)?;
+    lowering.dispatch(ceiling::nothing(mark));
+    Ok(repeated(assemble(&special, &lowering, &Residency::default(), &|_| "probe".to_owned())?, times))
 }
 
 /// One node of an operator, `dispatches` times; `None` where it has no kernel.

@@ -2,8 +2,11 @@
 
 use super::{Case, kernel, type_of};
 use anyhow::{Context, Result};
-use consort::graph::{Attribute, Attributes, Call, HostTensor, Operand, SpecialNode, TensorId, TensorType};
+use consort::graph::{
+    Attribute, Attributes, Call, Graph, HostTensor, Node, Operand, SpecialNode, TensorId, TensorType,
+};
 use consort::kernels::{Lowering, Tuning};
+use consort::program::Fused;
 use std::sync::Arc;
 
 /// A further operator, of the same operator set.
@@ -125,14 +128,39 @@ impl Case {
             .collect()
     }
 
+    /// The case as a graph, of which only the nodes matter.
+    pub(super) fn graph(&self) -> Graph {
+        let node = |op: &str, attributes: &[(String, Attribute)]| Node {
+            name: op.to_owned(),
+            op_type: op.to_owned(),
+            domain: String::new(),
+            inputs: vec![],
+            outputs: vec![],
+            attributes: Attributes::new(attributes.to_vec()),
+        };
+        let own = node(self.op, &self.attributes);
+        let nodes = std::iter::once(own).chain(self.steps.iter().map(|s| node(s.op, &s.attributes))).collect();
+        let opset = [(String::new(), self.opset)].into();
+        Graph { name: String::new(), opset, values: vec![], nodes, inputs: vec![], outputs: vec![] }
+    }
+
     /// Lowers the steps after the case's operator.
     pub(super) fn lower_steps<'a>(
         &self,
         nodes: &'a [SpecialNode],
         types: &[TensorType],
+        fused: &Fused,
         lowering: &mut Lowering<'a>,
     ) -> Result<()> {
         for (step, node) in self.steps.iter().zip(nodes) {
+            if let Some((attention, way)) = fused.attention.get(&node.node) {
+                lowering.enter(node.node, &node.inputs, &node.outputs);
+                attention.lower(way, lowering)?;
+                continue;
+            }
+            if fused.gone.contains(&node.node) {
+                continue;
+            }
             lowering.enter(node.node, &node.inputs, &node.outputs);
             let attributes = Attributes::new(step.attributes.clone());
             kernel(step.op)?.lower(&self.step_call(step, types, &attributes), lowering)?;

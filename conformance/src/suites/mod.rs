@@ -1,5 +1,6 @@
 //! The cases, by operator family. A case is data: what runs it is elsewhere.
 
+mod attention;
 mod convolution;
 mod elementwise;
 mod epilogues;
@@ -29,6 +30,7 @@ pub struct Suite {
 /// Every family.
 pub const SUITES: &[Suite] = &[
     Suite { name: "matrix products", cases: products::cases, refusals: products::refusals },
+    Suite { name: "attention", cases: attention::cases, refusals: Vec::new },
     Suite { name: "convolutions", cases: convolution::cases, refusals: convolution::refusals },
     Suite { name: "pooling", cases: windows::cases, refusals: windows::refusals },
     Suite { name: "element-wise", cases: elementwise::cases, refusals: elementwise::refusals },

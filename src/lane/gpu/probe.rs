@@ -83,30 +83,39 @@ pub async fn measure(lane: &GpuLane, known: Option<Tuning>) -> Result<Measured> 
     Ok(out)
 }
 
-/// Finds the tuning whose product is fastest here, each at its best, and sets it. They take turns, so that what else the
-/// machine does hits all of them; one that is no clear gain over the tuning so far is not taken.
+/// Finds the variants that are fastest here, one family after the other, and sets them.
 pub async fn tune(lane: &GpuLane, measured: &Measured) -> Result<()> {
-    let products = Tuning::ALL.into_iter().map(|tuning| probe::product(tuning, 1));
-    compiled(lane, products.collect::<Result<_>>()?).await?;
     let floor = measured.readback_s;
-    let mut candidates = Vec::with_capacity(Tuning::ALL.len());
-    for tuning in Tuning::ALL {
-        candidates.push((tuning, long_enough(lane, floor, |n| probe::product(tuning, n)).await?.0, f64::INFINITY));
+    let product = fastest(lane, floor, &Tuning::PRODUCTS, probe::product).await?;
+    // Attention is made of products, and competes with the best of them.
+    lane.set_tuning(fastest(lane, floor, &product.attentions(), probe::attention).await?);
+    Ok(())
+}
+
+/// The candidate with which what `make` gives is fastest, each at its best. They take turns, so that what else the
+/// machine does hits all of them; one that is no clear gain over the lane's own or the first is not taken.
+async fn fastest(
+    lane: &GpuLane,
+    floor: f64,
+    candidates: &[Tuning],
+    make: impl Fn(Tuning, usize) -> Result<Program>,
+) -> Result<Tuning> {
+    compiled(lane, candidates.iter().map(|&tuning| make(tuning, 1)).collect::<Result<_>>()?).await?;
+    let mut probes = Vec::with_capacity(candidates.len());
+    for &tuning in candidates {
+        probes.push((tuning, long_enough(lane, floor, |n| make(tuning, n)).await?, f64::INFINITY));
     }
     for _ in 0..REPEATS {
-        for (_, probe, best) in &mut candidates {
-            let each = (probe.once(f64::INFINITY).await?.0 - floor) / probe.dispatches() as f64;
+        for (_, (probe, repeats), best) in &mut probes {
+            let each = (probe.once(f64::INFINITY).await?.0 - floor) / *repeats as f64;
             *best = best.min(positive(each));
         }
     }
-    // What a candidate must stay below: the tuning so far has the benefit of the doubt.
-    let so_far = lane.tuning();
+    let own = lane.tuning();
+    let so_far = candidates.iter().copied().find(|&t| t == own).or(candidates.first().copied()).unwrap_or(own);
     let handicap = |tuning: Tuning, best: f64| if tuning == so_far { CLEAR_GAIN * best } else { best };
-    let chosen = candidates.iter().map(|(tuning, _, best)| (*tuning, handicap(*tuning, *best)));
-    if let Some((tuning, _)) = chosen.min_by(|a, b| a.1.total_cmp(&b.1)) {
-        lane.set_tuning(tuning);
-    }
-    Ok(())
+    let chosen = probes.iter().map(|&(tuning, _, best)| (tuning, handicap(tuning, best)));
+    Ok(chosen.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(so_far, |(tuning, _)| tuning))
 }
 
 /// Compiles the probes of every class, so that none waits for its own.
@@ -231,10 +240,6 @@ impl<'a> Probe<'a> {
         let inputs = program.inputs.iter().map(|p| Input::Words(Rc::from(vec![0u32; p.ty.len()]))).collect();
         let prepared = lane.prepare(NOBODY, program, &Progress::SILENT).await?;
         Ok(Probe { lane, work: Work { prepared: Rc::new(prepared), inputs } })
-    }
-
-    fn dispatches(&self) -> usize {
-        self.work.prepared.program.dispatches.len()
     }
 
     /// Median time of the whole in seconds, after one run that does not count.
