@@ -69,8 +69,7 @@ impl Attention {
         let dims = self.batch.iter().filter(|&&d| d != 1).count();
         let empty = self.score_bytes() == 0 || self.depth == 0 || self.width == 0;
         let can_stream = rounds <= ROUNDS && dims <= attention_stream::BATCH_RANK && !empty;
-        let threads = attention_stream::threads(self.matrices(), self.queries, self.width, tuning);
-        if can_stream && tuning.streams && threads >= tuning.threads {
+        if can_stream && tuning.streams && self.matrices() * self.queries >= tuning.threads {
             return Some(Way::Streamed);
         }
         if self.score_bytes() <= bytes {

@@ -16,6 +16,8 @@ static MASKED: Shader = Shader { name: "attention-mask", class: Class::Matmul, s
 const WORKGROUP: usize = 64;
 /// Keys that a thread takes at once.
 const BLOCK: usize = 4;
+/// Queries of a thread, at most.
+const MOST_ROWS: usize = 8;
 /// Batch dimensions.
 pub(super) const BATCH_RANK: usize = 4;
 
@@ -67,22 +69,19 @@ enum Meeting {
     Single,
 }
 
-/// Queries of one thread, and values of each that it sums. A sum is used once in a block of keys, and a key for every
-/// query: twice as many sums as a product holds were fastest on both software adapters.
-fn tile(width: usize, wide: usize, tuning: Tuning) -> (usize, usize) {
+/// Queries of one thread, of `queries` in all, and values of each that it sums. A sum is used once in a block of keys, and
+/// a key for every query: twice as many sums as a product holds were fastest on both software adapters.
+fn tile(queries: usize, width: usize, wide: usize, tuning: Tuning) -> (usize, usize) {
     let (units, sums) = (width / wide, 2 * tuning.accumulators / wide);
-    let cols = units.min(sums.max(1));
-    ((sums / cols.max(1)).clamp(1, 8), cols)
+    let cols = units.min(sums).max(1);
+    // Few threads leave an adapter idle.
+    let busy = (queries / tuning.threads).max(1);
+    ((sums / cols).min(busy).clamp(1, MOST_ROWS), cols)
 }
 
 /// Loop rounds of one invocation, at most.
 pub(super) fn loop_rounds(keys: usize, depth: usize) -> usize {
     keys.div_ceil(BLOCK) * (depth + 1) + BATCH_RANK
-}
-
-/// Threads that it keeps busy.
-pub(super) fn threads(matrices: usize, queries: usize, width: usize, tuning: Tuning) -> usize {
-    matrices * queries.div_ceil(tile(width, if width.is_multiple_of(4) { 4 } else { 1 }, tuning).0)
 }
 
 impl Stream {
@@ -106,10 +105,10 @@ impl Stream {
     fn call(&self, meeting: Meeting, v_fours: bool, out: &Lowering<'_>) -> Result<KernelCall> {
         let deep = if meeting == Meeting::Single { 1 } else { 4 };
         let wide = if v_fours { 4 } else { 1 };
-        let (rows, cols) = tile(self.width, wide, out.tuning());
+        let matrices: usize = self.batch.iter().product();
+        let (rows, cols) = tile(matrices * self.queries, self.width, wide, out.tuning());
         let (blocks, steps, units) = (self.keys.div_ceil(BLOCK), self.depth / deep, self.width / wide);
         rounds(blocks * (steps + 1) + BATCH_RANK)?;
-        let matrices: usize = self.batch.iter().product();
         let threads = matrices * self.queries.div_ceil(rows);
         let parts = units.div_ceil(cols);
         let groups = threads.div_ceil(WORKGROUP);

@@ -36,12 +36,14 @@ pub enum Command {
         /// Request.
         program: usize,
     },
-    /// Runs one dispatch.
-    Dispatch {
+    /// Dispatches of one request that follow each other.
+    Dispatches {
         /// Request.
         program: usize,
-        /// Index into [`Program::dispatches`].
-        index: usize,
+        /// Index of the first into [`Program::dispatches`].
+        from: usize,
+        /// Index after the last.
+        to: usize,
     },
     /// Copies the request's outputs from its arena into the one readback buffer.
     Download {
@@ -118,7 +120,10 @@ impl Recorder<'_> {
             self.submit();
         }
         self.since_submit += ms;
-        self.commands.push(Command::Dispatch { program, index });
+        match self.commands.last_mut() {
+            Some(Command::Dispatches { program: last, to, .. }) if *last == program && *to == index => *to += 1,
+            _ => self.commands.push(Command::Dispatches { program, from: index, to: index + 1 }),
+        }
     }
 
     fn submit(&mut self) {
@@ -160,12 +165,11 @@ mod tests {
             s.commands,
             [
                 Upload { program: 0 },
-                Dispatch { program: 0, index: 0 },
-                Dispatch { program: 0, index: 1 },
+                Dispatches { program: 0, from: 0, to: 2 },
                 Download { program: 0 },
                 Submit,
                 Upload { program: 1 },
-                Dispatch { program: 1, index: 0 },
+                Dispatches { program: 1, from: 0, to: 1 },
                 Download { program: 1 },
                 Submit,
             ]
@@ -180,9 +184,12 @@ mod tests {
         let order: Vec<_> = s
             .commands
             .iter()
-            .filter_map(|c| if let Command::Dispatch { program, index } = c { Some((*program, *index)) } else { None })
+            .filter_map(|c| match *c {
+                Command::Dispatches { program, from, to } => Some((program, from..to)),
+                _ => None,
+            })
             .collect();
-        assert_eq!(order, [(0, 0), (0, 1), (1, 0), (0, 2), (0, 3)]);
+        assert_eq!(order, [(0, 0..2), (1, 0..1), (0, 2..4)]);
         assert_eq!(s.slots.slot_of, [1, 0]);
         assert_eq!(s.submits(), 1);
     }

@@ -89,6 +89,7 @@ impl GpuLane {
         let recording =
             Recording { lane: self, works, schedule, arenas: &arenas, upload: upload.as_deref(), kept: &kept };
         let recorded = recording.record(readback.as_ref(), started_ms);
+        let recorded_ms = now_ms();
         let refused = Box::pin(scope.pop());
         let (submits, done) = recorded?;
         let bytes = touched_bytes(works, &arenas.iter().map(|a| a.block.bytes()).collect::<Vec<_>>())
@@ -99,7 +100,6 @@ impl GpuLane {
         if counted {
             self.traffic.executed();
         }
-        let recorded_ms = now_ms();
         Ok(Pending {
             counted,
             programs,
@@ -217,25 +217,19 @@ impl Recording<'_> {
         let mut submits: Vec<(Vec<usize>, f64)> = Vec::new();
         let done = Arc::new(Mutex::new(Vec::new()));
         let mut inside: Vec<usize> = Vec::new();
-        let mut encoder = Encoder::new(gpu)?;
+        let mut encoder = Encoder::new(gpu);
         let commands = &self.schedule.commands;
-        let mut next = 0;
-        while let Some(command) = commands.get(next) {
-            next += 1;
+        for (at, command) in commands.iter().enumerate() {
             match *command {
-                Command::Dispatch { program, index } => {
+                Command::Dispatches { program, from, to } => {
                     let Recorded { tape, of_call } = &recorded[program];
-                    match of_call.get(&index) {
-                        Some(group) => encoder.replay_with(tape, index, group),
-                        None => {
-                            let follow =
-                                |(i, c): &(usize, &Command)| **c == Command::Dispatch { program, index: index + 1 + i };
-                            let following = commands[next..].iter().enumerate().take_while(follow).count();
-                            let run = tape.run(index, index + 1 + following);
-                            encoder.replay(tape, index..index + run);
-                            next += run - 1;
-                        }
+                    let mut from = from;
+                    for (&own, group) in of_call.range(from..to) {
+                        encoder.replay(tape, from..own);
+                        encoder.replay_with(tape, own, group);
+                        from = own + 1;
                     }
+                    encoder.replay(tape, from..to);
                     // Dispatches of one request mostly follow each other.
                     if inside.last() != Some(&program) && !inside.contains(&program) {
                         inside.push(program);
@@ -295,12 +289,14 @@ impl Recording<'_> {
                     }
                 }
                 Command::Submit => {
-                    let full = std::mem::replace(&mut encoder, Encoder::new(gpu)?);
-                    gpu.queue.submit(Some(full.finish()));
-                    let (number, note) = (submits.len(), Arc::clone(&done));
-                    gpu.queue.on_submitted_work_done(move || {
-                        note.lock().unwrap_or_else(PoisonError::into_inner).push((number, now_ms()));
-                    });
+                    encoder.submit();
+                    // The last one's end is that of the map.
+                    if readback.is_none() || at + 1 < commands.len() {
+                        let (number, note) = (submits.len(), Arc::clone(&done));
+                        gpu.queue.on_submitted_work_done(move || {
+                            note.lock().unwrap_or_else(PoisonError::into_inner).push((number, now_ms()));
+                        });
+                    }
                     inside.sort_unstable();
                     submits.push((std::mem::take(&mut inside), now_ms().max(started_ms)));
                 }

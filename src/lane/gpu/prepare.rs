@@ -230,8 +230,11 @@ impl GpuLane {
                 tape
             }
         };
-        let of_call =
-            tape.of_call().map(|i| Ok((i, self.bind_group(prepared, arena, own, i)?))).collect::<Result<_>>()?;
+        let of_call = tape
+            .of_call()
+            .iter()
+            .map(|&i| Ok((i, self.bind_group(prepared, arena, own, i)?)))
+            .collect::<Result<_>>()?;
         Ok(Recorded { tape, of_call })
     }
 

@@ -5,6 +5,11 @@ export function append(steps, pipeline, group, x, y, z) {
   steps.push({ pipeline, group, x, y, z });
 }
 
+/** What records commands. */
+export function encode(device) {
+  return device.createCommandEncoder();
+}
+
 /** Begins a compute pass of `encoder`. */
 export function begin(encoder) {
   return encoder.beginComputePass();
@@ -32,4 +37,14 @@ export function replayWith(pass, steps, at, group) {
 /** Ends `pass`. */
 export function end(pass) {
   pass.end();
+}
+
+/** Copies `bytes` between buffers, from and to the given offsets. */
+export function copy(encoder, from, at, to, offset, bytes) {
+  encoder.copyBufferToBuffer(from, at, to, offset, bytes);
+}
+
+/** Hands what `encoder` recorded to the queue. */
+export function submit(queue, encoder) {
+  queue.submit([encoder.finish()]);
 }

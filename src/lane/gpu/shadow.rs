@@ -43,13 +43,6 @@ pub(super) fn made(device: &wgpu::Device, method: &str, make: impl FnOnce()) -> 
     call(device, method, &descriptor)
 }
 
-/// What `make` makes through `method`: wgpu's, and the browser's beneath it.
-pub(super) fn seen<T>(device: &wgpu::Device, method: &str, make: impl FnOnce() -> T) -> Result<(T, JsValue)> {
-    let object = call(device, method, &JsValue::UNDEFINED)?;
-    let given = object.clone();
-    Ok((shadowed(device, method, move |_| given.clone(), make), object))
-}
-
 /// Runs `call` while the device's method is `instead`.
 fn shadowed<T>(
     device: &wgpu::Device,

@@ -24,12 +24,19 @@ mod sys {
         steps.push((Rc::clone(pipeline), group.cloned(), size));
     }
 
-    /// wgpu's encoder.
-    pub(super) struct Encoder(pub(super) wgpu::CommandEncoder);
+    pub(super) struct Encoder(wgpu::CommandEncoder);
 
     impl Encoder {
-        pub(super) fn new(gpu: &Gpu) -> Result<Self> {
-            Ok(Encoder(gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())))
+        pub(super) fn new(gpu: &Gpu) -> Self {
+            Encoder(gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()))
+        }
+
+        pub(super) fn copy(&mut self, from: (&wgpu::Buffer, u64), to: (&wgpu::Buffer, u64), bytes: u64) {
+            self.0.copy_buffer_to_buffer(from.0, from.1, to.0, to.1, bytes);
+        }
+
+        pub(super) fn submit(self, gpu: &Gpu) {
+            gpu.queue.submit(Some(self.0.finish()));
         }
 
         pub(super) fn begin(&mut self) -> Pass {
@@ -76,6 +83,8 @@ mod sys {
     extern "C" {
         #[wasm_bindgen(js_name = append)]
         fn js_append(steps: &Array, pipeline: &JsValue, group: &JsValue, x: u32, y: u32, z: u32);
+        #[wasm_bindgen(js_name = encode)]
+        fn js_encode(device: &JsValue) -> JsValue;
         #[wasm_bindgen(js_name = begin)]
         fn js_begin(encoder: &JsValue) -> JsValue;
         #[wasm_bindgen(js_name = replay)]
@@ -84,6 +93,15 @@ mod sys {
         fn js_replay_with(pass: &JsValue, steps: &Array, at: u32, group: &JsValue);
         #[wasm_bindgen(js_name = end)]
         fn js_end(pass: &JsValue);
+        #[wasm_bindgen(js_name = copy)]
+        fn js_copy(encoder: &JsValue, from: &JsValue, at: f64, to: &JsValue, offset: f64, bytes: f64);
+        #[wasm_bindgen(js_name = submit)]
+        fn js_submit(queue: &JsValue, encoder: &JsValue);
+    }
+
+    /// The browser's object beneath one of wgpu's; in a page there is no other backend.
+    fn raw<T: Into<JsValue> + Clone>(object: Option<&T>) -> JsValue {
+        object.cloned().map_or(JsValue::UNDEFINED, Into::into)
     }
 
     pub(in super::super) fn group(gpu: &Gpu, descriptor: &wgpu::BindGroupDescriptor<'_>) -> Result<Group> {
@@ -94,18 +112,25 @@ mod sys {
         js_append(steps, &pipeline.pipeline, group.unwrap_or(&JsValue::NULL), x, y, z);
     }
 
-    /// wgpu's encoder, which copies, and the browser's beneath it, whose passes are replayed.
-    pub(super) struct Encoder(pub(super) wgpu::CommandEncoder, JsValue);
+    pub(super) struct Encoder(JsValue);
 
     impl Encoder {
-        pub(super) fn new(gpu: &Gpu) -> Result<Self> {
-            let create = || gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            let (encoder, raw) = shadow::seen(&gpu.device, "createCommandEncoder", create)?;
-            Ok(Encoder(encoder, raw))
+        pub(super) fn new(gpu: &Gpu) -> Self {
+            Encoder(js_encode(&raw(gpu.device.as_webgpu())))
+        }
+
+        pub(super) fn copy(&mut self, from: (&wgpu::Buffer, u64), to: (&wgpu::Buffer, u64), bytes: u64) {
+            // WebGPU's sizes are numbers of JavaScript: whole far beyond any buffer.
+            let (at, offset, bytes) = (from.1 as f64, to.1 as f64, bytes as f64);
+            js_copy(&self.0, &raw(from.0.as_webgpu()), at, &raw(to.0.as_webgpu()), offset, bytes);
+        }
+
+        pub(super) fn submit(self, gpu: &Gpu) {
+            js_submit(&raw(gpu.queue.as_webgpu()), &self.0);
         }
 
         pub(super) fn begin(&mut self) -> Pass {
-            js_begin(&self.1)
+            js_begin(&self.0)
         }
     }
 
@@ -128,61 +153,67 @@ pub(super) use sys::{Group, group};
 #[derive(Debug, Default)]
 pub(super) struct Tape {
     steps: sys::Steps,
-    /// Of each, whether its bind group is kept.
-    kept: Vec<bool>,
+    len: usize,
+    /// Those whose bind groups each call makes.
+    of_call: Vec<usize>,
 }
 
 impl Tape {
     /// Appends a dispatch; without a group where each call binds tensors of its own.
     pub(super) fn append(&mut self, pipeline: &Rc<Pipeline>, group: Option<&Group>, workgroups: [u32; 3]) {
-        self.kept.push(group.is_some());
+        if group.is_none() {
+            self.of_call.push(self.len);
+        }
+        self.len += 1;
         sys::append(&mut self.steps, pipeline, group, workgroups);
     }
 
-    /// Dispatches whose bind groups each call makes.
-    pub(super) fn of_call(&self) -> impl Iterator<Item = usize> {
-        self.kept.iter().enumerate().filter(|(_, kept)| !**kept).map(|(i, _)| i)
-    }
-
-    /// How many dispatches from `from` on, at most to `to`, are kept whole.
-    pub(super) fn run(&self, from: usize, to: usize) -> usize {
-        self.kept[from..to].iter().take_while(|kept| **kept).count()
+    /// Dispatches whose bind groups each call makes, in order.
+    pub(super) fn of_call(&self) -> &[usize] {
+        &self.of_call
     }
 }
 
-/// Records dispatches and copies for one submit, as few passes as copies allow.
-pub(super) struct Encoder {
-    encoder: sys::Encoder,
+/// Records dispatches and copies, in as few passes as copies allow, and submits them.
+pub(super) struct Encoder<'a> {
+    gpu: &'a Gpu,
+    encoder: Option<sys::Encoder>,
     pass: Option<sys::Pass>,
 }
 
-impl Encoder {
-    pub(super) fn new(gpu: &Gpu) -> Result<Self> {
-        Ok(Encoder { encoder: sys::Encoder::new(gpu)?, pass: None })
+impl<'a> Encoder<'a> {
+    pub(super) fn new(gpu: &'a Gpu) -> Self {
+        Encoder { gpu, encoder: None, pass: None }
     }
 
     /// Records a run of dispatches that are kept whole.
     pub(super) fn replay(&mut self, tape: &Tape, range: Range<usize>) {
-        let encoder = &mut self.encoder;
-        sys::replay(self.pass.get_or_insert_with(|| encoder.begin()), &tape.steps, range);
+        if range.is_empty() {
+            return;
+        }
+        sys::replay(self.pass(), &tape.steps, range);
     }
 
     /// Records one dispatch with a bind group of this call.
     pub(super) fn replay_with(&mut self, tape: &Tape, at: usize, group: &Group) {
-        let encoder = &mut self.encoder;
-        sys::replay_with(self.pass.get_or_insert_with(|| encoder.begin()), &tape.steps, at, group);
+        sys::replay_with(self.pass(), &tape.steps, at, group);
     }
 
     /// Records a copy of `bytes` between buffers, after what came before.
     pub(super) fn copy(&mut self, from: (&wgpu::Buffer, u64), to: (&wgpu::Buffer, u64), bytes: u64) {
         self.end();
-        self.encoder.0.copy_buffer_to_buffer(from.0, from.1, to.0, to.1, bytes);
+        self.encoder.get_or_insert_with(|| sys::Encoder::new(self.gpu)).copy(from, to, bytes);
     }
 
-    /// What the queue takes.
-    pub(super) fn finish(mut self) -> wgpu::CommandBuffer {
+    /// Hands what was recorded to the queue.
+    pub(super) fn submit(&mut self) {
         self.end();
-        self.encoder.0.finish()
+        self.encoder.take().unwrap_or_else(|| sys::Encoder::new(self.gpu)).submit(self.gpu);
+    }
+
+    fn pass(&mut self) -> &mut sys::Pass {
+        let encoder = self.encoder.get_or_insert_with(|| sys::Encoder::new(self.gpu));
+        self.pass.get_or_insert_with(|| encoder.begin())
     }
 
     fn end(&mut self) {
