@@ -130,14 +130,14 @@ impl Case {
     }
 
     /// Runs the case on the CPU and, in every variant, on the device and compares every output; how many there were.
-    pub async fn check(&self, gpu: &Gpu) -> Result<usize> {
-        self.compare(gpu).await.with_context(|| self.describe())
+    pub async fn check(&self, gpu: &Gpu, tunings: impl IntoIterator<Item = Tuning>) -> Result<usize> {
+        self.compare(gpu, tunings).await.with_context(|| self.describe())
     }
 
-    async fn compare(&self, gpu: &Gpu) -> Result<usize> {
+    async fn compare(&self, gpu: &Gpu, tunings: impl IntoIterator<Item = Tuning>) -> Result<usize> {
         let expected = self.reference()?;
         let mut variants: Vec<Lowered> = vec![];
-        for tuning in Tuning::ALL {
+        for tuning in tunings {
             let lowered = self.lower(tuning)?;
             // Most operators have one variant only.
             if variants.iter().any(|other| format!("{:?}", other.calls) == format!("{:?}", lowered.calls)) {

@@ -21,8 +21,11 @@ const SEED: u64 = 20_261_124;
 pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     let (mut failures, mut several) = (vec![], 0);
     let cases = (suite.cases)(&mut fastrand::Rng::with_seed(SEED));
-    for case in &cases {
-        match case.check(gpu).await {
+    for (i, case) in cases.iter().enumerate() {
+        // What follows a product is the same to one whose threads share and to one whose do not: in turns.
+        let spared = if i % 2 == 0 { Tuning::HARDWARE } else { Tuning::SHARED };
+        let tunings = Tuning::ALL.into_iter().filter(|&t| suite.name != "epilogues" || t != spared);
+        match case.check(gpu, tunings).await {
             Ok(variants) => several += usize::from(variants > 1),
             Err(error) => failures.push(format!("{error:#}")),
         }
@@ -54,10 +57,25 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     };
     let streamed = if suite.name == "attention" { cases.iter().filter(streamed).count() } else { cases.len() };
     ensure!(streamed * 10 > cases.len() * 9, "only {streamed} of {} cases stream", cases.len());
+    for name in variants_of(suite.name) {
+        let has = |case: &Case, t| case.lower(t).is_ok_and(|l| l.calls.iter().any(|c| c.shader.name == *name));
+        let there = cases.iter().any(|case| Tuning::ALL.into_iter().any(|t| has(case, t)));
+        ensure!(there, "no case runs '{name}'");
+    }
     // These have variants; a case large enough for each must be there.
     let varied = ["matrix products", "attention", "convolutions", "rows"].contains(&suite.name);
     ensure!(!varied || several > 10, "only {several} cases ran in more than one variant");
     Ok(cases.len())
+}
+
+/// Shaders that a suite must have run.
+fn variants_of(suite: &str) -> &'static [&'static str] {
+    match suite {
+        "matrix products" => &["product", "product-bias", "product-dot", "product-shared", "product-shared-bias"],
+        "convolutions" => &["conv-1x1", "conv-1x1-shared", "conv-1x1-shared-bias", "winograd-output", "depthwise"],
+        "attention" => &["attention", "attention-mask", "softmax-held"],
+        _ => &[],
+    }
 }
 
 fn has_several_endings(call: &KernelCall) -> bool {

@@ -12,14 +12,23 @@ use std::fmt::Write as _;
 
 const SLOTS: &[Slot] = &[Slot::read("a"), Slot::read("b"), Slot::write("y")];
 const SLOTS_BIAS: &[Slot] = &[Slot::read("a"), Slot::read("b"), Slot::write("y"), Slot::read("c")];
-const TILE: &str = include_str!("product.wgsl");
+const TILE: &str = concat!(include_str!("product_head.wgsl"), include_str!("product.wgsl"));
+const SHARED: &str = concat!(include_str!("product_head.wgsl"), include_str!("product_shared.wgsl"));
 const DOT: &str = include_str!("product_dot.wgsl");
 
 /// One shader of each source, class and set of slots: a class is a shader's, not a call's.
-static SHADERS: [[Shader; 2]; 3] = [
+static SHADERS: [[Shader; 2]; 5] = [
     [shader("product", Class::Matmul, TILE, SLOTS), shader("product-bias", Class::Matmul, TILE, SLOTS_BIAS)],
     [shader("product-dot", Class::Matmul, DOT, SLOTS), shader("product-dot-bias", Class::Matmul, DOT, SLOTS_BIAS)],
     [shader("conv-1x1", Class::Conv, TILE, SLOTS), shader("conv-1x1-bias", Class::Conv, TILE, SLOTS_BIAS)],
+    [
+        shader("product-shared", Class::Matmul, SHARED, SLOTS),
+        shader("product-shared-bias", Class::Matmul, SHARED, SLOTS_BIAS),
+    ],
+    [
+        shader("conv-1x1-shared", Class::Conv, SHARED, SLOTS),
+        shader("conv-1x1-shared-bias", Class::Conv, SHARED, SLOTS_BIAS),
+    ],
 ];
 
 const fn shader(name: &'static str, class: Class, source: &'static str, slots: &'static [Slot]) -> Shader {
@@ -30,6 +39,8 @@ const fn shader(name: &'static str, class: Class, source: &'static str, slots: &
 const WORKGROUP: usize = 8;
 /// Threads of a workgroup of the dot-product kernel.
 const DOT_WORKGROUP: usize = 64;
+/// Elements of k that a workgroup holds at once where its threads share them.
+const SHARED_DEPTH: usize = 16;
 /// Rows up to which a product with both operands along k runs as dot products.
 const DOT_ROWS: usize = 8;
 /// Batch dimensions that cannot be merged.
@@ -103,10 +114,12 @@ impl Product {
         let fours = [self.n, self.b.row, out.ty(self.b.tensor).len()].iter().all(|n| n.is_multiple_of(4))
             && self.batch.iter().all(|b| b.2.is_multiple_of(4));
         let wide = if apart && fours && self.b.col == 1 { 4 } else { 1 };
-        let deep = if self.is_deep(out) { 4 } else { 1 };
         let batches: usize = self.batch.iter().map(|b| b.0).product();
-        let tile = Tile::of(self.m, self.n / wide, batches, wide, deep, out);
-        rounds(self.k / deep + BATCH_RANK)?;
+        let tile = Tile::of(self.m, self.n / wide, batches, wide, out);
+        let shared = self.shares(tile, out);
+        let deep = if !shared && self.is_deep(out) { 4 } else { 1 };
+        let brought = if shared { SHARED_DEPTH * (tile.rows + tile.cols * 2) / tile.across.min(8) } else { 0 };
+        rounds(self.k / deep + self.k.div_ceil(SHARED_DEPTH) * (brought + 2) + BATCH_RANK)?;
         let mut params = vec![word(self.m)?, word(self.n / wide)?, word(self.k / deep)?, self.alpha.to_bits()];
         params.extend([word(self.a.row / deep)?, word(self.a.col)?, word(self.b.row / wide)?, word(self.b.col)?]);
         params.extend(self.bias_params(wide)?);
@@ -131,7 +144,8 @@ impl Product {
             ("across", tile.across.to_string()),
             ("deep", deep.to_string()),
             ("begin", tile.begin()),
-            ("step", tile.step()),
+            ("step", if shared { tile.shared_step() } else { tile.step(deep) }),
+            ("depth", SHARED_DEPTH.to_string()),
             ("end", if wide_tile { self.looped_end(tile) } else { self.end(tile) }),
             ("activation", self.activation.wgsl("y_t")),
             ("more", String::new()),
@@ -143,7 +157,19 @@ impl Product {
             batches,
         ])?;
         let elements = [seen(deep), seen(wide), seen(wide)];
-        Ok(self.call(out, if self.class == Class::Conv { 2 } else { 0 }, elements, snippets, params, groups))
+        let family = match (self.class == Class::Conv, shared) {
+            (false, false) => 0,
+            (true, false) => 2,
+            (false, true) => 3,
+            (true, true) => 4,
+        };
+        Ok(self.call(out, family, elements, snippets, params, groups))
+    }
+
+    /// Whether its workgroups bring operands into memory that their threads share: none of them mostly edge.
+    fn shares(&self, tile: Tile, out: &Lowering<'_>) -> bool {
+        let (rows, cols) = (WORKGROUP * tile.rows, tile.across * tile.cols * tile.wide);
+        out.tuning().shared && 2 * self.m >= rows && 2 * self.n >= cols && self.k >= SHARED_DEPTH
     }
 
     /// Whether a can be read four elements along k at a time.
@@ -170,7 +196,7 @@ impl Product {
             ("rows", self.m.to_string()),
             ("begin", begin),
             ("step", step),
-            ("end", self.end(Tile { rows: self.m, cols: 1, wide: 1, deep: 4, across: DOT_WORKGROUP })),
+            ("end", self.end(Tile { rows: self.m, cols: 1, wide: 1, across: DOT_WORKGROUP })),
             ("activation", self.activation.wgsl("y_t")),
             ("more", String::new()),
             ("finish", FINISH.to_owned()),
@@ -292,7 +318,7 @@ pub(super) fn stored_apart(
 ) -> Option<KernelCall> {
     let slots = call.shader.slots;
     let y = slots.iter().position(|s| s.writes)?;
-    if call.shader.source != TILE || call.bindings.len() > slots.len() {
+    if ![TILE, SHARED].contains(&call.shader.source) || call.bindings.len() > slots.len() {
         return None;
     }
     let wide = call.bindings[y].element.wide();
@@ -317,13 +343,12 @@ pub(super) fn stored_apart(
     Some(call)
 }
 
-/// What one thread computes: rows and columns, a column being `wide` elements, in steps of `deep` elements of k.
+/// What one thread computes: rows and columns, a column being `wide` elements.
 #[derive(Clone, Copy, Debug)]
 struct Tile {
     rows: usize,
     cols: usize,
     wide: usize,
-    deep: usize,
     /// Threads of a workgroup along the columns.
     across: usize,
 }
@@ -338,7 +363,7 @@ fn has_tile(call: &KernelCall, (rows, cols): (usize, usize)) -> bool {
 
 impl Tile {
     /// The tile that wastes least of m × n columns, smaller where there would be too few threads.
-    fn of(m: usize, n: usize, batches: usize, wide: usize, deep: usize, out: &Lowering<'_>) -> Tile {
+    fn of(m: usize, n: usize, batches: usize, wide: usize, out: &Lowering<'_>) -> Tile {
         let tuning = out.tuning();
         let across = tuning.across;
         let cost = |&(rows, cols): &(usize, usize)| {
@@ -357,7 +382,7 @@ impl Tile {
         let there = |tile: &(usize, usize)| out.calls.iter().any(|(_, call)| has_tile(call, *tile));
         let close = |tile: &(usize, usize)| cost(tile) <= MUCH_LIKE * cost(&best);
         let (rows, cols) = least(&mut fitting.iter().copied().filter(|t| close(t) && there(t))).unwrap_or(best);
-        Tile { rows, cols, wide, deep, across }
+        Tile { rows, cols, wide, across }
     }
 
     /// Declares the rows, the columns and the sums.
@@ -382,10 +407,25 @@ impl Tile {
         text
     }
 
-    /// Adds the products of `deep` columns of a and as many rows of b: one store to each sum, the rest stays unnamed.
-    fn step(self) -> String {
+    /// Adds the products of one column of a and one row of b, both in shared memory.
+    fn shared_step(self) -> String {
         let mut text = String::new();
-        for h in 0..self.deep {
+        for j in 0..self.cols {
+            let _ = writeln!(text, "            let b{j} = b_part[b_q + {}u];", self.across * j);
+        }
+        for i in 0..self.rows {
+            let _ = writeln!(text, "            let a{i} = y_t(a_part[a_q + {i}u]);");
+            for j in 0..self.cols {
+                let _ = writeln!(text, "            s{i}_{j} = fma(a{i}, b{j}, s{i}_{j});");
+            }
+        }
+        text
+    }
+
+    /// Adds the products of `deep` columns of a and as many rows of b: one store to each sum, the rest stays unnamed.
+    fn step(self, deep: usize) -> String {
+        let mut text = String::new();
+        for h in 0..deep {
             let _ = writeln!(text, "        let b_q{h} = b_q + {h}u * params.b_row;");
             for j in 0..self.cols {
                 let _ = writeln!(text, "        let b{j}_{h} = b[b_q{h} + b_j{j}];");
@@ -393,12 +433,12 @@ impl Tile {
         }
         for i in 0..self.rows {
             let _ = writeln!(text, "        let a{i} = a[a_q + a_i{i}];");
-            for h in 0..self.deep {
-                let element = if self.deep == 1 { "" } else { [".x", ".y", ".z", ".w"][h] };
+            for h in 0..deep {
+                let element = if deep == 1 { "" } else { [".x", ".y", ".z", ".w"][h] };
                 let _ = writeln!(text, "        let a{i}_{h} = y_t(a{i}{element});");
             }
             for j in 0..self.cols {
-                let sum = (0..self.deep).fold(format!("s{i}_{j}"), |sum, h| format!("fma(a{i}_{h}, b{j}_{h}, {sum})"));
+                let sum = (0..deep).fold(format!("s{i}_{j}"), |sum, h| format!("fma(a{i}_{h}, b{j}_{h}, {sum})"));
                 let _ = writeln!(text, "        s{i}_{j} = {sum};");
             }
         }

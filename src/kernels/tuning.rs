@@ -20,21 +20,40 @@ pub struct Tuning {
     pub winograd: bool,
     /// Whether threads of a workgroup may wait for each other at little cost.
     pub barriers: bool,
+    /// Whether a product's workgroups bring operands into memory that their threads share.
+    pub shared: bool,
     /// Whether attention is one kernel past which keys and values stream.
     pub streams: bool,
 }
 
 impl Tuning {
     /// What suits most hardware: sums that stay in registers, threads for many cores.
-    pub const HARDWARE: Tuning =
-        Tuning { accumulators: 64, threads: 512, across: 8, winograd: false, barriers: true, streams: true };
+    pub const HARDWARE: Tuning = Tuning {
+        accumulators: 64,
+        threads: 512,
+        across: 8,
+        winograd: false,
+        barriers: true,
+        shared: false,
+        streams: true,
+    };
+    /// The same with products whose operands the threads of a workgroup share.
+    pub const SHARED: Tuning = Tuning { shared: true, ..Tuning::HARDWARE };
     /// What suits an adapter on a few CPU cores: its loads cost more than sums spilled to its cache.
-    pub const SOFTWARE: Tuning =
-        Tuning { accumulators: 256, threads: 64, across: 4, winograd: true, barriers: false, streams: false };
+    pub const SOFTWARE: Tuning = Tuning {
+        accumulators: 256,
+        threads: 64,
+        across: 4,
+        winograd: true,
+        barriers: false,
+        shared: false,
+        streams: false,
+    };
     /// The sets that products are chosen from, the safest first.
-    pub const PRODUCTS: [Tuning; 2] = [Tuning::HARDWARE, Tuning::SOFTWARE];
+    pub const PRODUCTS: [Tuning; 3] = [Tuning::HARDWARE, Tuning::SHARED, Tuning::SOFTWARE];
     /// Sets in which every variant of every family is.
-    pub const ALL: [Tuning; 3] = [Tuning::HARDWARE, Tuning::SOFTWARE, Tuning { streams: true, ..Tuning::SOFTWARE }];
+    pub const ALL: [Tuning; 4] =
+        [Tuning::HARDWARE, Tuning::SHARED, Tuning::SOFTWARE, Tuning { streams: true, ..Tuning::SOFTWARE }];
 
     /// The same with attention as one kernel, and as several.
     pub fn attentions(self) -> [Tuning; 2] {
