@@ -114,6 +114,12 @@ export interface LoadOptions {
   externalData?: Readonly<Record<string, ModelSource>>;
   /** Values of free dimensions to compile for at load, by name; every other value still works, compiled when first met. */
   freeDimensions?: Readonly<Record<string, number>>;
+  /**
+   * How weights of 1024 elements and more lie on the GPU; default `'float32'`. `'float16'` takes half the memory and half
+   * of what a product of few rows must read, and rounds each to 11 bits: results differ by about 1e-3. One beyond 65504 is
+   * refused with kind `unsupported`. Arithmetic stays in float32, and no feature of the adapter is needed.
+   */
+  weights?: 'float32' | 'float16';
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
 }

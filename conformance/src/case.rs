@@ -9,6 +9,7 @@ use consort::graph::{
 };
 use consort::kernels::{Home, Kernel, KernelCall, Lowering, Registry, Tuning, wgsl};
 use consort::program::fuse;
+use half::f16;
 use std::sync::Arc;
 
 mod steps;
@@ -27,6 +28,7 @@ pub struct Case {
     outputs: usize,
     steps: Vec<Step>,
     tolerance: f64,
+    halved: bool,
 }
 
 impl Case {
@@ -41,6 +43,7 @@ impl Case {
             outputs: 1,
             steps: vec![],
             tolerance: 1e-5,
+            halved: false,
         }
     }
 
@@ -102,6 +105,33 @@ impl Case {
             *last = true;
         }
         self
+    }
+
+    /// Makes all floats but the first input constants that lie as f16, where they may: to that they are rounded for the
+    /// reference, too.
+    pub fn halved(mut self) -> Self {
+        self.halved = true;
+        for i in 1..self.inputs.len() {
+            self.constant[i] |= self.inputs[i].as_ref().is_some_and(|t| t.dtype() == DType::Float32);
+            if self.lies_halved(i)
+                && let Some(tensor) = &self.inputs[i]
+            {
+                let rounded = tensor.as_f32().into_iter().flatten().map(|&v| f16::from_f32(v).to_f32()).collect();
+                self.inputs[i] = Some(f32s(tensor.shape(), rounded));
+            }
+        }
+        self
+    }
+
+    /// Whether any input lies as f16.
+    pub fn has_halves(&self) -> bool {
+        (0..self.inputs.len()).any(|i| self.lies_halved(i))
+    }
+
+    /// Whether input `i` lies as f16.
+    fn lies_halved(&self, i: usize) -> bool {
+        let floats = |t: &HostTensor| t.dtype() == DType::Float32 && !t.is_empty() && t.len().is_multiple_of(4);
+        self.halved && self.constant.get(i) == Some(&true) && self.inputs[i].as_ref().is_some_and(floats)
     }
 
     /// Leaves an optional input out.
@@ -259,6 +289,7 @@ impl Case {
         Ok(Lowered {
             tensors: tensors.into_iter().map(|t| t.ty).collect(),
             views,
+            halves: (0..self.inputs.len()).map(|i| self.lies_halved(i)).collect(),
             results,
             calls: calls.into_iter().map(|(_, call)| call).collect(),
         })
@@ -291,6 +322,10 @@ impl Case {
 
     fn contents(&self, tensor: usize, lowered: &Lowered) -> Result<Vec<u32>> {
         Ok(match self.inputs.get(tensor) {
+            Some(Some(input)) if self.lies_halved(tensor) => {
+                let bytes = input.to_half_bytes()?;
+                bytes.as_chunks::<4>().0.iter().map(|c| u32::from_le_bytes(*c)).collect()
+            }
             Some(Some(input)) => input.to_device_words()?,
             // A pattern that shows where a kernel left an element unwritten.
             _ => vec![0x7fc0_dead; lowered.tensors[tensor].len()],
@@ -308,6 +343,8 @@ pub struct Lowered {
     /// Type of each tensor.
     pub tensors: Vec<TensorType>,
     views: Vec<Option<usize>>,
+    /// Which lie as f16.
+    halves: Vec<bool>,
     /// The tensors that are compared.
     results: Vec<usize>,
     /// Dispatches in order.
@@ -338,7 +375,8 @@ impl Lowered {
         let same_as: Vec<usize> =
             (0..roots.len()).map(|i| (0..i).find(|&j| roots[j] == roots[i]).unwrap_or(i)).collect();
         let read_only: Vec<bool> = roots.iter().map(|&r| constant.get(r).copied().unwrap_or(false)).collect();
-        let source = wgsl::assemble(call, &read_only, &same_as)?;
+        let halves: Vec<bool> = roots.iter().map(|&r| self.halves.get(r).copied().unwrap_or(false)).collect();
+        let source = wgsl::assemble(call, &read_only, &same_as, &halves)?;
         let own: Vec<usize> = (0..roots.len()).filter(|&i| same_as[i] == i).collect();
         let kinds = own.iter().map(|&i| wgpu::BufferBindingType::Storage { read_only: read_only[i] });
         let kinds: Vec<_> = std::iter::once(wgpu::BufferBindingType::Uniform).chain(kinds).collect();

@@ -30,6 +30,17 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
             Err(error) => failures.push(format!("{error:#}")),
         }
     }
+    // Weights as f16: of some cases, each with one set of variants.
+    let mut halved = 0;
+    let weighty = cases.iter().map(|case| case.clone().halved()).filter(Case::has_halves).enumerate();
+    for (i, case) in weighty.filter(|(i, _)| i % 3 == 0) {
+        match case.check(gpu, [Tuning::ALL[i / 3 % Tuning::ALL.len()]]).await {
+            Ok(_) => halved += 1,
+            Err(error) => failures.push(format!("with weights as f16: {error:#}")),
+        }
+    }
+    let known = ["matrix products", "convolutions", "epilogues"].contains(&suite.name);
+    ensure!(!known || halved > 10 || !failures.is_empty(), "only {halved} cases ran with weights as f16");
     for (case, parts) in (suite.refusals)() {
         if let Err(error) = case.refused(parts) {
             failures.push(format!("{error:#}"));

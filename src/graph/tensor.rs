@@ -1,6 +1,7 @@
 //! Tensors on the host: what constants are, what folding and the CPU references compute with.
 
 use crate::error::{Error, Kind, Result};
+use half::f16;
 use std::borrow::Cow;
 
 /// Element types that a graph may hold.
@@ -222,6 +223,17 @@ impl HostTensor {
                 })
                 .collect::<Result<_>>()?,
         })
+    }
+
+    /// Floats as f16, in half the bytes; an error where one is beyond what f16 holds.
+    pub fn to_half_bytes(&self) -> Result<Vec<u8>> {
+        let values = self.as_f32().ok_or_else(|| Error::new(Kind::Internal, "only floats are kept as f16"))?;
+        let most = f16::MAX.to_f32();
+        if let Some(value) = values.iter().find(|v| v.is_finite() && v.abs() > most) {
+            let text = format!("a weight of {value} is beyond f16, whose greatest is {most}: load the model with f32");
+            return Err(Error::new(Kind::Unsupported, text));
+        }
+        Ok(values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect())
     }
 
     /// The same as bytes, without a copy where the host stores them as the GPU does.

@@ -42,6 +42,16 @@ impl Loaded {
 struct Plain {
     name: Option<String>,
     free_dimensions: BTreeMap<String, f64>,
+    weights: Precision,
+}
+
+/// How weights lie on the device.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Precision {
+    #[default]
+    Float32,
+    Float16,
 }
 
 /// The name of a file without its folders and ending.
@@ -66,7 +76,8 @@ pub async fn load(pool: &Pool, source: &JsValue, options: &JsValue) -> Result<Rc
         .collect::<Result<_>>()?;
     let progress = Progress { callback: field(options, "onProgress").dyn_into().ok(), last: Cell::new(None) };
     let fetched = fetch_all(source, url.as_deref(), options, &progress).await.map_err(|e| e.in_model(&name))?;
-    let source = Source { name, bytes: fetched.0, external: fetched.1, free_dimensions };
+    let halves = matches!(plain.weights, Precision::Float16);
+    let source = Source { name, bytes: fetched.0, external: fetched.1, free_dimensions, halves };
     pool.load(source, &|phase, done, total| progress.tell(phase, done, total)).await
 }
 
@@ -76,7 +87,7 @@ fn field(object: &JsValue, name: &str) -> JsValue {
 
 fn plain(options: &JsValue) -> Result<Plain> {
     let object = Object::new();
-    for name in ["name", "freeDimensions"] {
+    for name in ["name", "freeDimensions", "weights"] {
         let value = field(options, name);
         if !value.is_undefined() {
             set(&object, name, &value);

@@ -92,6 +92,8 @@ pub struct Source {
     pub external: ExternalData,
     /// Values of free dimensions to compile for at once.
     pub free_dimensions: BTreeMap<String, usize>,
+    /// Whether large weights lie on the device as f16: half their bytes, rounded to 11 bits.
+    pub halves: bool,
 }
 
 /// A shared pool of GPU memory with the sessions that live on it.

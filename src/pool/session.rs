@@ -10,7 +10,7 @@ use crate::kernels::{Registry, Tuning};
 use crate::lane::gpu::{Prepared, Progress};
 use crate::lane::host::LocalFuture;
 use crate::onnx::{content_hash, read};
-use crate::program::{ProgramCost, Residency, build};
+use crate::program::{ProgramCost, Residency, build, halved};
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
 use serde::Serialize;
@@ -101,6 +101,8 @@ pub struct Session {
     graph: RefCell<Graph>,
     /// Every program of a session has the same variants, so that equal inputs give equal results.
     tuning: Tuning,
+    /// Whether large weights lie on the device as f16.
+    halves: bool,
     /// Programs by form, used last at the end.
     programs: RefCell<Vec<(Form, Preparation)>>,
 }
@@ -108,7 +110,8 @@ pub struct Session {
 impl Session {
     pub(super) fn read(id: u64, source: Source, tuning: Tuning) -> Result<Session> {
         let graph = read(&source.name, source.bytes, &source.external, &Registry)?;
-        Ok(Session { id, name: source.name, graph: RefCell::new(graph), tuning, programs: RefCell::default() })
+        let (name, halves) = (source.name, source.halves);
+        Ok(Session { id, name, graph: RefCell::new(graph), tuning, halves, programs: RefCell::default() })
     }
 
     /// The model's inputs.
@@ -181,8 +184,8 @@ impl Session {
             Keep::All => true,
             Keep::Only(kept) => kept.contains(*name),
         };
-        let mut residency =
-            Residency { inputs: inputs.iter().map(own).collect(), outputs: names.iter().map(kept).collect() };
+        let (inside, outside) = (inputs.iter().map(own).collect(), names.iter().map(kept).collect());
+        let mut residency = Residency { inputs: inside, outputs: outside, ..Residency::default() };
         if !residency.inputs.contains(&true) && !residency.outputs.contains(&true) {
             residency = Residency::default();
         }
@@ -233,7 +236,8 @@ impl Session {
         let mut graph = self.graph.borrow_mut();
         for constant in graph.values.iter_mut().filter_map(|v| v.constant.as_mut()) {
             let large = constant.shape.iter().product::<usize>() > FOLDED_ELEMENTS;
-            if large && prepared.program.weights.contains_key(&constant.hash) {
+            let held = |hash| prepared.program.weights.contains_key(&hash);
+            if large && (held(constant.hash) || held(halved(constant.hash))) {
                 constant.tensor = None;
             }
         }
@@ -328,7 +332,8 @@ impl Inner {
         let program = {
             let graph = session.graph.borrow();
             let special = specialise(&graph, &Registry, content_hash, &form.shapes)?;
-            build(&graph, &special, &form.residency, session.tuning)?
+            let residency = Residency { halves: session.halves, ..form.residency.clone() };
+            build(&graph, &special, &residency, session.tuning)?
         };
         let cost = Rc::new(program.cost(&session.name));
         let output_names = program.outputs.iter().map(|p| p.name.clone()).collect();

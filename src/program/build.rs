@@ -3,12 +3,12 @@
 use super::fuse::fuse;
 use super::{DispatchCost, ProgramCost};
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Call, ContentHash, Graph, HostTensor, Operand, Source, Specialised, TensorId, TensorType};
+use crate::graph::{Call, ContentHash, DType, Graph, HostTensor, Operand, Source, Specialised, TensorId, TensorType};
 use crate::kernels::attention::SLICE_BYTES;
 use crate::kernels::{Home, KernelCall, Lowering, Registry, Tuning, endings, wgsl};
 use crate::memory::{ALIGNMENT, Item, plan_arena};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Where bytes live.
@@ -23,13 +23,15 @@ pub enum Place {
     Own(usize),
 }
 
-/// Which inputs and outputs lie in buffers of their own, so that they stay on the device between calls.
+/// Which inputs and outputs lie in buffers of their own, so that they stay on the device between calls, and how weights lie.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Residency {
     /// By input, in the model's order; absent is `false`.
     pub inputs: Vec<bool>,
     /// By output, in the model's order; absent is `false`.
     pub outputs: Vec<bool>,
+    /// Whether large weights lie there as f16.
+    pub halves: bool,
 }
 
 impl Residency {
@@ -42,6 +44,27 @@ impl Residency {
     pub fn output(&self, i: usize) -> bool {
         self.outputs.get(i).copied().unwrap_or(false)
     }
+}
+
+/// A weight that a program reads.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    /// Size on the device.
+    pub bytes: u64,
+    /// Whether it lies there as f16.
+    pub halves: bool,
+    /// Its elements, while the host holds them.
+    pub tensor: Option<Arc<HostTensor>>,
+}
+
+/// Elements from which on a weight may lie as f16: biases and factors are small, and errors of theirs are everyone's.
+const HALVED: usize = 1024;
+
+/// The content of a weight as f16.
+pub fn halved(ContentHash(mut hash): ContentHash) -> ContentHash {
+    // Equal contents stay equal, and no two others become so.
+    hash.iter_mut().for_each(|byte| *byte ^= 0xf1);
+    ContentHash(hash)
 }
 
 /// A range that a dispatch binds.
@@ -148,8 +171,8 @@ pub struct Program {
     pub layout: Vec<Placed>,
     /// Uniform parameters of all dispatches, each at a multiple of 256 bytes.
     pub params: Vec<u8>,
-    /// Weights that it reads, with their size in bytes and, while the host holds them, their elements.
-    pub weights: BTreeMap<ContentHash, (u64, Option<Arc<HostTensor>>)>,
+    /// Weights that it reads, by what lies on the device.
+    pub weights: BTreeMap<ContentHash, Weight>,
 }
 
 impl Program {
@@ -222,17 +245,18 @@ pub(super) fn assemble(
     name: &dyn Fn(usize) -> String,
 ) -> Result<Program> {
     let places = Places::plan(special, lowering, residency);
+    let halves = if residency.halves { halvable(special, lowering) } else { BTreeSet::new() };
     let mut program = Program { arena_bytes: places.arena_bytes, live_bytes: places.live_bytes, ..Program::default() };
     program.layout = places.layout.clone();
     let mut kernels = HashMap::new();
     for (index, call) in &lowering.calls {
         let node = special.nodes[*index].node;
-        program.push(call, &places, lowering, node, &mut kernels).map_err(|e| e.in_node(&name(node)))?;
+        program.push(call, &places, lowering, node, &halves, &mut kernels).map_err(|e| e.in_node(&name(node)))?;
     }
     let port = |(id, resident): (TensorId, bool)| port(special, &places, id, resident);
     program.inputs = (0..).zip(&special.inputs).map(|(i, &id)| port((id, residency.input(i)))).collect();
     program.outputs = (0..).zip(&special.outputs).map(|(i, &id)| port((id, residency.output(i)))).collect();
-    program.collect_weights(special);
+    program.collect_weights(special, &halves);
     Ok(program)
 }
 
@@ -249,6 +273,7 @@ impl Program {
         places: &Places,
         lowering: &Lowering<'_>,
         node: usize,
+        halves: &BTreeSet<ContentHash>,
         kernels: &mut HashMap<KernelSource, usize>,
     ) -> Result<()> {
         let writes = call.shader.slots.iter().zip(&call.bindings).filter(|(slot, _)| slot.writes);
@@ -263,12 +288,20 @@ impl Program {
             ));
         }
         let mut ranges = Vec::with_capacity(call.bindings.len());
+        let mut packed = Vec::with_capacity(call.bindings.len());
         for binding in &call.bindings {
             let (place, offset) = places.of[binding.tensor.0].ok_or_else(|| {
                 let text = format!("kernel '{}' over a tensor without elements", call.shader.name);
                 Error::new(Kind::Unsupported, text)
             })?;
-            ranges.push(BoundRange { place, offset, bytes: lowering.ty(binding.tensor).len() as u64 * 4 });
+            let bytes = lowering.ty(binding.tensor).len() as u64 * 4;
+            packed.push(matches!(place, Place::Weight(hash) if halves.contains(&hash)));
+            ranges.push(match place {
+                Place::Weight(hash) if halves.contains(&hash) => {
+                    BoundRange { place: Place::Weight(halved(hash)), offset, bytes: bytes / 2 }
+                }
+                _ => BoundRange { place, offset, bytes },
+            });
         }
         let same_as: Vec<usize> =
             (0..ranges.len()).map(|i| (0..i).find(|&j| ranges[j] == ranges[i]).unwrap_or(i)).collect();
@@ -276,7 +309,7 @@ impl Program {
         let own: Vec<usize> = (0..ranges.len()).filter(|&i| same_as[i] == i).collect();
         let source = KernelSource {
             name: call.shader.name,
-            wgsl: wgsl::assemble(call, &read_only, &same_as)?,
+            wgsl: wgsl::assemble(call, &read_only, &same_as, &packed)?,
             constants: call.constants.iter().map(|(name, value)| (*name, value.to_bits())).collect(),
             read_only: own.iter().map(|&i| read_only[i]).collect(),
         };
@@ -291,35 +324,61 @@ impl Program {
         if call.params.is_empty() {
             self.params.resize(self.params.len() + ALIGNMENT as usize, 0);
         }
+        let saved: f64 = ranges.iter().zip(&packed).filter(|(_, packed)| **packed).map(|(r, _)| r.bytes as f64).sum();
         self.dispatches.push(Dispatch {
             kernel,
             bindings: own.iter().map(|&i| ranges[i]).collect(),
             params_offset,
             workgroups: call.workgroups,
             node,
-            cost: DispatchCost { class: call.shader.class, flops: call.flops, bytes: call.bytes },
+            cost: DispatchCost { class: call.shader.class, flops: call.flops, bytes: call.bytes - saved },
         });
         Ok(())
     }
 
-    fn collect_weights(&mut self, special: &Specialised) {
+    fn collect_weights(&mut self, special: &Specialised, halves: &BTreeSet<ContentHash>) {
         let ports = self.outputs.iter().filter_map(|p| p.place);
         let bound = self.dispatches.iter().flat_map(|d| d.bindings.iter().map(|b| b.place));
-        let used: std::collections::BTreeSet<ContentHash> = ports
+        let used: BTreeSet<ContentHash> = ports
             .chain(bound)
             .filter_map(|place| if let Place::Weight(hash) = place { Some(hash) } else { None })
             .collect();
         for tensor in &special.tensors {
-            if let Source::Constant(hash, value) = &tensor.source
-                && used.contains(hash)
-            {
-                let entry = self.weights.entry(*hash).or_insert_with(|| (tensor.ty.len() as u64 * 4, None));
-                if entry.1.is_none() {
-                    entry.1 = value.clone();
+            let Source::Constant(hash, value) = &tensor.source else { continue };
+            let as_f16 = halves.contains(hash);
+            let lies = if as_f16 { halved(*hash) } else { *hash };
+            if used.contains(&lies) {
+                let bytes = tensor.ty.len() as u64 * if as_f16 { 2 } else { 4 };
+                let entry = self.weights.entry(lies).or_insert(Weight { bytes, halves: as_f16, tensor: None });
+                if entry.tensor.is_none() {
+                    entry.tensor = value.clone();
                 }
             }
         }
     }
+}
+
+/// The weights that may lie as f16: large ones that kernels only read, whole.
+fn halvable(special: &Specialised, lowering: &Lowering<'_>) -> BTreeSet<ContentHash> {
+    let hash = |id: TensorId| match &special.tensors.get(id.0)?.source {
+        Source::Constant(hash, _) => Some(*hash),
+        _ => None,
+    };
+    let root = |mut id: TensorId| {
+        while let Home::View(of) | Home::Slice(of, _) = lowering.tensors[id.0].home {
+            id = of;
+        }
+        id
+    };
+    let floats = special
+        .tensors
+        .iter()
+        .filter(|t| t.ty.dtype == DType::Float32 && t.ty.len() >= HALVED && t.ty.len().is_multiple_of(4));
+    let large = floats.filter_map(|t| if let Source::Constant(hash, _) = &t.source { Some(*hash) } else { None });
+    let sliced =
+        lowering.tensors.iter().filter_map(|t| if let Home::Slice(of, _) = t.home { hash(root(of)) } else { None });
+    let whole: BTreeSet<ContentHash> = special.outputs.iter().filter_map(|&id| hash(root(id))).chain(sliced).collect();
+    large.filter(|hash| !whole.contains(hash)).collect()
 }
 
 /// The place of every tensor.

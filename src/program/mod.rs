@@ -7,7 +7,9 @@ mod fuse;
 pub mod probe;
 mod schedule;
 
-pub use build::{BoundRange, Dispatch, KernelSource, Place, Placed, Port, Program, Residency, build, build_sliced};
+pub use build::{
+    BoundRange, Dispatch, KernelSource, Place, Placed, Port, Program, Residency, Weight, build, build_sliced, halved,
+};
 pub use cost::{DispatchCost, ProgramCost};
 pub use fuse::{Fused, fuse};
 pub use schedule::{Command, Schedule, Strategy, schedule};

@@ -60,7 +60,7 @@ fn masked(size: Sizes, mask: &[usize], kind: usize) -> Case {
     let count: usize = mask.iter().product();
     let low = [-1e4, f32::NEG_INFINITY][kind % 2];
     // The last key is open to every query.
-    let hidden = |i: usize| if i % 3 == 0 || (i + 1) % mask[mask.len() - 1] == 0 { 0.5 } else { low };
+    let hidden = |i: usize| if i.is_multiple_of(3) || (i + 1).is_multiple_of(mask[mask.len() - 1]) { 0.5 } else { low };
     let data = crate::case::f32s(mask, (0..count).map(hidden).collect());
     let case = product(size).constant(crate::case::f32s(&[1], vec![0.3])).random(&values(size));
     let case = match kind {
@@ -68,7 +68,7 @@ fn masked(size: Sizes, mask: &[usize], kind: usize) -> Case {
         1 => case.constant(data),
         _ => case.input(data),
     };
-    let adds = if kind % 2 == 0 { [Result(1), Given(4)] } else { [Given(4), Result(1)] };
+    let adds = if kind.is_multiple_of(2) { [Result(1), Given(4)] } else { [Given(4), Result(1)] };
     let case = case.then("Mul", &[Given(2), Result(0)]).then("Add", &adds);
     case.then("Softmax", &[Result(2)]).then("MatMul", &[Result(3), Given(3)])
 }

@@ -95,6 +95,9 @@ fn gemm(rng: &mut Rng) -> Vec<Case> {
             let case = case.float("alpha", 0.5).float("beta", -2.0);
             cases.extend([&[m, n][..], &[1, n], &[m, 1], &[1], &[]].map(|c| case.clone().random(c)));
         }
+        // Large enough for threads that share operands.
+        let case = Case::new("Gemm").int("transA", ta).int("transB", tb);
+        cases.push(case.random(&shape(ta, 70, 33)).random(&shape(tb, 33, 130)).random(&[130]));
     }
     cases
 }

@@ -153,7 +153,7 @@ impl GpuLane {
             Some(block)
         };
         let (pipelines, weights) = (pipelines?, weights?);
-        program.weights.values_mut().for_each(|(_, tensor)| *tensor = None);
+        program.weights.values_mut().for_each(|weight| weight.tensor = None);
         Ok(Prepared {
             program: Rc::new(program),
             warm: Cell::new(false),
@@ -183,7 +183,7 @@ impl GpuLane {
         let mut params = 0;
         for program in programs {
             if seen.insert(Rc::as_ptr(program)) {
-                weights.extend(program.weights.iter().map(|(hash, (bytes, _))| (*hash, weight_bytes(*bytes))));
+                weights.extend(program.weights.iter().map(|(hash, weight)| (*hash, weight_bytes(weight.bytes))));
                 params += program.params.len() as u64;
             }
         }

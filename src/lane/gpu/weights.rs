@@ -5,7 +5,7 @@ use super::{Gpu, Progress};
 use crate::error::{Error, Kind, Result};
 use crate::graph::ContentHash;
 use crate::memory::{WeightBook, weight_bytes};
-use crate::program::Program;
+use crate::program::{Program, Weight};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -29,10 +29,10 @@ impl Weights {
         program: &Program,
         progress: &Progress<'_>,
     ) -> Result<HashMap<ContentHash, Rc<Block>>> {
-        let total: u64 = program.weights.values().map(|(bytes, _)| bytes).sum();
+        let total: u64 = program.weights.values().map(|w| w.bytes).sum();
         let mut done = 0;
         let mut held = HashMap::with_capacity(program.weights.len());
-        for (hash, (bytes, tensor)) in &program.weights {
+        for (hash, Weight { bytes, halves, tensor }) in &program.weights {
             let resident = self.blocks.borrow().get(hash).cloned();
             let block = match resident {
                 Some(block) => block,
@@ -40,8 +40,8 @@ impl Weights {
                     let tensor = tensor.as_ref().ok_or_else(|| {
                         Error::new(Kind::Internal, format!("a weight of {bytes} bytes is held by nobody"))
                     })?;
+                    let data = if *halves { tensor.to_half_bytes()?.into() } else { tensor.to_device_bytes()? };
                     let block = allocator.allocate(Purpose::Weights, weight_bytes(*bytes)).await?;
-                    let data = tensor.to_device_bytes()?;
                     for (i, chunk) in data.chunks(CHUNK).enumerate() {
                         gpu.queue.write_buffer(&block.buffer, (i * CHUNK) as u64, chunk);
                         (progress.upload)(done + (i * CHUNK + chunk.len()) as u64, total);
