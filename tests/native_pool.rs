@@ -84,6 +84,29 @@ fn sessions_of_one_file_hold_its_weights_once() {
 }
 
 #[test]
+fn weights_as_f16_take_half_and_stay_near_the_golden() {
+    block_on(async {
+        for name in ["mobilenet_v2", "minilm_l6", "gpt2_small_kv"] {
+            let pool = pool().await;
+            let model = find(name).unwrap();
+            load(&pool, name, "exact").await;
+            let exact = pool.memory().weights;
+            let halves = Source { halves: true, ..source(model, "halves") };
+            let session = pool.load(halves, &|_, _, _| {}).await.unwrap();
+            let added = pool.memory().weights - exact;
+            assert!(added < exact * 11 / 20, "{name}: {added} bytes beside {exact}");
+            let request = Request::new(session.id, feeds(model.inputs().unwrap()));
+            let outputs = pool.run(vec![request], RunOptions::default()).await.unwrap();
+            for golden in model.golden().unwrap() {
+                let (_, output) = outputs[0].iter().find(|(n, _)| *n == golden.name).unwrap();
+                let error = golden.relative_error(output.host().unwrap().as_f32().unwrap());
+                assert!(error > 1e-7 && error < 5e-3, "{name}, {}: {error:.1e}", golden.name);
+            }
+        }
+    });
+}
+
+#[test]
 fn a_failing_call_harms_no_other() {
     block_on(async {
         let pool = pool().await;

@@ -256,3 +256,18 @@ impl HostTensor {
         Self::new(shape, data)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_f16_cannot_hold_is_refused() {
+        let bytes = |values: &[f32]| HostTensor::f32([values.len()], values.to_vec()).unwrap().to_half_bytes();
+        assert_eq!(bytes(&[1.0, -2.0]).unwrap(), [0x00, 0x3c, 0x00, 0xc0]);
+        let error = bytes(&[0.5, -65536.0]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Unsupported);
+        assert!(error.to_string().contains("-65536"), "{error}");
+        assert!(bytes(&[f32::INFINITY]).is_ok());
+    }
+}

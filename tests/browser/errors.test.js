@@ -73,9 +73,10 @@ harmless('a feed of another shape', () =>
 harmless('a tensor whose data does not fill its dims', () =>
   fails('invalid-input', ['[2,2]', '3'], () => new Tensor('float32', [1, 2, 3], [2, 2])));
 
-harmless('a strategy and a goal that are none', async () => {
+harmless('a strategy, a goal and a precision that are none', async () => {
   await fails('invalid-input', ["'quick'"], () => pool.runAll([{ session, feeds }], { strategy: 'quick' }));
   await fails('invalid-input', ["'fun'"], () => pool.predict([{ session, feeds }], { goal: 'fun' }));
+  await fails('invalid-input', ['float8'], () => pool.load(model.url, { weights: 'float8' }));
 });
 
 harmless('a signal that has fired, before and while', async () => {

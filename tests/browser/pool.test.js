@@ -109,6 +109,24 @@ test('two sessions of one file hold its weights once, and a release gives its by
   await pool.close();
 });
 
+test('weights as float16 take half the memory, beside a session that has them whole', async () => {
+  const pool = await Pool.create({ measure: 'now', records: 'none' });
+  const model = entry('minilm_l6');
+  const [whole, feeds] = [await pool.load(model.url), await feedsOf(model)];
+  // A call of this length brings constants of its own.
+  await whole.run(feeds);
+  const exact = pool.memory().weights;
+  const half = await pool.load(model.url, { weights: 'float16' });
+  const added = pool.memory().weights - exact;
+  assert(added > 0 && added < 0.55 * exact, `${added} bytes beside ${exact}`);
+  const [a, b] = await Promise.all([whole.run(feeds), half.run(feeds)]);
+  const off = [a, b].map((outputs) => relativeError(model, outputs));
+  assert(off[0] < 1e-5 && off[1] > 1e-5 && off[1] < 5e-3, `off by ${off}`);
+  await half.release();
+  equal(pool.memory().weights, exact, 'weights after the release');
+  await pool.close();
+});
+
 test('memory is told by session, with the most so far, the least that could be, and who lies where', () =>
   withModels(['squeezenet1_1', 'mobilenet_v2'], async (pool, requests) => {
     await pool.runAll(requests, { strategy: 'parallel' });
