@@ -127,25 +127,34 @@ impl<'a> Lowering<'a> {
         TensorId(self.tensors.len() - 1)
     }
 
+    /// The tensor whose bytes `id` are, seen through views and slices.
+    pub fn root(&self, mut id: TensorId) -> TensorId {
+        while let Home::View(of) | Home::Slice(of, _) = self.tensors[id.0].home {
+            id = of;
+        }
+        id
+    }
+
+    /// The tensor that `id` is a view of, as long as every view on the way is read by one node alone.
+    fn private_root(&self, mut id: TensorId) -> TensorId {
+        while let Home::View(of) = self.tensors[id.0].home
+            && self.uses.get(id.0).is_none_or(|&n| n == 1)
+        {
+            id = of;
+        }
+        id
+    }
+
     /// Whether two tensors are the same bytes: one seen through views, or equal constants.
     pub fn same(&self, a: TensorId, b: TensorId) -> bool {
-        let root = |mut id: TensorId| {
-            while let Home::View(of) | Home::Slice(of, _) = self.tensors[id.0].home {
-                id = of;
-            }
-            id
-        };
-        let (a, b) = (root(a), root(b));
+        let (a, b) = (self.root(a), self.root(b));
         a == b
             || matches!((&self.tensors[a.0].home, &self.tensors[b.0].home), (Home::Constant(a), Home::Constant(b)) if a == b)
     }
 
     /// Whether a tensor is a weight, seen as it is or through views.
-    pub(super) fn is_constant(&self, mut id: TensorId) -> bool {
-        while let Home::View(of) | Home::Slice(of, _) = self.tensors[id.0].home {
-            id = of;
-        }
-        matches!(self.tensors[id.0].home, Home::Constant(_))
+    pub(super) fn is_constant(&self, id: TensorId) -> bool {
+        matches!(self.tensors[self.root(id).0].home, Home::Constant(_))
     }
 
     /// Takes the dispatch that writes `id` back; one that had taken in the map which writes `id` stands again without.
@@ -195,12 +204,7 @@ impl<'a> Lowering<'a> {
 
     /// Where the elements of `id` lie, by its axes, if they were moved there for one reader alone; and what the move writes.
     pub(super) fn moved(&self, id: TensorId) -> Option<(Strided, TensorId)> {
-        let (mut at, one) = (id, |id: TensorId| self.uses.get(id.0).is_none_or(|&n| n == 1));
-        while let Home::View(of) = self.tensors[at.0].home
-            && one(at)
-        {
-            at = of;
-        }
+        let at = self.private_root(id);
         let from = self.moves.get(&at).filter(|_| self.is_private(at, 1))?;
         let strides = reshaped(&self.ty(at).shape, &from.strides, &self.ty(id).shape)?;
         Some((Strided { tensor: from.tensor, base: from.base, strides }, at))
@@ -208,12 +212,7 @@ impl<'a> Lowering<'a> {
 
     /// The dispatch that writes `id`, seen as it is or through views, if only one node reads it; and what it writes.
     pub(super) fn private_writer(&self, id: TensorId) -> Option<(&KernelCall, TensorId)> {
-        let (mut at, one) = (id, |id: TensorId| self.uses.get(id.0).is_none_or(|&n| n == 1));
-        while let Home::View(of) = self.tensors[at.0].home
-            && one(at)
-        {
-            at = of;
-        }
+        let at = self.private_root(id);
         self.writer(at).filter(|_| self.is_private(at, 1)).map(|call| (call, at))
     }
 

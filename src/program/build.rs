@@ -364,20 +364,17 @@ fn halvable(special: &Specialised, lowering: &Lowering<'_>) -> BTreeSet<ContentH
         Source::Constant(hash, _) => Some(*hash),
         _ => None,
     };
-    let root = |mut id: TensorId| {
-        while let Home::View(of) | Home::Slice(of, _) = lowering.tensors[id.0].home {
-            id = of;
-        }
-        id
-    };
     let floats = special
         .tensors
         .iter()
         .filter(|t| t.ty.dtype == DType::Float32 && t.ty.len() >= HALVED && t.ty.len().is_multiple_of(4));
     let large = floats.filter_map(|t| if let Source::Constant(hash, _) = &t.source { Some(*hash) } else { None });
-    let sliced =
-        lowering.tensors.iter().filter_map(|t| if let Home::Slice(of, _) = t.home { hash(root(of)) } else { None });
-    let whole: BTreeSet<ContentHash> = special.outputs.iter().filter_map(|&id| hash(root(id))).chain(sliced).collect();
+    let sliced = lowering
+        .tensors
+        .iter()
+        .filter_map(|t| if let Home::Slice(of, _) = t.home { hash(lowering.root(of)) } else { None });
+    let whole: BTreeSet<ContentHash> =
+        special.outputs.iter().filter_map(|&id| hash(lowering.root(id))).chain(sliced).collect();
     large.filter(|hash| !whole.contains(hash)).collect()
 }
 
@@ -392,12 +389,7 @@ struct Places {
 
 impl Places {
     fn plan(special: &Specialised, lowering: &Lowering<'_>, residency: &Residency) -> Places {
-        let root = |mut id: TensorId| {
-            while let Home::View(of) | Home::Slice(of, _) = &lowering.tensors[id.0].home {
-                id = *of;
-            }
-            id.0
-        };
+        let root = |id: TensorId| lowering.root(id).0;
         // Step 0 uploads, step i + 1 is dispatch i, the last step downloads.
         let last = lowering.calls.len() + 1;
         let mut lives: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
