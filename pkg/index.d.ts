@@ -116,7 +116,7 @@ export interface LoadOptions {
   freeDimensions?: Readonly<Record<string, number>>;
   /**
    * How weights of 1024 elements and more lie on the GPU; default `'float32'`. `'float16'` takes half the memory and half
-   * of what a product of few rows must read, and rounds each to 11 bits: results differ by about 1e-3. One beyond 65504 is
+   * of what a product of few rows must read, and rounds each to 11 bits; what that changes is the model's to say. One beyond 65504 is
    * refused with kind `unsupported`. Arithmetic stays in float32, and no feature of the adapter is needed.
    */
   weights?: 'float32' | 'float16';

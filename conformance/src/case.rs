@@ -111,8 +111,8 @@ impl Case {
     /// reference, too.
     pub fn halved(mut self) -> Self {
         self.halved = true;
-        for i in 1..self.inputs.len() {
-            self.constant[i] |= self.inputs[i].as_ref().is_some_and(|t| t.dtype() == DType::Float32);
+        for i in 0..self.inputs.len() {
+            self.constant[i] |= i > 0 && self.inputs[i].as_ref().is_some_and(|t| t.dtype() == DType::Float32);
             if self.lies_halved(i)
                 && let Some(tensor) = &self.inputs[i]
             {

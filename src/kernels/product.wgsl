@@ -9,17 +9,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     if (row >= params.m) {
         return;
     }
-    var a_at = 0u;
-    var b_at = 0u;
-    var y_at = 0u;
-    var rest = group.z;
-    for (var d = 0u; d < 4u; d++) {
-        let index = rest % params.batch[d];
-        rest /= params.batch[d];
-        a_at += index * params.a_batch[d];
-        b_at += index * params.b_batch[d];
-        y_at += index * params.y_batch[d];
-    }
+    let at = begins(group.z);
+    let a_at = at.x;
+    let b_at = at.y;
+    let y_at = at.z;
 ${begin}
     for (var q = 0u; q < params.k; q++) {
         let a_q = a_at + q * params.a_col;

@@ -27,3 +27,15 @@ fn activate(v: y_t) -> y_t {
 
 ${finish}
 
+// Where a, b and y begin for an index of the batch.
+fn begins(batch: u32) -> vec3<u32> {
+    var at = vec3<u32>();
+    var rest = batch;
+    for (var d = 0u; d < 4u; d++) {
+        let index = rest % params.batch[d];
+        rest /= params.batch[d];
+        at += index * vec3<u32>(params.a_batch[d], params.b_batch[d], params.y_batch[d]);
+    }
+    return at;
+}
+

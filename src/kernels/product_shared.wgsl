@@ -18,17 +18,10 @@ fn main(
 ) {
     let row = (group.y * 8u + local.y) * ${rows}u;
     let col = group.x * COLS + local.x;
-    var a_at = 0u;
-    var b_at = 0u;
-    var y_at = 0u;
-    var rest = group.z;
-    for (var d = 0u; d < 4u; d++) {
-        let index = rest % params.batch[d];
-        rest /= params.batch[d];
-        a_at += index * params.a_batch[d];
-        b_at += index * params.b_batch[d];
-        y_at += index * params.y_batch[d];
-    }
+    let at = begins(group.z);
+    let a_at = at.x;
+    let b_at = at.y;
+    let y_at = at.z;
 ${begin}
     for (var first = 0u; first < params.k; first += DEPTH) {
         for (var t = thread; t < DEPTH * ROWS; t += THREADS) {

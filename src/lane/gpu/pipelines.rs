@@ -17,6 +17,8 @@ pub(super) struct Pipeline {
     pub(super) pipeline: wasm_bindgen::JsValue,
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) pipeline: wgpu::ComputePipeline,
+    /// Of its one bind group; a browser's pipeline is asked for its own.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
@@ -102,7 +104,11 @@ async fn compile(gpu: Rc<Gpu>, source: KernelSource) -> Result<Rc<Pipeline>> {
     }
     let pipeline =
         pipeline.map_err(|e| gpu.fault(Kind::Internal, format!("shader '{}' did not compile: {e}", source.name)))?;
-    Ok(Rc::new(Pipeline { pipeline, layout }))
+    Ok(Rc::new(Pipeline {
+        pipeline,
+        #[cfg(not(target_arch = "wasm32"))]
+        layout,
+    }))
 }
 
 fn bind_group_layout(device: &wgpu::Device, source: &KernelSource) -> wgpu::BindGroupLayout {
@@ -125,7 +131,7 @@ fn bind_group_layout(device: &wgpu::Device, source: &KernelSource) -> wgpu::Bind
 #[cfg(target_arch = "wasm32")]
 mod asynchronous {
     use super::super::shadow;
-    use js_sys::{Promise, Reflect};
+    use js_sys::Promise;
     use wasm_bindgen::{JsCast, JsValue};
     use wasm_bindgen_futures::JsFuture;
 
@@ -142,9 +148,6 @@ mod asynchronous {
 
     /// Waits for the pipeline.
     pub(super) async fn finish(started: Result<Promise, String>) -> Result<JsValue, String> {
-        JsFuture::from(started?).await.map_err(|e| {
-            let message = Reflect::get(&e, &"message".into()).ok().and_then(|m| m.as_string());
-            message.unwrap_or_else(|| format!("{e:?}"))
-        })
+        JsFuture::from(started?).await.map_err(|e| shadow::message(&e))
     }
 }

@@ -243,30 +243,20 @@ impl GpuLane {
         let dispatch = &prepared.program.dispatches[index];
         let pipeline = prepared.pipelines.get(dispatch.kernel).ok_or_else(|| missing("pipeline"))?;
         let params = prepared.params.as_ref().ok_or_else(|| missing("parameters"))?;
-        let range = |buffer, offset, bytes| {
-            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                buffer,
-                offset,
-                size: std::num::NonZeroU64::new(bytes),
-            })
-        };
-        let mut entries =
-            vec![wgpu::BindGroupEntry { binding: 0, resource: range(&params.buffer, dispatch.params_offset, 256) }];
-        for (bound, binding) in dispatch.bindings.iter().zip(1..) {
-            let resource = match bound.place {
-                Place::Arena(offset) => range(&arena.block.buffer, offset + bound.offset, bound.bytes),
+        let mut ranges = vec![(&params.buffer, dispatch.params_offset, 256)];
+        for bound in &dispatch.bindings {
+            ranges.push(match bound.place {
+                Place::Arena(offset) => (&arena.block.buffer, offset + bound.offset, bound.bytes),
                 Place::Own(slot) => {
-                    range(own.buffer(slot).ok_or_else(|| missing("tensor of its own"))?, bound.offset, bound.bytes)
+                    (own.buffer(slot).ok_or_else(|| missing("tensor of its own"))?, bound.offset, bound.bytes)
                 }
                 Place::Weight(hash) => {
                     let block = prepared.weights.get(&hash).ok_or_else(|| missing("weight"))?;
-                    range(&block.buffer, bound.offset, bound.bytes)
+                    (&block.buffer, bound.offset, bound.bytes)
                 }
-            };
-            entries.push(wgpu::BindGroupEntry { binding, resource });
+            });
         }
-        let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries };
-        group(&self.gpu, &descriptor)
+        Ok(group(&self.gpu, pipeline, &ranges))
     }
 }
 

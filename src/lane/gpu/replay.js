@@ -1,5 +1,15 @@
 // The loop over a program's dispatches: from wasm every call into WebGPU would cost a crossing of its own.
 
+/** Appends what the next binding of a group is. */
+export function entry(entries, buffer, offset, size) {
+  entries.push({ binding: entries.length, resource: { buffer, offset, size } });
+}
+
+/** The bind group of `pipeline` with these entries. */
+export function group(device, pipeline, entries) {
+  return device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+}
+
 /** Appends one dispatch to `steps`; without a group where each call binds tensors of its own. */
 export function append(steps, pipeline, group, x, y, z) {
   steps.push({ pipeline, group, x, y, z });

@@ -8,18 +8,21 @@ use std::rc::Rc;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 
-/// The browser's device.
-fn raw(device: &wgpu::Device) -> JsValue {
-    device.as_webgpu().map_or(JsValue::UNDEFINED, |raw| JsValue::from(raw.clone()))
+/// The browser's object beneath one of wgpu's; in a page there is no other backend.
+pub(super) fn raw<T: Into<JsValue> + Clone>(object: Option<&T>) -> JsValue {
+    object.cloned().map_or(JsValue::UNDEFINED, Into::into)
+}
+
+/// What an exception says.
+pub(super) fn message(exception: &JsValue) -> String {
+    let message = Reflect::get(exception, &"message".into()).ok().and_then(|m| m.as_string());
+    message.unwrap_or_else(|| format!("{exception:?}"))
 }
 
 /// Calls the browser's own `method` of the device.
 pub(super) fn call(device: &wgpu::Device, method: &str, argument: &JsValue) -> Result<JsValue> {
-    let raw = raw(device);
-    let failed = |e: JsValue| {
-        let message = Reflect::get(&e, &"message".into()).ok().and_then(|m| m.as_string());
-        Error::new(Kind::Internal, format!("{method}: {}", message.unwrap_or_else(|| format!("{e:?}"))))
-    };
+    let raw = raw(device.as_webgpu());
+    let failed = |e: JsValue| Error::new(Kind::Internal, format!("{method}: {}", message(&e)));
     let function: Function = Reflect::get(&raw, &method.into()).and_then(|m| m.dyn_into()).map_err(failed)?;
     function.call1(&raw, argument).map_err(failed)
 }
@@ -37,12 +40,6 @@ pub(super) fn learnt(device: &wgpu::Device, method: &str, make: impl FnOnce()) -
     seen.take()
 }
 
-/// What the browser's own `method` makes of the descriptor that wgpu hands to it when `make` is called.
-pub(super) fn made(device: &wgpu::Device, method: &str, make: impl FnOnce()) -> Result<JsValue> {
-    let descriptor = learnt(device, method, make);
-    call(device, method, &descriptor)
-}
-
 /// Runs `call` while the device's method is `instead`.
 fn shadowed<T>(
     device: &wgpu::Device,
@@ -50,7 +47,7 @@ fn shadowed<T>(
     instead: impl FnMut(JsValue) -> JsValue + 'static,
     call: impl FnOnce() -> T,
 ) -> T {
-    let raw = raw(device);
+    let raw = raw(device.as_webgpu());
     let instead = Closure::<dyn FnMut(JsValue) -> JsValue>::new(instead);
     // Neither can fail on a platform object that takes own properties, as all do.
     let _ = Reflect::set(&raw, &method.into(), instead.as_ref());

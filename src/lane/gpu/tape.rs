@@ -4,20 +4,29 @@
 
 use super::Gpu;
 use super::pipelines::Pipeline;
-use crate::error::Result;
 use std::ops::Range;
 use std::rc::Rc;
 
+/// A buffer with the offset and the bytes of what is bound of it.
+pub(super) type Bound<'a> = (&'a wgpu::Buffer, u64, u64);
+
 #[cfg(not(target_arch = "wasm32"))]
 mod sys {
-    use super::{Gpu, Pipeline, Range, Rc, Result};
+    use super::{Bound, Gpu, Pipeline, Range, Rc};
 
     pub(in super::super) type Group = wgpu::BindGroup;
     pub(super) type Pass = wgpu::ComputePass<'static>;
     pub(super) type Steps = Vec<(Rc<Pipeline>, Option<Group>, [u32; 3])>;
 
-    pub(in super::super) fn group(gpu: &Gpu, descriptor: &wgpu::BindGroupDescriptor<'_>) -> Result<Group> {
-        Ok(gpu.device.create_bind_group(descriptor))
+    pub(in super::super) fn group(gpu: &Gpu, pipeline: &Pipeline, ranges: &[Bound<'_>]) -> Group {
+        let mut entries = Vec::with_capacity(ranges.len());
+        for (binding, &(buffer, offset, bytes)) in (0..).zip(ranges) {
+            let size = std::num::NonZeroU64::new(bytes);
+            let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
+            entries.push(wgpu::BindGroupEntry { binding, resource });
+        }
+        let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries };
+        gpu.device.create_bind_group(&descriptor)
     }
 
     pub(super) fn append(steps: &mut Steps, pipeline: &Rc<Pipeline>, group: Option<&Group>, size: [u32; 3]) {
@@ -69,8 +78,8 @@ mod sys {
 
 #[cfg(target_arch = "wasm32")]
 mod sys {
-    use super::super::shadow;
-    use super::{Gpu, Pipeline, Range, Rc, Result};
+    use super::super::shadow::raw;
+    use super::{Bound, Gpu, Pipeline, Range, Rc};
     use js_sys::Array;
     use wasm_bindgen::JsValue;
     use wasm_bindgen::prelude::wasm_bindgen;
@@ -81,6 +90,10 @@ mod sys {
 
     #[wasm_bindgen(module = "/src/lane/gpu/replay.js")]
     extern "C" {
+        #[wasm_bindgen(js_name = entry)]
+        fn js_entry(entries: &Array, buffer: &JsValue, offset: f64, size: f64);
+        #[wasm_bindgen(js_name = group)]
+        fn js_group(device: &JsValue, pipeline: &JsValue, entries: &Array) -> JsValue;
         #[wasm_bindgen(js_name = append)]
         fn js_append(steps: &Array, pipeline: &JsValue, group: &JsValue, x: u32, y: u32, z: u32);
         #[wasm_bindgen(js_name = encode)]
@@ -99,13 +112,12 @@ mod sys {
         fn js_submit(queue: &JsValue, encoder: &JsValue);
     }
 
-    /// The browser's object beneath one of wgpu's; in a page there is no other backend.
-    fn raw<T: Into<JsValue> + Clone>(object: Option<&T>) -> JsValue {
-        object.cloned().map_or(JsValue::UNDEFINED, Into::into)
-    }
-
-    pub(in super::super) fn group(gpu: &Gpu, descriptor: &wgpu::BindGroupDescriptor<'_>) -> Result<Group> {
-        shadow::made(&gpu.device, "createBindGroup", || drop(gpu.device.create_bind_group(descriptor)))
+    pub(in super::super) fn group(gpu: &Gpu, pipeline: &Pipeline, ranges: &[Bound<'_>]) -> Group {
+        let entries = Array::new();
+        for &(buffer, offset, bytes) in ranges {
+            js_entry(&entries, &raw(buffer.as_webgpu()), offset as f64, bytes as f64);
+        }
+        js_group(&raw(gpu.device.as_webgpu()), &pipeline.pipeline, &entries)
     }
 
     pub(super) fn append(steps: &mut Steps, pipeline: &Rc<Pipeline>, group: Option<&Group>, [x, y, z]: [u32; 3]) {
