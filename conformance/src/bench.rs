@@ -5,6 +5,7 @@ use anyhow::{Context, Result, anyhow};
 use consort::graph::Attribute;
 use consort::kernels::Tuning;
 use consort::lane::gpu::{AdapterFacts, Gpu, GpuLane, probe as lane_probe};
+use consort::program::Program;
 use consort::program::probe::{self, Example};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -130,23 +131,13 @@ pub async fn measure(line: &dyn Fn(&str)) -> Result<Table> {
             let program = probe::operator(bench.example.clone(), tuning, n)?;
             program.ok_or_else(|| consort::Error::new(consort::Kind::Unsupported, bench.example.0))
         };
-        let sample = lane_probe::sample(&lane, found.readback_s, make).await;
-        let sample = sample.map_err(|e| anyhow!("{e}")).with_context(|| format!("{} {}", bench.family, bench.size))?;
-        // The last dispatch is the mark.
-        let kinds = sample.program.kernels.iter().map(|k| k.name).filter(|n| *n != "ceiling-nothing");
-        let times = sample.repeats as f64;
-        rows.push(Row {
-            family: bench.family,
-            size: bench.size,
-            shaders: kinds.collect(),
-            ms: sample.seconds * 1e3 / times,
-            range_ms: (sample.range.0 * 1e3 / times, sample.range.1 * 1e3 / times),
-            gflops: sample.flops_per_s() * 1e-9,
-            gbytes: sample.bytes_per_s() * 1e-9,
-            of_ceiling: sample.utilisation(found.flops_per_s, found.bytes_per_s, found.dispatch_s),
-        });
+        rows.push(row(&lane, &found, bench.family, bench.size, make).await?);
         line(&format!("{} {}", bench.family, bench.size));
-        lane.trim();
+    }
+    // What the tuner chose between.
+    for (tuning, size) in tuning.attentions().into_iter().zip(["12x128x32, streamed", "12x128x32, by nodes"]) {
+        rows.push(row(&lane, &found, "attention", size, |n| probe::attention(tuning, n)).await?);
+        line(&format!("attention {size}"));
     }
     let waits = [("dispatch", found.dispatch_s), ("submit", found.submit_s), ("readback", found.readback_s)];
     Ok(Table {
@@ -156,5 +147,30 @@ pub async fn measure(line: &dyn Fn(&str)) -> Result<Table> {
         gbytes: found.bytes_per_s * 1e-9,
         waits_ms: waits.into_iter().map(|(name, s)| (name, s * 1e3)).collect(),
         rows,
+    })
+}
+
+async fn row(
+    lane: &GpuLane,
+    found: &lane_probe::Measured,
+    family: &'static str,
+    size: &'static str,
+    make: impl Fn(usize) -> consort::Result<Program>,
+) -> Result<Row> {
+    let sample = lane_probe::sample(lane, found.readback_s, make).await;
+    let sample = sample.map_err(|e| anyhow!("{e}")).with_context(|| format!("{family} {size}"))?;
+    lane.trim();
+    // The last dispatch is the mark.
+    let kinds = sample.program.kernels.iter().map(|k| k.name).filter(|n| *n != "ceiling-nothing");
+    let times = sample.repeats as f64;
+    Ok(Row {
+        family,
+        size,
+        shaders: kinds.collect(),
+        ms: sample.seconds * 1e3 / times,
+        range_ms: (sample.range.0 * 1e3 / times, sample.range.1 * 1e3 / times),
+        gflops: sample.flops_per_s() * 1e-9,
+        gbytes: sample.bytes_per_s() * 1e-9,
+        of_ceiling: sample.utilisation(found.flops_per_s, found.bytes_per_s, found.dispatch_s),
     })
 }
