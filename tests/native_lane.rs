@@ -17,6 +17,10 @@ fn the_probes_measure_every_rate() {
             assert!(rate.is_finite() && rate > 0.0, "{m:?}");
         }
         probe::tune(&lane, &m).await.expect("products");
+        let size = lane.subgroups();
+        assert!(size == 0 || probe::neighbours(&lane, size).await.expect("subgroups"), "subgroups of {size} lie apart");
+        // No subgroup is that large, and no thread has such a neighbour.
+        assert!(size == 0 || !probe::neighbours(&lane, 256).await.expect("subgroups"));
         probe::prepare_classes(&lane).await.expect("classes");
         for class in Class::ALL {
             let share = probe::utilisation(&lane, class, &m).await.expect("a probe").expect("every class has one");

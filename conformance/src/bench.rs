@@ -139,6 +139,14 @@ pub async fn measure(line: &dyn Fn(&str)) -> Result<Table> {
         rows.push(row(&lane, &found, "attention", size, |n| probe::attention(tuning, n)).await?);
         line(&format!("attention {size}"));
     }
+    if lane.subgroups() > 0 {
+        for (tuning, size) in
+            tuning.rows(lane.subgroups()).into_iter().zip(["512x384, threads apart", "512x384, by subgroups"])
+        {
+            rows.push(row(&lane, &found, "layer norm", size, |n| probe::rows(tuning, n)).await?);
+            line(&format!("layer norm {size}"));
+        }
+    }
     let waits = [("dispatch", found.dispatch_s), ("submit", found.submit_s), ("readback", found.readback_s)];
     Ok(Table {
         adapter: lane.facts().clone(),

@@ -2,6 +2,7 @@
 //! know what an operator is.
 
 use anyhow::{Context, Result, anyhow, bail};
+use consort::lane::gpu::ability;
 use consort::lane::host::sleep;
 use futures_util::future::{Either, select};
 use std::pin::pin;
@@ -20,6 +21,8 @@ pub struct Gpu {
     pub device: wgpu::Device,
     /// Its queue.
     pub queue: wgpu::Queue,
+    /// Threads that every subgroup has at least; 0 where there are none.
+    pub subgroups: usize,
 }
 
 impl Gpu {
@@ -30,8 +33,11 @@ impl Gpu {
         let adapter =
             adapter.context("these tests need an adapter; natively: apt-get install -y mesa-vulkan-drivers")?;
         // WebGPU's default limits: what every browser gives.
-        let (device, queue) = adapter.request_device(&wgpu::DeviceDescriptor::default()).await?;
-        Ok(Gpu { device, queue })
+        let required_features = ability::features(&adapter);
+        let descriptor = wgpu::DeviceDescriptor { required_features, ..wgpu::DeviceDescriptor::default() };
+        let (device, queue) = adapter.request_device(&descriptor).await?;
+        let subgroups = ability::subgroups(&adapter, required_features);
+        Ok(Gpu { device, queue, subgroups })
     }
 
     /// A storage buffer with `words`.
@@ -102,7 +108,7 @@ impl Gpu {
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: None,
-            source: wgpu::ShaderSource::Wgsl(source.into()),
+            source: wgpu::ShaderSource::Wgsl(ability::enabled(source)),
         });
         let entries: Vec<_> = (0..)
             .zip(kinds)

@@ -20,11 +20,12 @@ const SEED: u64 = 20_261_124;
 /// Runs a family's cases; says how many there were, or every one that failed.
 pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     let (mut failures, mut several) = (vec![], 0);
+    let all = Tuning::all(gpu.subgroups);
     let cases = (suite.cases)(&mut fastrand::Rng::with_seed(SEED));
     for (i, case) in cases.iter().enumerate() {
         // What follows a product is the same to one whose threads share and to one whose do not: in turns.
         let spared = if i % 2 == 0 { Tuning::HARDWARE } else { Tuning::SHARED };
-        let tunings = Tuning::ALL.into_iter().filter(|&t| suite.name != "epilogues" || t != spared);
+        let tunings = all.iter().copied().filter(|&t| suite.name != "epilogues" || t != spared);
         match case.check(gpu, tunings).await {
             Ok(variants) => several += usize::from(variants > 1),
             Err(error) => failures.push(format!("{error:#}")),
@@ -34,7 +35,7 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     let mut halved = 0;
     let weighty = cases.iter().map(|case| case.clone().halved()).filter(Case::has_halves).enumerate();
     for (i, case) in weighty.filter(|(i, _)| i % 3 == 0) {
-        match case.check(gpu, [Tuning::ALL[i / 3 % Tuning::ALL.len()]]).await {
+        match case.check(gpu, [all[i / 3 % all.len()]]).await {
             Ok(_) => halved += 1,
             Err(error) => failures.push(format!("with weights as f16: {error:#}")),
         }
@@ -70,9 +71,15 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     ensure!(streamed * 10 > cases.len() * 9, "only {streamed} of {} cases stream", cases.len());
     for name in variants_of(suite.name) {
         let has = |case: &Case, t| case.lower(t).is_ok_and(|l| l.calls.iter().any(|c| c.shader.name == *name));
-        let there = cases.iter().any(|case| Tuning::ALL.into_iter().any(|t| has(case, t)));
+        let there = cases.iter().any(|case| all.iter().any(|&t| has(case, t)));
         ensure!(there, "no case runs '{name}'");
     }
+    let exchanging = |case: &&Case| {
+        let has = |call: &KernelCall| call.snippets.iter().any(|(_, text)| text.contains("subgroupShuffleXor"));
+        all.iter().any(|&t| case.lower(t).is_ok_and(|l| l.calls.iter().any(has)))
+    };
+    let exchanging = if suite.name == "rows" { cases.iter().filter(exchanging).count() } else { cases.len() };
+    ensure!(gpu.subgroups == 0 || exchanging * 2 > cases.len(), "only {exchanging} cases ran with subgroups");
     // These have variants; a case large enough for each must be there.
     let varied = ["matrix products", "attention", "convolutions", "rows"].contains(&suite.name);
     ensure!(!varied || several > 10, "only {several} cases ran in more than one variant");

@@ -1,4 +1,5 @@
-//! Kernels that measure an adapter's own ceilings: multiply-adds in registers, a plain copy, and nothing at all.
+//! Kernels that measure an adapter's own ceilings: multiply-adds in registers, a plain copy, and nothing at all; and
+//! one that finds out how subgroups lie.
 
 use super::{Binding, Class, Element, KernelCall, Shader, Slot};
 use crate::graph::TensorId;
@@ -19,6 +20,12 @@ const NOTHING: Shader = Shader {
     name: "ceiling-nothing",
     class: Class::Elementwise,
     source: include_str!("ceiling_nothing.wgsl"),
+    slots: &[Slot::write("y")],
+};
+const NEIGHBOURS: Shader = Shader {
+    name: "neighbours",
+    class: Class::Elementwise,
+    source: include_str!("ceiling_neighbours.wgsl"),
     slots: &[Slot::write("y")],
 };
 
@@ -43,6 +50,11 @@ pub fn copy(x: TensorId, y: TensorId, vec4s: u32) -> KernelCall {
 /// One workgroup that writes one f32.
 pub fn nothing(y: TensorId) -> KernelCall {
     call(&NOTHING, vec![(y, Element::F32)], vec![0], 1, 0.0, 4.0)
+}
+
+/// 1 in each of `y`'s 64 × `workgroups` f32 whose thread finds the threads of its subgroup, `size` at least, beside it.
+pub fn neighbours(y: TensorId, size: u32, workgroups: u32) -> KernelCall {
+    call(&NEIGHBOURS, vec![(y, Element::F32)], vec![size], workgroups, 0.0, f64::from(workgroups * WORKGROUP) * 4.0)
 }
 
 fn call(

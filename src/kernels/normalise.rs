@@ -101,7 +101,7 @@ impl Kernel for LayerNormalization {
                 ("bias", if bias.is_some() { " + bias[i]" } else { "" }.to_owned()),
             ]
             .into_iter()
-            .chain(cover.snippets())
+            .chain(cover.snippets("rows"))
             .collect(),
             constants: vec![],
             bindings: bindings.into_iter().map(|tensor| Binding { tensor, element: rows.element() }).collect(),

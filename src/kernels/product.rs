@@ -4,6 +4,7 @@
 use super::epilogue::{Activation, FINISH};
 use super::limits::{rounds, word, workgroups};
 use super::map::reshaped;
+use super::rows::Rows;
 use super::tuning::LOAD;
 use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
 use crate::error::Result;
@@ -14,7 +15,7 @@ const SLOTS: &[Slot] = &[Slot::read("a"), Slot::read("b"), Slot::write("y")];
 const SLOTS_BIAS: &[Slot] = &[Slot::read("a"), Slot::read("b"), Slot::write("y"), Slot::read("c")];
 const TILE: &str = concat!(include_str!("product_head.wgsl"), include_str!("product.wgsl"));
 const SHARED: &str = concat!(include_str!("product_head.wgsl"), include_str!("product_shared.wgsl"));
-const DOT: &str = include_str!("product_dot.wgsl");
+const DOT: &str = concat!(include_str!("lanes.wgsl"), include_str!("product_dot.wgsl"));
 
 /// One shader of each source, class and set of slots: a class is a shader's, not a call's.
 static SHADERS: [[Shader; 2]; 5] = [
@@ -37,8 +38,6 @@ const fn shader(name: &'static str, class: Class, source: &'static str, slots: &
 
 /// Threads of a workgroup along the rows.
 const WORKGROUP: usize = 8;
-/// Threads of a workgroup of the dot-product kernel.
-const DOT_WORKGROUP: usize = 64;
 /// Elements of k that a workgroup holds at once where its threads share them.
 const SHARED_DEPTH: usize = 16;
 /// Rows up to which a product with both operands along k runs as dot products.
@@ -183,27 +182,33 @@ impl Product {
     }
 
     fn dot(&self, out: &Lowering<'_>) -> Result<KernelCall> {
-        let steps = rounds(self.k / 4)?;
-        let mut params = vec![word(self.m)?, word(self.n)?, word(steps)?, self.alpha.to_bits()];
+        let columns = Rows { outer: self.n, len: self.k / 4, inner: 1 };
+        let cover = columns.cover(columns.len, 1, out.tuning())?;
+        // Each row's sum is joined over the threads.
+        rounds(columns.len.div_ceil(cover.lanes) + self.m * cover.lanes)?;
+        let mut params = vec![word(self.m)?, word(self.n)?, word(columns.len)?, self.alpha.to_bits()];
         params.extend(self.bias_params(1)?);
         let mut begin = String::from("    let j0 = col;\n");
         let mut step = String::from("        let w = b[col * params.k + q];\n");
+        let mut sums = String::new();
         for i in 0..self.m {
             let _ = writeln!(begin, "    let i{i} = {i}u;\n    var s{i}_0 = 0.0;");
             let _ = writeln!(step, "        s{i}_0 += dot(a[i{i} * params.k + q], w);");
+            let _ = writeln!(sums, "    s{i}_0 = over_lanes(s{i}_0, thread, false);");
         }
         let snippets = vec![
             ("rows", self.m.to_string()),
             ("begin", begin),
             ("step", step),
-            ("end", self.end(Tile { rows: self.m, cols: 1, wide: 1, across: DOT_WORKGROUP })),
+            ("sums", sums),
+            ("end", self.end(Tile { rows: self.m, cols: 1, wide: 1, across: 1 })),
             ("activation", self.activation.wgsl("y_t")),
             ("more", String::new()),
             ("finish", FINISH.to_owned()),
         ];
-        let groups = workgroups([self.n.div_ceil(DOT_WORKGROUP), 1, 1])?;
+        let snippets = snippets.into_iter().chain(cover.snippets("n")).collect();
         let elements = [Element::Vec4F32, Element::Vec4F32, Element::F32];
-        Ok(self.call(out, 1, elements, snippets, params, groups))
+        Ok(self.call(out, 1, elements, snippets, params, cover.workgroups))
     }
 
     /// Strides and factor of the bias, and columns from one row of y to the next.

@@ -153,7 +153,7 @@ impl Kernel for Reduce {
                 ("result", self.result.to_owned()),
             ]
             .into_iter()
-            .chain(cover.snippets())
+            .chain(cover.snippets("rows"))
             .collect(),
             constants: vec![],
             bindings: [x, y].map(|tensor| Binding { tensor, element: Element::F32 }).to_vec(),

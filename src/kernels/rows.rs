@@ -29,11 +29,17 @@ const LONG: usize = 2048;
 /// What is over the threads of a row where there is one only.
 const ALONE: &str = "fn over_lanes(value: f32, thread: u32, greatest: bool) -> f32 {\n    return value;\n}\n";
 
+/// What is over the threads of a row where they are of one subgroup.
+const BY_SUBGROUP: &str = "fn over_lanes(value: f32, thread: u32, greatest: bool) -> f32 {\n    \
+                           var all = value;\n${exchanges}    return all;\n}\n";
+
 /// How a dispatch covers the rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Cover {
     /// Threads that share a row.
     pub lanes: usize,
+    /// Threads of a subgroup at least; 0 where they are not used.
+    subgroups: usize,
     /// Workgroups.
     pub workgroups: [u32; 3],
 }
@@ -101,12 +107,14 @@ impl Rows {
     /// How threads may hold a row in registers. Only rows of a power of two: each length is a kernel of its own.
     pub fn held(&self, tuning: Tuning) -> Result<Option<Held>> {
         let len = self.bound_len();
-        let lanes = len.div_ceil(if tuning.barriers { HELD } else { HELD_ALONE });
-        let most = if tuning.barriers { MOST_LANES } else { 1 };
+        // Neighbours that need not wait for each other read neighbouring elements.
+        let free = tuning.subgroups.min(len).min(MOST_LANES);
+        let lanes = len.div_ceil(if tuning.barriers { HELD } else { HELD_ALONE }).max(free);
+        let most = if tuning.barriers { MOST_LANES } else { MOST_LANES.min(tuning.subgroups.max(1)) };
         if self.element() != Element::Vec4F32 || !len.is_power_of_two() || lanes > most {
             return Ok(None);
         }
-        Ok(Some(Held { cover: Cover::of(lanes, self.count())?, count: len / lanes }))
+        Ok(Some(Held { cover: Cover::of(lanes, self.count(), tuning)?, count: len / lanes }))
     }
 
     /// How a dispatch whose threads go `passes` times over their part of a row of `len` bound elements covers the rows.
@@ -114,28 +122,40 @@ impl Rows {
         let lanes = match () {
             () if self.inner > 1 => 1,
             () if tuning.barriers => len.next_power_of_two().min(MOST_LANES),
+            () if tuning.subgroups > 0 => len.next_power_of_two().min(MOST_LANES).min(tuning.subgroups),
             () if self.count() < tuning.threads && len > LONG => FEW_ROWS_LANES,
             () => 1,
         };
         rounds(len.div_ceil(lanes) * passes + lanes * passes)?;
-        Cover::of(lanes, self.count())
+        Cover::of(lanes, self.count(), tuning)
     }
 }
 
 impl Cover {
     /// `lanes` threads to each of `rows` rows.
-    fn of(lanes: usize, rows: usize) -> Result<Cover> {
-        Ok(Cover { lanes, workgroups: spread(rows.div_ceil(GROUP / lanes))? })
+    fn of(lanes: usize, rows: usize, tuning: Tuning) -> Result<Cover> {
+        Ok(Cover { lanes, subgroups: tuning.subgroups, workgroups: spread(rows.div_ceil(GROUP / lanes))? })
     }
 
-    /// What the shaders of this family are given. A thread that shares its row with none waits for none, and does
-    /// nothing where it has no row.
-    pub fn snippets(&self) -> [(&'static str, String); 3] {
+    /// What the shaders of this family are given, whose parameter `count` is the number of rows. A thread that shares its
+    /// row with none waits for none, and does nothing where it has no row.
+    pub fn snippets(&self, count: &str) -> [(&'static str, String); 3] {
         let (together, alone) = match self.lanes {
-            1 => (ALONE, "    if (asked >= params.rows) {\n        return;\n    }"),
-            _ => (include_str!("lanes_wait.wgsl"), ""),
+            1 => (ALONE.to_owned(), format!("    if (asked >= params.{count}) {{\n        return;\n    }}")),
+            _ => (self.together(), String::new()),
         };
-        [("lanes", self.lanes.to_string()), ("together", together.to_owned()), ("alone", alone.to_owned())]
+        [("lanes", self.lanes.to_string()), ("together", together), ("alone", alone)]
+    }
+
+    /// How the threads of a row join what they have: within subgroups first, then through memory that they share.
+    fn together(&self) -> String {
+        let within = self.subgroups.clamp(1, self.lanes.max(1));
+        let masks = (0..within.trailing_zeros()).map(|bit| 1 << bit);
+        let exchange = |mask: u32| format!("    all = both(all, subgroupShuffleXor(all, {mask}u), greatest);\n");
+        let beyond = if self.lanes > within { include_str!("lanes_wait.wgsl") } else { BY_SUBGROUP };
+        beyond
+            .replace("${within}", &within.to_string())
+            .replace("${exchanges}", &masks.map(exchange).collect::<String>())
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) fn dispatch(rows: Rows, x: TensorId, y: TensorId, log: bool, out: &mu
         shader: &SHADER,
         snippets: vec![("parts", rows.parts().to_owned()), ("scale", scale.to_owned()), ("result", result.to_owned())]
             .into_iter()
-            .chain(cover.snippets())
+            .chain(cover.snippets("rows"))
             .collect(),
         constants: vec![],
         bindings: [x, y].map(|tensor| Binding { tensor, element: rows.element() }).to_vec(),

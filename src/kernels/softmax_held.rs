@@ -38,7 +38,7 @@ pub(super) fn call(
             ("store", held.lines(&format!("    y[at + {{far}}u] = v{{j}} {result};\n"))),
         ]
         .into_iter()
-        .chain(held.cover.snippets())
+        .chain(held.cover.snippets("rows"))
         .collect(),
         constants: vec![],
         bindings: [x, y].map(|tensor| Binding { tensor, element: rows.element() }).to_vec(),

@@ -24,6 +24,9 @@ pub struct Tuning {
     pub shared: bool,
     /// Whether attention is one kernel past which keys and values stream.
     pub streams: bool,
+    /// Threads, a power of two, that hand each other values without waiting; none where 0. What a device says it has at
+    /// least.
+    pub subgroups: usize,
 }
 
 impl Tuning {
@@ -36,6 +39,7 @@ impl Tuning {
         barriers: true,
         shared: false,
         streams: true,
+        subgroups: 0,
     };
     /// The same with products whose operands the threads of a workgroup share.
     pub const SHARED: Tuning = Tuning { shared: true, ..Tuning::HARDWARE };
@@ -48,10 +52,11 @@ impl Tuning {
         barriers: false,
         shared: false,
         streams: false,
+        subgroups: 0,
     };
     /// The sets that products are chosen from, the safest first.
     pub const PRODUCTS: [Tuning; 3] = [Tuning::HARDWARE, Tuning::SHARED, Tuning::SOFTWARE];
-    /// Sets in which every variant of every family is.
+    /// Sets in which every variant of every family is that needs no subgroups.
     pub const ALL: [Tuning; 4] =
         [Tuning::HARDWARE, Tuning::SHARED, Tuning::SOFTWARE, Tuning { streams: true, ..Tuning::SOFTWARE }];
 
@@ -60,9 +65,22 @@ impl Tuning {
         [true, false].map(|streams| Tuning { streams, ..self })
     }
 
+    /// The same with rows whose threads work apart, and with subgroups of `size` that share them.
+    pub fn rows(self, size: usize) -> [Tuning; 2] {
+        [0, size].map(|subgroups| Tuning { subgroups, ..self })
+    }
+
+    /// Every variant of every family on a device whose subgroups have `size` threads at least; 0 where it has none.
+    pub fn all(size: usize) -> Vec<Tuning> {
+        let with = [Tuning::HARDWARE, Tuning::SOFTWARE].map(|set| Tuning { subgroups: size, ..set });
+        Tuning::ALL.into_iter().chain(with.into_iter().filter(|_| size > 0)).collect()
+    }
+
     /// Whether a lane may choose it.
     pub fn is_known(self) -> bool {
-        Tuning::PRODUCTS.into_iter().any(|set| set.attentions().contains(&self))
+        let size = self.subgroups;
+        let known = |set: Tuning| set.attentions().into_iter().any(|set| set.rows(size).contains(&self));
+        (size == 0 || size.is_power_of_two()) && Tuning::PRODUCTS.into_iter().any(known)
     }
 }
 

@@ -31,6 +31,18 @@ pub fn nothing(dispatches: usize) -> Result<Program> {
     Ok(repeated(program, dispatches))
 }
 
+/// A program whose output is 1 for each of many threads that finds its subgroup, `size` at least, beside it.
+pub fn neighbours(size: usize) -> Result<Program> {
+    const WORKGROUPS: u32 = 16;
+    let special = Specialised {
+        tensors: vec![tensor("y", &[WORKGROUPS as usize * 64], Source::Node)],
+        nodes: vec![SpecialNode { node: 0, inputs: vec![], outputs: vec![] }],
+        outputs: vec![TensorId(0)],
+        ..Specialised::default()
+    };
+    finish(&special, vec![ceiling::neighbours(TensorId(0), size as u32, WORKGROUPS)])
+}
+
 /// `dispatches` times multiply-adds in registers, `rounds` of them.
 pub fn fma(rounds: u32, dispatches: usize) -> Result<Program> {
     let threads = FMA_WORKGROUPS as usize * 64;
@@ -79,6 +91,12 @@ pub fn class(class: Class, tuning: Tuning, dispatches: usize) -> Result<Option<P
 pub fn product(tuning: Tuning, dispatches: usize) -> Result<Program> {
     let example: Example = ("MatMul", vec![], &[&[256, 256], &[256, 512]]);
     operator(example, tuning, dispatches)?.ok_or_else(|| Error::new(Kind::Internal, "no probe for MatMul"))
+}
+
+/// Normalised rows of an encoder, `dispatches` times.
+pub fn rows(tuning: Tuning, dispatches: usize) -> Result<Program> {
+    let example: Example = ("LayerNormalization", vec![], &[&[512, 384], &[384], &[384]]);
+    operator(example, tuning, dispatches)?.ok_or_else(|| Error::new(Kind::Internal, "no probe for LayerNormalization"))
 }
 
 /// Attention of a small encoder, `times` over: one kernel or several, as `tuning` says.

@@ -1,5 +1,6 @@
 //! The device: found, opened, watched for loss; what its adapter says of itself.
 
+use super::ability;
 use crate::error::{Error, Kind, Result};
 use crate::lane::host::sleep;
 use serde::Serialize;
@@ -36,6 +37,8 @@ pub struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) limits: wgpu::Limits,
+    /// Threads that every subgroup has at least; 0 where there are none.
+    pub(super) subgroups: usize,
     /// What the adapter says of itself.
     pub facts: AdapterFacts,
     lost: Arc<Mutex<Option<String>>>,
@@ -63,6 +66,7 @@ impl Gpu {
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("consort"),
+            required_features: ability::features(&adapter),
             required_limits: limits.clone(),
             ..wgpu::DeviceDescriptor::default()
         };
@@ -70,7 +74,8 @@ impl Gpu {
             .request_device(&descriptor)
             .await
             .map_err(|e| Error::new(Kind::NoWebGpu, format!("the adapter gives no device: {e}")))?;
-        let facts = facts(&adapter, &device, &limits);
+        let subgroups = ability::subgroups(&adapter, device.features());
+        let facts = facts(&adapter, &device, &limits, subgroups);
         let lost = Arc::new(Mutex::new(None));
         let note = Arc::clone(&lost);
         device.set_device_lost_callback(move |_, message| {
@@ -78,7 +83,7 @@ impl Gpu {
         });
         // Every operation that can fail is scoped; what reaches this is reported there too, and must not abort.
         device.on_uncaptured_error(Arc::new(|_| {}));
-        Ok(Gpu { device, queue, limits, facts, lost })
+        Ok(Gpu { device, queue, limits, subgroups, facts, lost })
     }
 
     /// An error where the device was lost, with the browser's reason.
@@ -115,7 +120,7 @@ impl Gpu {
     }
 }
 
-fn facts(adapter: &wgpu::Adapter, device: &wgpu::Device, limits: &wgpu::Limits) -> AdapterFacts {
+fn facts(adapter: &wgpu::Adapter, device: &wgpu::Device, limits: &wgpu::Limits, subgroups: usize) -> AdapterFacts {
     let info = adapter.get_info();
     let mut facts = AdapterFacts {
         description: info.name.clone(),
@@ -136,6 +141,7 @@ fn facts(adapter: &wgpu::Adapter, device: &wgpu::Device, limits: &wgpu::Limits) 
         ("maxStorageBufferBindingSize", limits.max_storage_buffer_binding_size as f64),
         ("maxStorageBuffersPerShaderStage", f64::from(limits.max_storage_buffers_per_shader_stage)),
         ("maxComputeWorkgroupStorageSize", f64::from(limits.max_compute_workgroup_storage_size)),
+        ("subgroupMinSize", subgroups as f64),
         ("maxComputeInvocationsPerWorkgroup", f64::from(limits.max_compute_invocations_per_workgroup)),
     ]);
     facts

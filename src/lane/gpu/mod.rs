@@ -1,6 +1,7 @@
 //! The `gpu` lane: executes programs through wgpu, in a browser by WebGPU and natively by Vulkan.
 //! Knows devices, buffers and pipelines; must never know models' meaning, the predictor or JS values.
 
+pub mod ability;
 mod alloc;
 mod device;
 mod execute;

@@ -1,6 +1,6 @@
 //! Pipelines, compiled asynchronously, each source once for all models.
 
-use super::Gpu;
+use super::{Gpu, ability};
 use crate::error::{Kind, Result};
 use crate::lane::host::LocalFuture;
 use crate::program::KernelSource;
@@ -72,7 +72,7 @@ async fn compile(gpu: Rc<Gpu>, source: KernelSource) -> Result<Rc<Pipeline>> {
     let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(source.name),
-        source: wgpu::ShaderSource::Wgsl(source.wgsl.as_str().into()),
+        source: wgpu::ShaderSource::Wgsl(ability::enabled(&source.wgsl)),
     });
     let layout = bind_group_layout(device, &source);
     let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {

@@ -127,9 +127,15 @@ impl GpuLane {
         self.tuning.get()
     }
 
-    /// Says which kernel variants are fastest here; see the probes.
+    /// Says which kernel variants are fastest here; see the probes. Subgroups are used as far as this device has them.
     pub fn set_tuning(&self, tuning: Tuning) {
-        self.tuning.set(tuning);
+        let subgroups = if tuning.subgroups <= self.gpu.subgroups { tuning.subgroups } else { 0 };
+        self.tuning.set(Tuning { subgroups, ..tuning });
+    }
+
+    /// Threads that every subgroup of the device has at least; 0 where kernels cannot use them.
+    pub fn subgroups(&self) -> usize {
+        self.gpu.subgroups
     }
 
     /// Compiles and uploads what `program` needs, for `holder`. What the host held of its weights is let go.

@@ -2,8 +2,9 @@
 //! reach of them. Knows programs made to measure; must never know a model.
 
 use super::prepare::NOBODY;
-use super::{GpuLane, Input, Progress, Work};
+use super::{GpuLane, Input, Outcome, Output, Progress, Work};
 use crate::error::{Error, Kind, Result};
+use crate::graph::HostTensor;
 use crate::kernels::{Class, Tuning};
 use crate::lane::host::now_ms;
 use crate::program::{Program, Strategy, probe, schedule};
@@ -88,8 +89,20 @@ pub async fn tune(lane: &GpuLane, measured: &Measured) -> Result<()> {
     let floor = measured.readback_s;
     let product = fastest(lane, floor, &Tuning::PRODUCTS, probe::product).await?;
     // Attention is made of products, and competes with the best of them.
-    lane.set_tuning(fastest(lane, floor, &product.attentions(), probe::attention).await?);
+    let attention = fastest(lane, floor, &product.attentions(), probe::attention).await?;
+    lane.set_tuning(attention);
+    // WebGPU leaves open which threads a subgroup has: kernels want neighbours.
+    if lane.subgroups() > 0 && neighbours(lane, lane.subgroups()).await? {
+        lane.set_tuning(fastest(lane, floor, &attention.rows(lane.subgroups()), probe::rows).await?);
+    }
     Ok(())
+}
+
+/// Whether every subgroup here is of `size` threads or more that lie beside each other in their workgroup.
+pub async fn neighbours(lane: &GpuLane, size: usize) -> Result<bool> {
+    let outcome = Probe::new(lane, probe::neighbours(size)?).await?.run(f64::INFINITY).await?;
+    let found = outcome.outputs.iter().flatten().filter_map(Output::host).filter_map(HostTensor::as_f32).next();
+    Ok(found.is_some_and(|threads| threads.iter().all(|&one| one == 1.0)))
 }
 
 /// The candidate with which what `make` gives is fastest, each at its best. They take turns, so that what else the
@@ -260,12 +273,16 @@ impl<'a> Probe<'a> {
     }
 
     async fn once(&self, submit_ms: f64) -> Result<(f64, f64)> {
+        let outcome = self.run(submit_ms).await?;
+        Ok((outcome.total_ms * 1e-3, outcome.record_ms * 1e-3))
+    }
+
+    async fn run(&self, submit_ms: f64) -> Result<Outcome> {
         let program = &*self.work.prepared.program;
         let each = vec![vec![1.0; program.dispatches.len()]];
         let schedule = schedule(&[program], Strategy::Sequential, &each, submit_ms);
         let pending = self.lane.submit(std::slice::from_ref(&self.work), &schedule).await?;
-        let outcome = self.lane.finish(pending).await?;
-        Ok((outcome.total_ms * 1e-3, outcome.record_ms * 1e-3))
+        self.lane.finish(pending).await
     }
 }
 
