@@ -7,10 +7,13 @@ use consort::Kind;
 use consort::graph::HostTensor;
 use consort::lane::host::block_on;
 use consort::onnx::ExternalData;
-use consort::pool::{Feeds, Outputs, Pool, PoolOptions, Request, RunOptions, Session, Source};
+use consort::pool::{
+    Feeds, Known, Measure, Outputs, Pool, PoolOptions, Recalled, Request, RunOptions, Session, Shelf, Source,
+};
 use consort::predict::Strategy;
 use consort_models::{Data, Input, Model, find};
 use futures_util::future::join_all;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 fn source(model: &Model, name: &str) -> Source {
@@ -103,6 +106,55 @@ fn weights_as_f16_take_half_and_stay_near_the_golden() {
                 assert!(error > 1e-7 && error < 5e-3, "{name}, {}: {error:.1e}", golden.name);
             }
         }
+    });
+}
+
+/// What pools keep, for one adapter.
+#[derive(Default)]
+struct Kept(RefCell<Option<Known>>);
+
+impl Shelf for Kept {
+    fn recall(&self, _: &str) -> Recalled {
+        Box::pin(std::future::ready(self.0.borrow().clone()))
+    }
+
+    fn keep(&self, _: &str, known: &Known) {
+        *self.0.borrow_mut() = Some(known.clone());
+    }
+}
+
+#[test]
+fn products_of_f16_are_made_for_those_who_allow_them_only() {
+    block_on(async {
+        let kept = Rc::new(Kept::default());
+        let shelf = || Some(Rc::clone(&kept) as Rc<dyn Shelf>);
+        let now = || PoolOptions { measure: Measure::Now, ..PoolOptions::default() };
+        Pool::create(now(), shelf()).await.unwrap();
+        let mut known = kept.0.take().expect("a pool keeps what it measured");
+        // As if they were the fastest here.
+        known.tuning.halved = true;
+        kept.0.replace(Some(known));
+        let pool = Pool::create(now(), shelf()).await.unwrap();
+        let model = find("minilm_l6").unwrap();
+        let exact = load(&pool, "minilm_l6", "exact").await;
+        let free = Source { half_products: true, ..source(model, "free") };
+        let free = pool.load(free, &|_, _, _| {}).await.unwrap();
+        let mut errors = vec![];
+        for session in [exact, free] {
+            let request = Request::new(session.id, feeds(model.inputs().unwrap()));
+            let outputs = pool.run(vec![request], RunOptions::default()).await.unwrap();
+            let golden = &model.golden().unwrap()[0];
+            let (_, output) = outputs[0].iter().find(|(n, _)| *n == golden.name).unwrap();
+            errors.push(golden.relative_error(output.host().unwrap().as_f32().unwrap()));
+        }
+        println!("{errors:?}");
+        assert!(errors[0] < 1e-4, "{errors:?}");
+        let facts = pool.capabilities().webgpu.features;
+        let f16 = facts.iter().any(|f| f == "shader-f16");
+        assert!(
+            if f16 { errors[1] > 3.0 * errors[0] && errors[1] < 1e-2 } else { errors[1] == errors[0] },
+            "{errors:?}"
+        );
     });
 }
 

@@ -124,7 +124,8 @@ pub async fn measure(line: &dyn Fn(&str)) -> Result<Table> {
     let lane = GpuLane::new(Gpu::open().await?, None);
     let found = lane_probe::measure(&lane, None).await?;
     lane_probe::tune(&lane, &found).await?;
-    let tuning = lane.tuning();
+    let chosen = lane.tuning();
+    let tuning = chosen.whole();
     let mut rows = vec![];
     for bench in benches() {
         let make = |n| {
@@ -147,10 +148,16 @@ pub async fn measure(line: &dyn Fn(&str)) -> Result<Table> {
             line(&format!("layer norm {size}"));
         }
     }
+    if lane.has_f16() {
+        for (tuning, size) in tuning.products().into_iter().zip(["256x256x512, f32", "256x256x512, f16"]) {
+            rows.push(row(&lane, &found, "product", size, |n| probe::product(tuning, n)).await?);
+            line(&format!("product {size}"));
+        }
+    }
     let waits = [("dispatch", found.dispatch_s), ("submit", found.submit_s), ("readback", found.readback_s)];
     Ok(Table {
         adapter: lane.facts().clone(),
-        tuning,
+        tuning: chosen,
         gflops: found.flops_per_s * 1e-9,
         gbytes: found.bytes_per_s * 1e-9,
         waits_ms: waits.into_iter().map(|(name, s)| (name, s * 1e3)).collect(),

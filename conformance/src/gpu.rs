@@ -23,6 +23,8 @@ pub struct Gpu {
     pub queue: wgpu::Queue,
     /// Threads that every subgroup has at least; 0 where there are none.
     pub subgroups: usize,
+    /// Whether shaders may compute in f16.
+    pub f16: bool,
 }
 
 impl Gpu {
@@ -37,7 +39,8 @@ impl Gpu {
         let descriptor = wgpu::DeviceDescriptor { required_features, ..wgpu::DeviceDescriptor::default() };
         let (device, queue) = adapter.request_device(&descriptor).await?;
         let subgroups = ability::subgroups(&adapter, required_features);
-        Ok(Gpu { device, queue, subgroups })
+        let f16 = required_features.contains(wgpu::Features::SHADER_F16);
+        Ok(Gpu { device, queue, subgroups, f16 })
     }
 
     /// A storage buffer with `words`.

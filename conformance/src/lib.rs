@@ -17,6 +17,10 @@ use suites::{SUITES, Suite};
 /// Seed of the random cases: a failure can be seen again, here and in any browser.
 const SEED: u64 = 20_261_124;
 
+/// What products of f16 may be off: each factor is rounded to 11 bits, and so are sums of a few; some cases
+/// have several in a row.
+const F16_TOLERANCE: f64 = 4e-3;
+
 /// Runs a family's cases; says how many there were, or every one that failed.
 pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     let (mut failures, mut several) = (vec![], 0);
@@ -42,6 +46,18 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     }
     let known = ["matrix products", "convolutions", "epilogues"].contains(&suite.name);
     ensure!(!known || halved > 10 || !failures.is_empty(), "only {halved} cases ran with weights as f16");
+    // Products of f16, where the device has them.
+    let f16 = Tuning { halved: true, ..Tuning::HARDWARE };
+    let multiplies = |case: &&Case| case.lower(f16).is_ok_and(|l| l.calls.iter().any(has_f16));
+    // What follows a product is the same to one of f16.
+    let every = if suite.name == "epilogues" { 8 } else { 2 };
+    let in_f16 = if gpu.f16 { cases.iter().filter(multiplies).step_by(every).collect() } else { vec![] };
+    for case in &in_f16 {
+        if let Err(error) = (*case).clone().tolerance(F16_TOLERANCE).check(gpu, [f16]).await {
+            failures.push(format!("in f16: {error:#}"));
+        }
+    }
+    ensure!(!gpu.f16 || !known || in_f16.len() > 1, "only {} cases ran in f16", in_f16.len());
     for (case, parts) in (suite.refusals)() {
         if let Err(error) = case.refused(parts) {
             failures.push(format!("{error:#}"));
@@ -94,6 +110,10 @@ fn variants_of(suite: &str) -> &'static [&'static str] {
         "attention" => &["attention", "attention-mask", "softmax-held"],
         _ => &[],
     }
+}
+
+fn has_f16(call: &KernelCall) -> bool {
+    call.snippets.iter().any(|(key, text)| *key == "a_part" && text == "f16")
 }
 
 fn has_several_endings(call: &KernelCall) -> bool {

@@ -43,9 +43,10 @@ struct Plain {
     name: Option<String>,
     free_dimensions: BTreeMap<String, f64>,
     weights: Precision,
+    products: Precision,
 }
 
-/// How weights lie on the device.
+/// How weights lie on the device, or what products may multiply.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Precision {
@@ -77,7 +78,8 @@ pub async fn load(pool: &Pool, source: &JsValue, options: &JsValue) -> Result<Rc
     let progress = Progress { callback: field(options, "onProgress").dyn_into().ok(), last: Cell::new(None) };
     let fetched = fetch_all(source, url.as_deref(), options, &progress).await.map_err(|e| e.in_model(&name))?;
     let halves = matches!(plain.weights, Precision::Float16);
-    let source = Source { name, bytes: fetched.0, external: fetched.1, free_dimensions, halves };
+    let half_products = matches!(plain.products, Precision::Float16);
+    let source = Source { name, bytes: fetched.0, external: fetched.1, free_dimensions, halves, half_products };
     pool.load(source, &|phase, done, total| progress.tell(phase, done, total)).await
 }
 
@@ -87,7 +89,7 @@ fn field(object: &JsValue, name: &str) -> JsValue {
 
 fn plain(options: &JsValue) -> Result<Plain> {
     let object = Object::new();
-    for name in ["name", "freeDimensions", "weights"] {
+    for name in ["name", "freeDimensions", "weights", "products"] {
         let value = field(options, name);
         if !value.is_undefined() {
             set(&object, name, &value);

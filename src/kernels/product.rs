@@ -137,19 +137,23 @@ impl Product {
         }
         let seen = |n: usize| if n == 4 { Element::Vec4F32 } else { Element::F32 };
         let wide_tile = tile.rows * tile.cols * tile.wide > Tuning::HARDWARE.accumulators;
-        let snippets = vec![
+        let mut snippets = vec![
             ("rows", tile.rows.to_string()),
             ("cols", tile.cols.to_string()),
             ("across", tile.across.to_string()),
             ("deep", deep.to_string()),
             ("begin", tile.begin()),
-            ("step", if shared { tile.shared_step() } else { tile.step(deep) }),
             ("depth", SHARED_DEPTH.to_string()),
             ("end", if wide_tile { self.looped_end(tile) } else { self.end(tile) }),
             ("activation", self.activation.wgsl("y_t")),
             ("more", String::new()),
             ("finish", FINISH.to_owned()),
         ];
+        if shared {
+            snippets.extend(tile.shared_step(out.tuning().halved));
+        } else {
+            snippets.push(("step", tile.step(deep)));
+        }
         let groups = workgroups([
             (self.n / wide).div_ceil(tile.across * tile.cols),
             self.m.div_ceil(WORKGROUP * tile.rows),
@@ -168,7 +172,10 @@ impl Product {
     /// Whether its workgroups bring operands into memory that their threads share: none of them mostly edge.
     fn shares(&self, tile: Tile, out: &Lowering<'_>) -> bool {
         let (rows, cols) = (WORKGROUP * tile.rows, tile.across * tile.cols * tile.wide);
-        out.tuning().shared && 2 * self.m >= rows && 2 * self.n >= cols && self.k >= SHARED_DEPTH
+        (out.tuning().shared || out.tuning().halved)
+            && 2 * self.m >= rows
+            && 2 * self.n >= cols
+            && self.k >= SHARED_DEPTH
     }
 
     /// Whether a can be read four elements along k at a time.
@@ -412,19 +419,31 @@ impl Tile {
         text
     }
 
-    /// Adds the products of one column of a and one row of b, both in shared memory.
-    fn shared_step(self) -> String {
-        let mut text = String::new();
+    /// What a product whose threads share is given: how its parts lie in shared memory, and how the products of one column
+    /// of a and one row of b are added. Sums of f16 are kept over one part only, and added up as f32.
+    fn shared_step(self, halved: bool) -> [(&'static str, String); 5] {
+        let [mut open, mut step, mut close] = [const { String::new() }; 3];
+        let (a_part, b_part) = match (halved, self.wide) {
+            (false, _) => ("f32", "y_t"),
+            (true, 1) => ("f16", "f16"),
+            (true, _) => ("f16", "vec4<f16>"),
+        };
+        let sum = if halved { "h" } else { "s" };
         for j in 0..self.cols {
-            let _ = writeln!(text, "            let b{j} = b_part[b_q + {}u];", self.across * j);
+            let _ = writeln!(step, "            let b{j} = b_part[b_q + {}u];", self.across * j);
         }
         for i in 0..self.rows {
-            let _ = writeln!(text, "            let a{i} = y_t(a_part[a_q + {i}u]);");
+            let _ = writeln!(step, "            let a{i} = {b_part}(a_part[a_q + {i}u]);");
             for j in 0..self.cols {
-                let _ = writeln!(text, "            s{i}_{j} = fma(a{i}, b{j}, s{i}_{j});");
+                let _ = writeln!(step, "            {sum}{i}_{j} = fma(a{i}, b{j}, {sum}{i}_{j});");
+                if halved {
+                    let _ = writeln!(open, "        var h{i}_{j} = {b_part}();");
+                    let _ = writeln!(close, "        s{i}_{j} += y_t(h{i}_{j});");
+                }
             }
         }
-        text
+        let (a_part, b_part) = (a_part.to_owned(), b_part.to_owned());
+        [("a_part", a_part), ("b_part", b_part), ("open", open), ("step", step), ("close", close)]
     }
 
     /// Adds the products of `deep` columns of a and as many rows of b: one store to each sum, the rest stays unnamed.

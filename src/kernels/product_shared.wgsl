@@ -7,8 +7,8 @@ const COLS = ${across}u * ${cols}u;
 const THREADS = 8u * ${across}u;
 
 // One element more in each row: neighbours along k then lie in different banks.
-var<workgroup> a_part: array<f32, DEPTH * (ROWS + 1u)>;
-var<workgroup> b_part: array<y_t, DEPTH * COLS>;
+var<workgroup> a_part: array<${a_part}, DEPTH * (ROWS + 1u)>;
+var<workgroup> b_part: array<${b_part}, DEPTH * COLS>;
 
 @compute @workgroup_size(${across}, 8)
 fn main(
@@ -29,20 +29,22 @@ ${begin}
             let r = t / DEPTH;
             let i = min(group.y * ROWS + r, params.m - 1u);
             let value = a[a_at + i * params.a_row + min(first + q, params.k - 1u) * params.a_col];
-            a_part[q * (ROWS + 1u) + r] = select(0.0, value, first + q < params.k);
+            a_part[q * (ROWS + 1u) + r] = ${a_part}(select(0.0, value, first + q < params.k));
         }
         for (var t = thread; t < DEPTH * COLS; t += THREADS) {
             let q = t / COLS;
             let j = min(group.x * COLS + t % COLS, params.n - 1u);
             let value = b[b_at + min(first + q, params.k - 1u) * params.b_row + j * params.b_col];
-            b_part[t] = select(y_t(), value, first + q < params.k);
+            b_part[t] = ${b_part}(select(y_t(), value, first + q < params.k));
         }
         workgroupBarrier();
+${open}
         for (var q = 0u; q < DEPTH; q++) {
             let a_q = q * (ROWS + 1u) + local.y * ${rows}u;
             let b_q = q * COLS + local.x;
 ${step}
         }
+${close}
         workgroupBarrier();
     }
 ${end}

@@ -27,6 +27,8 @@ pub struct Tuning {
     /// Threads, a power of two, that hand each other values without waiting; none where 0. What a device says it has at
     /// least.
     pub subgroups: usize,
+    /// Whether products may multiply f16, which a caller has to allow: their workgroups share operands then.
+    pub halved: bool,
 }
 
 impl Tuning {
@@ -40,6 +42,7 @@ impl Tuning {
         shared: false,
         streams: true,
         subgroups: 0,
+        halved: false,
     };
     /// The same with products whose operands the threads of a workgroup share.
     pub const SHARED: Tuning = Tuning { shared: true, ..Tuning::HARDWARE };
@@ -53,6 +56,7 @@ impl Tuning {
         shared: false,
         streams: false,
         subgroups: 0,
+        halved: false,
     };
     /// The sets that products are chosen from, the safest first.
     pub const PRODUCTS: [Tuning; 3] = [Tuning::HARDWARE, Tuning::SHARED, Tuning::SOFTWARE];
@@ -70,17 +74,27 @@ impl Tuning {
         [0, size].map(|subgroups| Tuning { subgroups, ..self })
     }
 
+    /// The same with products of f32, and of f16.
+    pub fn products(self) -> [Tuning; 2] {
+        [false, true].map(|halved| Tuning { halved, ..self })
+    }
+
     /// Every variant of every family on a device whose subgroups have `size` threads at least; 0 where it has none.
     pub fn all(size: usize) -> Vec<Tuning> {
         let with = [Tuning::HARDWARE, Tuning::SOFTWARE].map(|set| Tuning { subgroups: size, ..set });
         Tuning::ALL.into_iter().chain(with.into_iter().filter(|_| size > 0)).collect()
     }
 
+    /// The same for a session whose caller does not allow f16.
+    pub fn whole(self) -> Tuning {
+        Tuning { halved: false, ..self }
+    }
+
     /// Whether a lane may choose it.
     pub fn is_known(self) -> bool {
-        let size = self.subgroups;
-        let known = |set: Tuning| set.attentions().into_iter().any(|set| set.rows(size).contains(&self));
-        (size == 0 || size.is_power_of_two()) && Tuning::PRODUCTS.into_iter().any(known)
+        let of = |set: Tuning| Tuning { streams: set.streams, subgroups: set.subgroups, ..self.whole() };
+        (self.subgroups == 0 || self.subgroups.is_power_of_two())
+            && Tuning::PRODUCTS.into_iter().any(|set| of(set) == set)
     }
 }
 

@@ -58,7 +58,8 @@ pub(super) fn fingerprint(facts: &AdapterFacts) -> String {
 /// Name of the kernels that probes measure: another release may have others.
 pub(super) fn kernels() -> Result<String> {
     let mut hasher = blake3::Hasher::new();
-    for tuning in Tuning::ALL {
+    // Any size of subgroups: the kernels differ in no more.
+    for tuning in Tuning::all(4).into_iter().chain(Tuning::HARDWARE.products()) {
         let mut programs = vec![probe::attention(tuning, 1)?];
         for class in Class::ALL {
             programs.extend(probe::class(class, tuning, 1)?);

@@ -94,6 +94,8 @@ pub struct Source {
     pub free_dimensions: BTreeMap<String, usize>,
     /// Whether large weights lie on the device as f16: half their bytes, rounded to 11 bits.
     pub halves: bool,
+    /// Whether products may multiply f16, where the device does and was found to be faster so.
+    pub half_products: bool,
 }
 
 /// A shared pool of GPU memory with the sessions that live on it.

@@ -111,6 +111,7 @@ impl Session {
     pub(super) fn read(id: u64, source: Source, tuning: Tuning) -> Result<Session> {
         let graph = read(&source.name, source.bytes, &source.external, &Registry)?;
         let (name, halves) = (source.name, source.halves);
+        let tuning = if source.half_products { tuning } else { tuning.whole() };
         Ok(Session { id, name, graph: RefCell::new(graph), tuning, halves, programs: RefCell::default() })
     }
 

@@ -124,6 +124,12 @@ test('weights as float16 take half the memory, beside a session that has them wh
   assert(off[0] < 1e-5 && off[1] > 1e-5 && off[1] < 5e-3, `off by ${off}`);
   await half.release();
   equal(pool.memory().weights, exact, 'weights after the release');
+  // Whether products take f16 here is the tuner's to say; either way the answer is near, and what is no precision refused.
+  const free = await pool.load(model.url, { products: 'float16' });
+  const near = relativeError(model, await free.run(feeds));
+  assert(near < 5e-3, `off by ${near}`);
+  const error = await pool.load(model.url, { products: 'float8' }).then(() => undefined, (e) => e);
+  equal(error?.kind, 'invalid-input', 'a precision that is none');
   await pool.close();
 });
 

@@ -22,5 +22,8 @@ pub fn enabled(wgsl: &str) -> Cow<'_, str> {
     if cfg!(target_arch = "wasm32") && wgsl.contains("subgroup") {
         head.push_str("enable subgroups;\n");
     }
+    if wgsl.contains("f16") {
+        head.push_str("enable f16;\n");
+    }
     if head.is_empty() { Cow::Borrowed(wgsl) } else { Cow::Owned(head + wgsl) }
 }

@@ -39,6 +39,8 @@ pub struct Gpu {
     pub(super) limits: wgpu::Limits,
     /// Threads that every subgroup has at least; 0 where there are none.
     pub(super) subgroups: usize,
+    /// Whether shaders may compute in f16.
+    pub(super) f16: bool,
     /// What the adapter says of itself.
     pub facts: AdapterFacts,
     lost: Arc<Mutex<Option<String>>>,
@@ -75,6 +77,7 @@ impl Gpu {
             .await
             .map_err(|e| Error::new(Kind::NoWebGpu, format!("the adapter gives no device: {e}")))?;
         let subgroups = ability::subgroups(&adapter, device.features());
+        let f16 = device.features().contains(wgpu::Features::SHADER_F16);
         let facts = facts(&adapter, &device, &limits, subgroups);
         let lost = Arc::new(Mutex::new(None));
         let note = Arc::clone(&lost);
@@ -83,7 +86,7 @@ impl Gpu {
         });
         // Every operation that can fail is scoped; what reaches this is reported there too, and must not abort.
         device.on_uncaptured_error(Arc::new(|_| {}));
-        Ok(Gpu { device, queue, limits, subgroups, facts, lost })
+        Ok(Gpu { device, queue, limits, subgroups, f16, facts, lost })
     }
 
     /// An error where the device was lost, with the browser's reason.

@@ -127,15 +127,21 @@ impl GpuLane {
         self.tuning.get()
     }
 
-    /// Says which kernel variants are fastest here; see the probes. Subgroups are used as far as this device has them.
+    /// Says which kernel variants are fastest here; see the probes. Subgroups and f16 are used as
+    /// far as this device has them.
     pub fn set_tuning(&self, tuning: Tuning) {
         let subgroups = if tuning.subgroups <= self.gpu.subgroups { tuning.subgroups } else { 0 };
-        self.tuning.set(Tuning { subgroups, ..tuning });
+        self.tuning.set(Tuning { subgroups, halved: tuning.halved && self.gpu.f16, ..tuning });
     }
 
     /// Threads that every subgroup of the device has at least; 0 where kernels cannot use them.
     pub fn subgroups(&self) -> usize {
         self.gpu.subgroups
+    }
+
+    /// Whether shaders of the device may compute in f16.
+    pub fn has_f16(&self) -> bool {
+        self.gpu.f16
     }
 
     /// Compiles and uploads what `program` needs, for `holder`. What the host held of its weights is let go.

@@ -95,6 +95,10 @@ pub async fn tune(lane: &GpuLane, measured: &Measured) -> Result<()> {
     if lane.subgroups() > 0 && neighbours(lane, lane.subgroups()).await? {
         lane.set_tuning(fastest(lane, floor, &attention.rows(lane.subgroups()), probe::rows).await?);
     }
+    // For callers who allow it.
+    if lane.has_f16() {
+        lane.set_tuning(fastest(lane, floor, &lane.tuning().products(), probe::product).await?);
+    }
     Ok(())
 }
 
@@ -133,14 +137,14 @@ async fn fastest(
 
 /// Compiles the probes of every class, so that none waits for its own.
 pub async fn prepare_classes(lane: &GpuLane) -> Result<()> {
-    let tuning = lane.tuning();
+    let tuning = lane.tuning().whole();
     let classes = Class::ALL.into_iter().filter_map(|class| probe::class(class, tuning, 1).transpose());
     compiled(lane, classes.collect::<Result<_>>()?).await
 }
 
 /// The share of the ceilings that a small operator of `class` reaches, in (0, 1]; `None` where none is known.
 pub async fn utilisation(lane: &GpuLane, class: Class, measured: &Measured) -> Result<Option<f64>> {
-    let tuning = lane.tuning();
+    let tuning = lane.tuning().whole();
     if probe::class(class, tuning, 1)?.is_none() {
         return Ok(None);
     }
