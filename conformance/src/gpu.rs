@@ -35,11 +35,9 @@ impl Gpu {
         let adapter =
             adapter.context("these tests need an adapter; natively: apt-get install -y mesa-vulkan-drivers")?;
         // WebGPU's default limits: what every browser gives.
-        let required_features = ability::features(&adapter);
-        let descriptor = wgpu::DeviceDescriptor { required_features, ..wgpu::DeviceDescriptor::default() };
-        let (device, queue) = adapter.request_device(&descriptor).await?;
-        let subgroups = ability::subgroups(&adapter, required_features);
-        let f16 = required_features.contains(wgpu::Features::SHADER_F16);
+        let (device, queue) = ability::device(&adapter, wgpu::DeviceDescriptor::default()).await?;
+        let subgroups = ability::subgroups(&adapter, &device);
+        let f16 = device.features().contains(wgpu::Features::SHADER_F16);
         Ok(Gpu { device, queue, subgroups, f16 })
     }
 

@@ -95,6 +95,16 @@ test('a pool goes by what one before it measured on this adapter, and by nothing
   }
 });
 
+test('a device has what kernels have variants for, and the page its own WebGPU', async () => {
+  const pool = await Pool.create({ measure: 'asked', records: 'none' });
+  const adapter = await navigator.gpu.requestAdapter();
+  for (const feature of ['subgroups', 'shader-f16']) {
+    equal(pool.capabilities.webgpu.features.includes(feature), adapter.features.has(feature), feature);
+  }
+  assert(`${GPUAdapter.prototype.requestDevice}`.includes('[native code]'), 'requestDevice is the browser’s');
+  await pool.close();
+});
+
 test('two sessions of one file hold its weights once, and a release gives its bytes back', async () => {
   const pool = await Pool.create({ measure: 'now', records: 'none' });
   const first = await pool.load(entry('squeezenet1_1').url, batch1);

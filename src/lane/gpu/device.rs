@@ -68,15 +68,13 @@ impl Gpu {
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("consort"),
-            required_features: ability::features(&adapter),
             required_limits: limits.clone(),
             ..wgpu::DeviceDescriptor::default()
         };
-        let (device, queue) = adapter
-            .request_device(&descriptor)
+        let (device, queue) = ability::device(&adapter, descriptor)
             .await
             .map_err(|e| Error::new(Kind::NoWebGpu, format!("the adapter gives no device: {e}")))?;
-        let subgroups = ability::subgroups(&adapter, device.features());
+        let subgroups = ability::subgroups(&adapter, &device);
         let f16 = device.features().contains(wgpu::Features::SHADER_F16);
         let facts = facts(&adapter, &device, &limits, subgroups);
         let lost = Arc::new(Mutex::new(None));
@@ -128,7 +126,7 @@ fn facts(adapter: &wgpu::Adapter, device: &wgpu::Device, limits: &wgpu::Limits, 
     let mut facts = AdapterFacts {
         description: info.name.clone(),
         is_fallback_adapter: info.device_type == wgpu::DeviceType::Cpu,
-        features: device.features().iter_names().map(|(name, _)| name.to_lowercase().replace('_', "-")).collect(),
+        features: ability::names(device),
         ..AdapterFacts::default()
     };
     #[cfg(target_arch = "wasm32")]
