@@ -11,7 +11,7 @@ mod web;
 
 use anyhow::{Result, anyhow, ensure};
 use case::Case;
-use consort::kernels::{KernelCall, Tuning};
+use consort::kernels::{KernelCall, QUAD, Tuning};
 use suites::{SUITES, Suite};
 
 /// Seed of the random cases: a failure can be seen again, here and in any browser.
@@ -29,7 +29,8 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     for (i, case) in cases.iter().enumerate() {
         // What follows a product is the same to one whose threads share and to one whose do not: in turns.
         let spared = if i % 2 == 0 { Tuning::HARDWARE } else { Tuning::SHARED };
-        let tunings = all.iter().copied().filter(|&t| suite.name != "epilogues" || t != spared);
+        let spares = |t: Tuning| t == spared || t.quads && i % 4 != 0;
+        let tunings = all.iter().copied().filter(|&t| suite.name != "epilogues" || !spares(t));
         match case.check(gpu, tunings).await {
             Ok(variants) => several += usize::from(variants > 1),
             Err(error) => failures.push(format!("{error:#}")),
@@ -85,7 +86,8 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     };
     let streamed = if suite.name == "attention" { cases.iter().filter(streamed).count() } else { cases.len() };
     ensure!(streamed * 10 > cases.len() * 9, "only {streamed} of {} cases stream", cases.len());
-    for name in variants_of(suite.name) {
+    let quads = |name: &&&str| gpu.subgroups >= QUAD || !name.contains("quads");
+    for name in variants_of(suite.name).iter().filter(quads) {
         let has = |case: &Case, t| case.lower(t).is_ok_and(|l| l.calls.iter().any(|c| c.shader.name == *name));
         let there = cases.iter().any(|case| all.iter().any(|&t| has(case, t)));
         ensure!(there, "no case runs '{name}'");
@@ -105,8 +107,12 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
 /// Shaders that a suite must have run.
 fn variants_of(suite: &str) -> &'static [&'static str] {
     match suite {
-        "matrix products" => &["product", "product-bias", "product-dot", "product-shared", "product-shared-bias"],
-        "convolutions" => &["conv-1x1", "conv-1x1-shared", "conv-1x1-shared-bias", "winograd-output", "depthwise"],
+        "matrix products" => {
+            &["product", "product-bias", "product-dot", "product-shared", "product-shared-bias", "product-quads"]
+        }
+        "convolutions" => {
+            &["conv-1x1", "conv-1x1-shared", "conv-1x1-shared-bias", "conv-1x1-quads", "winograd-output", "depthwise"]
+        }
         "attention" => &["attention", "attention-mask", "softmax-held"],
         _ => &[],
     }

@@ -44,7 +44,7 @@ mod winograd;
 
 pub use call::{Binding, Class, Element, KernelCall, Shader, Slot};
 pub use lowering::{Home, LoweredTensor, Lowering};
-pub use tuning::Tuning;
+pub use tuning::{QUAD, Tuning};
 
 use crate::error::Result;
 use crate::graph::{Call, Operator, OperatorSet};

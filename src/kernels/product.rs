@@ -5,7 +5,7 @@ use super::epilogue::{Activation, FINISH};
 use super::limits::{rounds, word, workgroups};
 use super::map::reshaped;
 use super::rows::Rows;
-use super::tuning::LOAD;
+use super::tuning::{LOAD, QUAD};
 use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
 use crate::error::Result;
 use crate::graph::TensorId;
@@ -14,11 +14,12 @@ use std::fmt::Write as _;
 const SLOTS: &[Slot] = &[Slot::read("a"), Slot::read("b"), Slot::write("y")];
 const SLOTS_BIAS: &[Slot] = &[Slot::read("a"), Slot::read("b"), Slot::write("y"), Slot::read("c")];
 const TILE: &str = concat!(include_str!("product_head.wgsl"), include_str!("product.wgsl"));
+const QUADS: &str = concat!(include_str!("product_head.wgsl"), include_str!("product_quads.wgsl"));
 const SHARED: &str = concat!(include_str!("product_head.wgsl"), include_str!("product_shared.wgsl"));
 const DOT: &str = concat!(include_str!("lanes.wgsl"), include_str!("product_dot.wgsl"));
 
 /// One shader of each source, class and set of slots: a class is a shader's, not a call's.
-static SHADERS: [[Shader; 2]; 5] = [
+static SHADERS: [[Shader; 2]; 7] = [
     [shader("product", Class::Matmul, TILE, SLOTS), shader("product-bias", Class::Matmul, TILE, SLOTS_BIAS)],
     [shader("product-dot", Class::Matmul, DOT, SLOTS), shader("product-dot-bias", Class::Matmul, DOT, SLOTS_BIAS)],
     [shader("conv-1x1", Class::Conv, TILE, SLOTS), shader("conv-1x1-bias", Class::Conv, TILE, SLOTS_BIAS)],
@@ -29,6 +30,14 @@ static SHADERS: [[Shader; 2]; 5] = [
     [
         shader("conv-1x1-shared", Class::Conv, SHARED, SLOTS),
         shader("conv-1x1-shared-bias", Class::Conv, SHARED, SLOTS_BIAS),
+    ],
+    [
+        shader("product-quads", Class::Matmul, QUADS, SLOTS),
+        shader("product-quads-bias", Class::Matmul, QUADS, SLOTS_BIAS),
+    ],
+    [
+        shader("conv-1x1-quads", Class::Conv, QUADS, SLOTS),
+        shader("conv-1x1-quads-bias", Class::Conv, QUADS, SLOTS_BIAS),
     ],
 ];
 
@@ -114,11 +123,13 @@ impl Product {
             && self.batch.iter().all(|b| b.2.is_multiple_of(4));
         let wide = if apart && fours && self.b.col == 1 { 4 } else { 1 };
         let batches: usize = self.batch.iter().map(|b| b.0).product();
-        let tile = Tile::of(self.m, self.n / wide, batches, wide, out);
+        let quads = out.tuning().quads && self.k.is_multiple_of(QUAD) && self.k > 0;
+        let tile = Tile::of(self.m, self.n / wide, batches, wide, quads, out);
         let shared = self.shares(tile, out);
-        let deep = if !shared && self.is_deep(out) { 4 } else { 1 };
+        let quads = quads && !shared;
+        let deep = if !shared && !quads && self.is_deep(out) { 4 } else { 1 };
         let brought = if shared { SHARED_DEPTH * (tile.rows + tile.cols * 2) / tile.across.min(8) } else { 0 };
-        rounds(self.k / deep + self.k.div_ceil(SHARED_DEPTH) * (brought + 2) + BATCH_RANK)?;
+        rounds(self.k / if quads { QUAD } else { deep } + self.k.div_ceil(SHARED_DEPTH) * (brought + 2) + BATCH_RANK)?;
         let mut params = vec![word(self.m)?, word(self.n / wide)?, word(self.k / deep)?, self.alpha.to_bits()];
         params.extend([word(self.a.row / deep)?, word(self.a.col)?, word(self.b.row / wide)?, word(self.b.col)?]);
         params.extend(self.bias_params(wide)?);
@@ -151,20 +162,24 @@ impl Product {
         ];
         if shared {
             snippets.extend(tile.shared_step(out.tuning().halved));
+        } else if quads {
+            snippets.push(("step", tile.quad_step()));
         } else {
             snippets.push(("step", tile.step(deep)));
         }
         let groups = workgroups([
             (self.n / wide).div_ceil(tile.across * tile.cols),
-            self.m.div_ceil(WORKGROUP * tile.rows),
+            self.m.div_ceil(if quads { tile.rows } else { WORKGROUP * tile.rows }),
             batches,
         ])?;
         let elements = [seen(deep), seen(wide), seen(wide)];
-        let family = match (self.class == Class::Conv, shared) {
-            (false, false) => 0,
-            (true, false) => 2,
-            (false, true) => 3,
-            (true, true) => 4,
+        let family = match (self.class == Class::Conv, shared, quads) {
+            (false, false, false) => 0,
+            (true, false, false) => 2,
+            (false, true, _) => 3,
+            (true, true, _) => 4,
+            (false, false, true) => 5,
+            (true, false, true) => 6,
         };
         Ok(self.call(out, family, elements, snippets, params, groups))
     }
@@ -330,7 +345,7 @@ pub(super) fn stored_apart(
 ) -> Option<KernelCall> {
     let slots = call.shader.slots;
     let y = slots.iter().position(|s| s.writes)?;
-    if ![TILE, SHARED].contains(&call.shader.source) || call.bindings.len() > slots.len() {
+    if ![TILE, SHARED, QUADS].contains(&call.shader.source) || call.bindings.len() > slots.len() {
         return None;
     }
     let wide = call.bindings[y].element.wide();
@@ -375,18 +390,21 @@ fn has_tile(call: &KernelCall, (rows, cols): (usize, usize)) -> bool {
 
 impl Tile {
     /// The tile that wastes least of m × n columns, smaller where there would be too few threads.
-    fn of(m: usize, n: usize, batches: usize, wide: usize, out: &Lowering<'_>) -> Tile {
+    fn of(m: usize, n: usize, batches: usize, wide: usize, quads: bool, out: &Lowering<'_>) -> Tile {
         let tuning = out.tuning();
         let across = tuning.across;
         let cost = |&(rows, cols): &(usize, usize)| {
             let threads = m.div_ceil(rows) * n.div_ceil(across * cols) * across * batches;
             let starved = (tuning.threads as f64 / threads as f64).max(1.0);
-            (threads * (rows * cols * wide + LOAD * (rows + cols * wide))) as f64 * starved.sqrt()
+            let lent = if quads { rows.div_ceil(QUAD) } else { rows };
+            (threads * (rows * cols * wide + LOAD * (lent + cols * wide))) as f64 * starved.sqrt()
         };
         let narrow = [(16, 14), (16, 16), (16, 8), (16, 7), (8, 8), (8, 7), (8, 5), (8, 4), (4, 8), (4, 4), (1, 4)];
-        let fours = [(16, 4), (16, 2), (8, 7), (8, 4), (8, 2), (8, 1), (4, 4), (4, 2), (4, 1), (1, 4), (1, 1)];
+        let fours = [(32, 4), (16, 4), (16, 2), (8, 7), (8, 4), (8, 2), (8, 1), (4, 4), (4, 2), (4, 1), (1, 4), (1, 1)];
         let candidates = if wide == 4 { &fours[..] } else { &narrow[..] };
-        let fits = |&&(rows, cols): &&(usize, usize)| rows * cols * wide <= tuning.accumulators;
+        // What is lent costs less than what is read: sums enough to make up for the columns' reads.
+        let most = tuning.accumulators * if quads { 2 } else { 1 };
+        let fits = |&&(rows, cols): &&(usize, usize)| rows * cols * wide <= most;
         let fitting: Vec<_> = candidates.iter().filter(fits).copied().collect();
         let least = |among: &mut dyn Iterator<Item = (usize, usize)>| among.min_by(|a, b| cost(a).total_cmp(&cost(b)));
         let best = least(&mut fitting.iter().copied()).unwrap_or((1, 1));
@@ -444,6 +462,28 @@ impl Tile {
         }
         let (a_part, b_part) = (a_part.to_owned(), b_part.to_owned());
         [("a_part", a_part), ("b_part", b_part), ("open", open), ("step", step), ("close", close)]
+    }
+
+    /// Adds the products of four columns of a, which the threads of a quad lend each other, and four rows of b.
+    fn quad_step(self) -> String {
+        let mut text = String::new();
+        for h in 0..4 {
+            let _ = writeln!(text, "        let b_q{h} = b_q + {h}u * params.b_row;");
+            for j in 0..self.cols {
+                let _ = writeln!(text, "        let b{j}_{h} = b[b_q{h} + b_j{j}];");
+            }
+        }
+        for i in 0..self.rows {
+            let _ = writeln!(text, "        let a{i} = a[a_q + a_i{i}];");
+            for h in 0..4 {
+                let _ = writeln!(text, "        let a{i}_{h} = y_t(quadBroadcast(a{i}, {h}u));");
+            }
+            for j in 0..self.cols {
+                let sum = (0..4).fold(format!("s{i}_{j}"), |sum, h| format!("fma(a{i}_{h}, b{j}_{h}, {sum})"));
+                let _ = writeln!(text, "        s{i}_{j} = {sum};");
+            }
+        }
+        text
     }
 
     /// Adds the products of `deep` columns of a and as many rows of b: one store to each sum, the rest stays unnamed.

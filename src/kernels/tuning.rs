@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// What loading one element weighs beside one multiply-add when tiles are chosen: an estimate, made on SwiftShader.
 pub(super) const LOAD: usize = 8;
+/// Threads of a quad.
+pub const QUAD: usize = 4;
 
 /// How large a thread's tile may be, and how many threads keep the adapter busy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,6 +29,8 @@ pub struct Tuning {
     /// Threads, a power of two, that hand each other values without waiting; none where 0. What a device says it has at
     /// least.
     pub subgroups: usize,
+    /// Whether the four threads of a quad lend each other what a product reads.
+    pub quads: bool,
     /// Whether products may multiply f16, which a caller has to allow: their workgroups share operands then.
     pub halved: bool,
 }
@@ -42,6 +46,7 @@ impl Tuning {
         shared: false,
         streams: true,
         subgroups: 0,
+        quads: false,
         halved: false,
     };
     /// The same with products whose operands the threads of a workgroup share.
@@ -56,10 +61,13 @@ impl Tuning {
         shared: false,
         streams: false,
         subgroups: 0,
+        quads: false,
         halved: false,
     };
+    /// The same where the threads of a quad lend each other what a product reads: needs subgroups of four.
+    pub const QUADS: Tuning = Tuning { quads: true, ..Tuning::SOFTWARE };
     /// The sets that products are chosen from, the safest first.
-    pub const PRODUCTS: [Tuning; 3] = [Tuning::HARDWARE, Tuning::SHARED, Tuning::SOFTWARE];
+    pub const PRODUCTS: [Tuning; 4] = [Tuning::HARDWARE, Tuning::SHARED, Tuning::SOFTWARE, Tuning::QUADS];
     /// Sets in which every variant of every family is that needs no subgroups.
     pub const ALL: [Tuning; 4] =
         [Tuning::HARDWARE, Tuning::SHARED, Tuning::SOFTWARE, Tuning { streams: true, ..Tuning::SOFTWARE }];
@@ -81,8 +89,8 @@ impl Tuning {
 
     /// Every variant of every family on a device whose subgroups have `size` threads at least; 0 where it has none.
     pub fn all(size: usize) -> Vec<Tuning> {
-        let with = [Tuning::HARDWARE, Tuning::SOFTWARE].map(|set| Tuning { subgroups: size, ..set });
-        Tuning::ALL.into_iter().chain(with.into_iter().filter(|_| size > 0)).collect()
+        let with = [Tuning::HARDWARE, Tuning::QUADS].map(|set| Tuning { subgroups: size, ..set });
+        Tuning::ALL.into_iter().chain(with.into_iter().filter(|_| size >= QUAD)).collect()
     }
 
     /// The same for a session whose caller does not allow f16.

@@ -10,7 +10,7 @@ use super::weights::Weights;
 use super::{AdapterFacts, Gpu};
 use crate::error::{Error, Kind, Result};
 use crate::graph::ContentHash;
-use crate::kernels::Tuning;
+use crate::kernels::{QUAD, Tuning};
 use crate::memory::{SlotPlan, align, weight_bytes};
 use crate::program::{Place, Program};
 use std::cell::{Cell, RefCell};
@@ -131,7 +131,8 @@ impl GpuLane {
     /// far as this device has them.
     pub fn set_tuning(&self, tuning: Tuning) {
         let subgroups = if tuning.subgroups <= self.gpu.subgroups { tuning.subgroups } else { 0 };
-        self.tuning.set(Tuning { subgroups, halved: tuning.halved && self.gpu.f16, ..tuning });
+        let quads = tuning.quads && self.gpu.subgroups >= QUAD;
+        self.tuning.set(Tuning { subgroups, quads, halved: tuning.halved && self.gpu.f16, ..tuning });
     }
 
     /// Threads that every subgroup of the device has at least; 0 where kernels cannot use them.

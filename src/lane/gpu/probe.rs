@@ -5,7 +5,7 @@ use super::prepare::NOBODY;
 use super::{GpuLane, Input, Outcome, Output, Progress, Work};
 use crate::error::{Error, Kind, Result};
 use crate::graph::HostTensor;
-use crate::kernels::{Class, Tuning};
+use crate::kernels::{Class, QUAD, Tuning};
 use crate::lane::host::now_ms;
 use crate::program::{Program, Strategy, probe, schedule};
 use std::rc::Rc;
@@ -76,7 +76,10 @@ pub async fn measure(lane: &GpuLane, known: Option<Tuning>) -> Result<Measured> 
 
     match known {
         Some(tuning) => lane.set_tuning(tuning),
-        None if lane.facts().is_fallback_adapter => lane.set_tuning(Tuning::SOFTWARE),
+        None if lane.facts().is_fallback_adapter => {
+            let near = lane.subgroups() >= QUAD && neighbours(lane, lane.subgroups()).await?;
+            lane.set_tuning(if near { Tuning::QUADS } else { Tuning::SOFTWARE });
+        }
         None => tune(lane, &out).await?,
     }
     lane.trim();
@@ -87,13 +90,17 @@ pub async fn measure(lane: &GpuLane, known: Option<Tuning>) -> Result<Measured> 
 /// Finds the variants that are fastest here, one family after the other, and sets them.
 pub async fn tune(lane: &GpuLane, measured: &Measured) -> Result<()> {
     let floor = measured.readback_s;
-    let product = fastest(lane, floor, &Tuning::PRODUCTS, probe::product).await?;
+    // WebGPU leaves open which threads a subgroup has: kernels want neighbours.
+    let size = lane.subgroups();
+    let near = size > 0 && neighbours(lane, size).await?;
+    let there = |set: &Tuning| !set.quads || near && size >= QUAD;
+    let products: Vec<Tuning> = Tuning::PRODUCTS.into_iter().filter(there).collect();
+    let product = fastest(lane, floor, &products, probe::product).await?;
     // Attention is made of products, and competes with the best of them.
     let attention = fastest(lane, floor, &product.attentions(), probe::attention).await?;
     lane.set_tuning(attention);
-    // WebGPU leaves open which threads a subgroup has: kernels want neighbours.
-    if lane.subgroups() > 0 && neighbours(lane, lane.subgroups()).await? {
-        lane.set_tuning(fastest(lane, floor, &attention.rows(lane.subgroups()), probe::rows).await?);
+    if near {
+        lane.set_tuning(fastest(lane, floor, &attention.rows(size), probe::rows).await?);
     }
     // For callers who allow it.
     if lane.has_f16() {
