@@ -5,6 +5,7 @@
 
 use consort::Kind;
 use consort::graph::HostTensor;
+use consort::kernels::Tuning;
 use consort::lane::host::block_on;
 use consort::onnx::ExternalData;
 use consort::pool::{
@@ -132,7 +133,7 @@ fn products_of_f16_are_made_for_those_who_allow_them_only() {
         Pool::create(now(), shelf()).await.unwrap();
         let mut known = kept.0.take().expect("a pool keeps what it measured");
         // As if they were the fastest here.
-        known.tuning.halved = true;
+        known.tuning = Tuning { halved: true, ..Tuning::HARDWARE };
         kept.0.replace(Some(known));
         let pool = Pool::create(now(), shelf()).await.unwrap();
         let model = find("minilm_l6").unwrap();

@@ -123,10 +123,12 @@ impl Product {
             && self.batch.iter().all(|b| b.2.is_multiple_of(4));
         let wide = if apart && fours && self.b.col == 1 { 4 } else { 1 };
         let batches: usize = self.batch.iter().map(|b| b.0).product();
-        let quads = out.tuning().quads && self.k.is_multiple_of(QUAD) && self.k > 0;
+        // What a workgroup shares, no quad need lend.
+        let tuning = out.tuning();
+        let apart_only = !tuning.shared && !tuning.halved;
+        let quads = tuning.quads && apart_only && self.k.is_multiple_of(QUAD) && self.k > 0;
         let tile = Tile::of(self.m, self.n / wide, batches, wide, quads, out);
         let shared = self.shares(tile, out);
-        let quads = quads && !shared;
         let deep = if !shared && !quads && self.is_deep(out) { 4 } else { 1 };
         let brought = if shared { SHARED_DEPTH * (tile.rows + tile.cols * 2) / tile.across.min(8) } else { 0 };
         rounds(self.k / if quads { QUAD } else { deep } + self.k.div_ceil(SHARED_DEPTH) * (brought + 2) + BATCH_RANK)?;
