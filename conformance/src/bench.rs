@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, anyhow};
 use consort::graph::Attribute;
-use consort::kernels::Tuning;
+use consort::kernels::{QUAD, Tuning};
 use consort::lane::gpu::{AdapterFacts, Gpu, GpuLane, probe as lane_probe};
 use consort::program::Program;
 use consort::program::probe::{self, Example};
@@ -95,6 +95,7 @@ fn benches() -> Vec<Bench> {
         bench("conv 3x3", "128>256/2 at 28", "Conv", conv(3, 1, 2, 1), &[&[1, 128, 28, 28], &[256, 128, 3, 3]]),
         bench("conv 7x7", "3>64/2 at 224", "Conv", conv(7, 3, 2, 1), &[&[1, 3, 224, 224], &[64, 3, 7, 7]]),
         bench("conv 3x3", "3>32/2 at 224", "Conv", conv(3, 1, 2, 1), &[&[1, 3, 224, 224], &[32, 3, 3, 3]]),
+        bench("conv 5x1", "256>512 at 512 [file_type]", "Conv", vec![], &[&[1, 256, 512, 1], &[512, 256, 5, 1]]),
         bench("depthwise", "144 at 56", "Conv", conv(3, 1, 1, 144), &[&[1, 144, 56, 56], &[144, 1, 3, 3]]),
         bench("depthwise", "144/2 at 56", "Conv", conv(3, 1, 2, 144), &[&[1, 144, 56, 56], &[144, 1, 3, 3]]),
         bench("depthwise", "960 at 7", "Conv", conv(3, 1, 1, 960), &[&[1, 960, 7, 7], &[960, 1, 3, 3]]),
@@ -146,6 +147,14 @@ pub async fn measure(line: &dyn Fn(&str)) -> Result<Table> {
         {
             rows.push(row(&lane, &found, "layer norm", size, |n| probe::rows(tuning, n)).await?);
             line(&format!("layer norm {size}"));
+        }
+    }
+    if lane.subgroups() >= QUAD {
+        for (tuning, size) in
+            tuning.lending().into_iter().zip(["256x256x512, threads apart", "256x256x512, lent in quads"])
+        {
+            rows.push(row(&lane, &found, "product", size, |n| probe::product(tuning, n)).await?);
+            line(&format!("product {size}"));
         }
     }
     if lane.has_f16() {

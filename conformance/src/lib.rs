@@ -110,9 +110,16 @@ fn variants_of(suite: &str) -> &'static [&'static str] {
         "matrix products" => {
             &["product", "product-bias", "product-dot", "product-shared", "product-shared-bias", "product-quads"]
         }
-        "convolutions" => {
-            &["conv-1x1", "conv-1x1-shared", "conv-1x1-shared-bias", "conv-1x1-quads", "winograd-output", "depthwise"]
-        }
+        "convolutions" => &[
+            "conv-1x1",
+            "conv-1x1-shared",
+            "conv-1x1-shared-bias",
+            "conv-1x1-quads",
+            "conv-quads",
+            "conv-quads-bias",
+            "winograd-output",
+            "depthwise",
+        ],
         "attention" => &["attention", "attention-mask", "softmax-held"],
         _ => &[],
     }

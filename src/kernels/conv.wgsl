@@ -29,13 +29,11 @@ fn activate(v: f32) -> f32 {
 
 ${finish}
 
-@compute @workgroup_size(8, 8)
+@compute @workgroup_size(${across}, ${down})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let tile = group.x * 8u + local.x;
-    let block = group.y * 8u + local.y;
-    if (block >= params.filter_tiles) {
-        return;
-    }
+    let tile = group.x * ${across}u + local.x;
+    let block = group.y * ${down}u + local.y;
+${leave}
     // Threads over the edge repeat the last tile: the same values, and no divergence.
     let t = min(tile, params.batch_tiles - 1u);
     let n = t / (params.row_tiles * params.height);
@@ -44,9 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let group_index = group.z;
     let iy = i32(oy * params.stride_y) - i32(params.before_y);
     let ix = i32(ox * ${stride}u) - i32(params.before_x);
-    let dilation = i32(params.dilation_y);
-    let first_tap = u32(max(0, (dilation - 1 - iy) / dilation));
-    let last_tap = u32(clamp((i32(params.in_height) - iy + dilation - 1) / dilation, 0, i32(params.kernel_y)));
+${rows}
     let taps = params.kernel_y * params.kernel_x;
     let x_at = i32((n * params.channels + group_index * params.group_channels) * params.in_height) + iy;
 ${begin}
@@ -54,6 +50,7 @@ ${begin}
         for (var ky = first_tap; ky < last_tap; ky++) {
             let row = (x_at + i32(c * params.in_height + ky * params.dilation_y)) * i32(params.in_width) + ix;
             let tap = c * taps + ky * params.kernel_x;
+${inside}
 ${step}
         }
     }

@@ -4,7 +4,8 @@
 use super::conv::{Convolution, Operands};
 use super::epilogue::FINISH;
 use super::limits::{rounds, word, workgroups};
-use super::tuning::LOAD;
+use super::tuning::{LOAD, QUAD};
+use super::window::Axis;
 use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
 use crate::error::Result;
 use std::collections::BTreeSet;
@@ -22,8 +23,10 @@ static WITH_BIAS: Shader = Shader {
     source: include_str!("conv.wgsl"),
     slots: &[Slot::read("x"), Slot::read("w"), Slot::write("y"), Slot::read("bias")],
 };
+static QUADS: Shader = Shader { name: "conv-quads", ..PLAIN };
+static QUADS_WITH_BIAS: Shader = Shader { name: "conv-quads-bias", ..WITH_BIAS };
 
-/// Threads of a workgroup along tiles, and along filters.
+/// Threads of a workgroup along tiles, and along filters; a quad is a workgroup of its own.
 const WORKGROUP: usize = 8;
 /// Widest row of taps that is unrolled.
 const UNROLLED: usize = 7;
@@ -40,13 +43,18 @@ struct Tile {
     looped: bool,
     /// Whether elements left or right of the input are met by a pixel that is stored.
     padded: bool,
+    /// Whether elements above or below it are.
+    padded_rows: bool,
+    /// Whether the four threads of a quad, whose filters are the same, each read the weights of every fourth for all.
+    quads: bool,
 }
 
 /// Appends the dispatch.
 pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'_>) -> Result<()> {
     let (y, x) = (&conv.y, &conv.x);
     let looped = x.kernel > UNROLLED || (x.kernel - 1) * x.dilation > 2 * UNROLLED;
-    let last = (x.output.max(1) - 1) * x.stride + (x.kernel - 1) * x.dilation;
+    let last = |a: &Axis| (a.output.max(1) - 1) * a.stride + (a.kernel - 1) * a.dilation;
+    let padded = |a: &Axis| a.before > 0 || last(a) >= a.input + a.before;
     let tile = Tile {
         filters: 1,
         pixels: 1,
@@ -54,16 +62,19 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
         dilation: x.dilation,
         taps: if looped { 1 } else { x.kernel },
         looped,
-        padded: x.before > 0 || last >= x.input + x.before,
+        padded: padded(x),
+        padded_rows: padded(y),
+        quads: out.tuning().quads,
     };
     let tile = tile.sized(conv, out.tuning());
+    let [across, down] = if tile.quads { [QUAD, 1] } else { [WORKGROUP; 2] };
     let (filters, pixels) = (tile.filters, tile.pixels);
     let per_channel = y.kernel * (1 + if looped { x.kernel } else { 0 });
     rounds(conv.group_channels() * (1 + per_channel))?;
     let row_tiles = x.output.div_ceil(pixels);
     let tiles = conv.batch * y.output * row_tiles;
     let blocks = conv.group_filters().div_ceil(filters);
-    let groups = workgroups([tiles.div_ceil(WORKGROUP), blocks.div_ceil(WORKGROUP), conv.group])?;
+    let groups = workgroups([tiles.div_ceil(across), blocks.div_ceil(down), conv.group])?;
     let params = [
         tiles,
         row_tiles,
@@ -90,8 +101,18 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
     let bias = operands.bias.is_some();
     let wide = filters * pixels > Tuning::HARDWARE.accumulators;
     out.dispatch(KernelCall {
-        shader: if bias { &WITH_BIAS } else { &PLAIN },
+        shader: match (tile.quads, bias) {
+            (false, false) => &PLAIN,
+            (false, true) => &WITH_BIAS,
+            (true, false) => &QUADS,
+            (true, true) => &QUADS_WITH_BIAS,
+        },
         snippets: vec![
+            ("across", across.to_string()),
+            ("down", down.to_string()),
+            ("leave", tile.leave()),
+            ("rows", tile.rows()),
+            ("inside", tile.inside()),
             ("pixels", pixels.to_string()),
             ("filters", filters.to_string()),
             ("stride", x.stride.to_string()),
@@ -138,14 +159,19 @@ impl Tile {
             let rows = conv.batch * conv.y.output * conv.group;
             let threads = rows * conv.x.output.div_ceil(tile.pixels) * conv.group_filters().div_ceil(tile.filters);
             let starved = (tuning.threads as f64 / threads as f64).max(1.0);
-            let work =
-                tile.filters * tile.pixels * tile.taps + LOAD * (tile.filters * tile.taps + tile.columns().len());
+            let read = if tile.quads { tile.filters / QUAD } else { tile.filters };
+            let work = tile.filters * tile.pixels * tile.taps + LOAD * (read * tile.taps + tile.columns().len());
             (threads * work) as f64 * starved.sqrt()
         };
         SIZES
             .iter()
             .filter(|(filters, pixels)| filters * pixels <= tuning.accumulators)
-            .map(|&(filters, pixels)| Tile { filters, pixels, ..self })
+            .map(|&(filters, pixels)| Tile {
+                filters,
+                pixels,
+                quads: self.quads && filters.is_multiple_of(QUAD),
+                ..self
+            })
             .min_by(|a, b| cost(a).total_cmp(&cost(b)))
             .unwrap_or(self)
     }
@@ -156,15 +182,45 @@ impl Tile {
         (0..self.pixels).flat_map(|p| (0..self.taps).map(move |k| column(p, k))).collect()
     }
 
+    /// How threads over the edge of the filters end: not in a quad, which needs them all.
+    fn leave(self) -> String {
+        let over = "    if (block >= params.filter_tiles) {\n        return;\n    }\n";
+        if self.quads { String::new() } else { over.to_owned() }
+    }
+
+    /// The rows of taps: those inside the input, or all of them where the threads of a quad have to go through the same.
+    fn rows(self) -> String {
+        if self.quads {
+            return "    let first_tap = 0u;\n    let last_tap = params.kernel_y;\n".to_owned();
+        }
+        "    let dilation = i32(params.dilation_y);\n    \
+         let first_tap = u32(max(0, (dilation - 1 - iy) / dilation));\n    \
+         let height_left = i32(params.in_height) - iy;\n    \
+         let last_tap = u32(clamp((height_left + dilation - 1) / dilation, 0, i32(params.kernel_y)));\n"
+            .to_owned()
+    }
+
+    /// Whether a row of taps is inside the input, where that is not known.
+    fn inside(self) -> String {
+        let known = !self.quads || !self.padded_rows;
+        let text = "            let inside = u32(iy + i32(ky * params.dilation_y)) < params.in_height;\n";
+        if known { String::new() } else { text.to_owned() }
+    }
+
     fn begin(self) -> String {
         let mut text = String::new();
         for i in 0..self.filters {
-            let _ = writeln!(
-                text,
-                "    let f{i} = min(block * {}u + {i}u, params.group_filters - 1u);\n    \
-                 let w{i} = (group_index * params.group_filters + f{i}) * params.group_channels * taps;",
-                self.filters
-            );
+            let _ = writeln!(text, "    let f{i} = min(block * {}u + {i}u, params.group_filters - 1u);", self.filters);
+        }
+        let of = |f: &str| format!("(group_index * params.group_filters + {f}) * params.group_channels * taps");
+        for i in 0..if self.quads { self.filters / QUAD } else { self.filters } {
+            if self.quads {
+                let first = format!("block * {}u + {}u", self.filters, i * QUAD);
+                let mine = of(&format!("min({first} + local.x, params.group_filters - 1u)"));
+                let _ = writeln!(text, "    let w{i} = {mine};");
+            } else {
+                let _ = writeln!(text, "    let w{i} = {};", of(&format!("f{i}")));
+            }
         }
         if self.padded && !self.looped {
             for c in self.columns() {
@@ -189,20 +245,29 @@ impl Tile {
         let (shift, tap) = if self.looped { (" + shift", " + kx") } else { ("", "") };
         for c in self.columns() {
             let load = format!("x[row + {c}{shift}]");
-            let _ = match (self.padded, self.looped) {
-                (false, _) => writeln!(text, "            let x{c} = {load};"),
-                (true, false) => writeln!(text, "            let x{c} = select(0.0, {load}, in{c});"),
-                (true, true) => {
-                    writeln!(
-                        text,
-                        "            let x{c} = select(0.0, {load}, u32(ix + {c} + shift) < params.in_width);"
-                    )
-                }
+            let along = match (self.padded, self.looped) {
+                (false, _) => None,
+                (true, false) => Some(format!("in{c}")),
+                (true, true) => Some(format!("u32(ix + {c} + shift) < params.in_width")),
+            };
+            let rows = (self.quads && self.padded_rows).then(|| "inside".to_owned());
+            let met: Vec<String> = along.into_iter().chain(rows).collect();
+            let _ = match met.is_empty() {
+                true => writeln!(text, "            let x{c} = {load};"),
+                false => writeln!(text, "            let x{c} = select(0.0, {load}, {});", met.join(" && ")),
             };
         }
         for i in 0..self.filters {
             for k in 0..self.taps {
-                let _ = writeln!(text, "            let w{i}_{k} = w[w{i} + tap{tap} + {k}u];");
+                let (own, q) = (i % QUAD, i / QUAD);
+                let _ = match (self.quads, own) {
+                    (false, _) => writeln!(text, "            let w{i}_{k} = w[w{i} + tap{tap} + {k}u];"),
+                    (true, 0) => writeln!(text, "            let q{q}_{k} = w[w{q} + tap{tap} + {k}u];"),
+                    _ => Ok(()),
+                };
+                if self.quads {
+                    let _ = writeln!(text, "            let w{i}_{k} = quadBroadcast(q{q}_{k}, {own}u);");
+                }
             }
             for p in 0..self.pixels {
                 // One store to each sum: on a software adapter a store costs as much as a multiply-add.

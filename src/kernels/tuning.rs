@@ -82,6 +82,11 @@ impl Tuning {
         [0, size].map(|subgroups| Tuning { subgroups, ..self })
     }
 
+    /// The same with products whose threads read apart, and with quads that lend each other what they read.
+    pub fn lending(self) -> [Tuning; 2] {
+        [false, true].map(|quads| Tuning { quads, ..self })
+    }
+
     /// The same with products of f32, and of f16.
     pub fn products(self) -> [Tuning; 2] {
         [false, true].map(|halved| Tuning { halved, ..self })

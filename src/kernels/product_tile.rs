@@ -1,0 +1,146 @@
+//! The tile of a product that one thread computes: which one wastes least, and its loop unrolled.
+//! Knows rows, columns and sums; must never know what is bound to them.
+
+use super::tuning::{LOAD, QUAD};
+use super::{KernelCall, Lowering};
+use std::fmt::Write as _;
+
+/// What one thread computes: rows and columns, a column being `wide` elements.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tile {
+    pub rows: usize,
+    pub cols: usize,
+    pub wide: usize,
+    /// Threads of a workgroup along the columns.
+    pub across: usize,
+}
+
+/// What a tile may cost more than the best one where it spares a pipeline.
+const MUCH_LIKE: f64 = 1.1;
+
+fn has_tile(call: &KernelCall, (rows, cols): (usize, usize)) -> bool {
+    let has = |key: &str, value: usize| call.snippets.iter().any(|(k, v)| *k == key && *v == value.to_string());
+    has("rows", rows) && has("cols", cols)
+}
+
+impl Tile {
+    /// The tile that wastes least of m × n columns, smaller where there would be too few threads.
+    pub fn of(m: usize, n: usize, batches: usize, wide: usize, quads: bool, out: &Lowering<'_>) -> Tile {
+        let tuning = out.tuning();
+        let across = tuning.across;
+        let cost = |&(rows, cols): &(usize, usize)| {
+            let threads = m.div_ceil(rows) * n.div_ceil(across * cols) * across * batches;
+            let starved = (tuning.threads as f64 / threads as f64).max(1.0);
+            let lent = if quads { rows.div_ceil(QUAD) } else { rows };
+            (threads * (rows * cols * wide + LOAD * (lent + cols * wide))) as f64 * starved.sqrt()
+        };
+        let narrow = [(16, 14), (16, 16), (16, 8), (16, 7), (8, 8), (8, 7), (8, 5), (8, 4), (4, 8), (4, 4), (1, 4)];
+        let fours = [(32, 4), (16, 4), (16, 2), (8, 7), (8, 4), (8, 2), (8, 1), (4, 4), (4, 2), (4, 1), (1, 4), (1, 1)];
+        let candidates = if wide == 4 { &fours[..] } else { &narrow[..] };
+        // What is lent costs less than what is read: sums enough to make up for the columns' reads.
+        let most = tuning.accumulators * if quads { 2 } else { 1 };
+        let fits = |&&(rows, cols): &&(usize, usize)| rows * cols * wide <= most;
+        let fitting: Vec<_> = candidates.iter().filter(fits).copied().collect();
+        let least = |among: &mut dyn Iterator<Item = (usize, usize)>| among.min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        let best = least(&mut fitting.iter().copied()).unwrap_or((1, 1));
+        // One that the program has already is compiled once.
+        let there = |tile: &(usize, usize)| out.calls.iter().any(|(_, call)| has_tile(call, *tile));
+        let close = |tile: &(usize, usize)| cost(tile) <= MUCH_LIKE * cost(&best);
+        let (rows, cols) = least(&mut fitting.iter().copied().filter(|t| close(t) && there(t))).unwrap_or(best);
+        Tile { rows, cols, wide, across }
+    }
+
+    /// Declares the rows, the columns and the sums.
+    pub fn begin(self) -> String {
+        let mut text = String::new();
+        for i in 0..self.rows {
+            let _ =
+                writeln!(text, "    let i{i} = min(row + {i}u, params.m - 1u);\n    let a_i{i} = i{i} * params.a_row;");
+        }
+        for j in 0..self.cols {
+            let apart = self.across * j;
+            let _ = writeln!(
+                text,
+                "    let j{j} = min(col + {apart}u, params.n - 1u);\n    let b_j{j} = j{j} * params.b_col;"
+            );
+        }
+        for i in 0..self.rows {
+            for j in 0..self.cols {
+                let _ = writeln!(text, "    var s{i}_{j} = y_t();");
+            }
+        }
+        text
+    }
+
+    /// What a product whose threads share is given: how its parts lie in shared memory, and how the products of one column
+    /// of a and one row of b are added. Sums of f16 are kept over one part only, and added up as f32.
+    pub fn shared_step(self, halved: bool) -> [(&'static str, String); 5] {
+        let [mut open, mut step, mut close] = [const { String::new() }; 3];
+        let (a_part, b_part) = match (halved, self.wide) {
+            (false, _) => ("f32", "y_t"),
+            (true, 1) => ("f16", "f16"),
+            (true, _) => ("f16", "vec4<f16>"),
+        };
+        let sum = if halved { "h" } else { "s" };
+        for j in 0..self.cols {
+            let _ = writeln!(step, "            let b{j} = b_part[b_q + {}u];", self.across * j);
+        }
+        for i in 0..self.rows {
+            let _ = writeln!(step, "            let a{i} = {b_part}(a_part[a_q + {i}u]);");
+            for j in 0..self.cols {
+                let _ = writeln!(step, "            {sum}{i}_{j} = fma(a{i}, b{j}, {sum}{i}_{j});");
+                if halved {
+                    let _ = writeln!(open, "        var h{i}_{j} = {b_part}();");
+                    let _ = writeln!(close, "        s{i}_{j} += y_t(h{i}_{j});");
+                }
+            }
+        }
+        let (a_part, b_part) = (a_part.to_owned(), b_part.to_owned());
+        [("a_part", a_part), ("b_part", b_part), ("open", open), ("step", step), ("close", close)]
+    }
+
+    /// Adds the products of four columns of a, which the threads of a quad lend each other, and four rows of b.
+    pub fn quad_step(self) -> String {
+        let mut text = String::new();
+        for h in 0..4 {
+            let _ = writeln!(text, "        let b_q{h} = b_q + {h}u * params.b_row;");
+            for j in 0..self.cols {
+                let _ = writeln!(text, "        let b{j}_{h} = b[b_q{h} + b_j{j}];");
+            }
+        }
+        for i in 0..self.rows {
+            let _ = writeln!(text, "        let a{i} = a[a_q + a_i{i}];");
+            for h in 0..4 {
+                let _ = writeln!(text, "        let a{i}_{h} = y_t(quadBroadcast(a{i}, {h}u));");
+            }
+            for j in 0..self.cols {
+                let sum = (0..4).fold(format!("s{i}_{j}"), |sum, h| format!("fma(a{i}_{h}, b{j}_{h}, {sum})"));
+                let _ = writeln!(text, "        s{i}_{j} = {sum};");
+            }
+        }
+        text
+    }
+
+    /// Adds the products of `deep` columns of a and as many rows of b: one store to each sum, the rest stays unnamed.
+    pub fn step(self, deep: usize) -> String {
+        let mut text = String::new();
+        for h in 0..deep {
+            let _ = writeln!(text, "        let b_q{h} = b_q + {h}u * params.b_row;");
+            for j in 0..self.cols {
+                let _ = writeln!(text, "        let b{j}_{h} = b[b_q{h} + b_j{j}];");
+            }
+        }
+        for i in 0..self.rows {
+            let _ = writeln!(text, "        let a{i} = a[a_q + a_i{i}];");
+            for h in 0..deep {
+                let element = if deep == 1 { "" } else { [".x", ".y", ".z", ".w"][h] };
+                let _ = writeln!(text, "        let a{i}_{h} = y_t(a{i}{element});");
+            }
+            for j in 0..self.cols {
+                let sum = (0..deep).fold(format!("s{i}_{j}"), |sum, h| format!("fma(a{i}_{h}, b{j}_{h}, {sum})"));
+                let _ = writeln!(text, "        s{i}_{j} = {sum};");
+            }
+        }
+        text
+    }
+}
