@@ -46,7 +46,7 @@ ${rows}
     let taps = params.kernel_y * params.kernel_x;
     let x_at = i32((n * params.channels + group_index * params.group_channels) * params.in_height) + iy;
 ${begin}
-    for (var c = 0u; c < params.group_channels; c++) {
+    for (var c = 0u; c < params.group_channels; c += ${deep}u) {
         for (var ky = first_tap; ky < last_tap; ky++) {
             let row = (x_at + i32(c * params.in_height + ky * params.dilation_y)) * i32(params.in_width) + ix;
             let tap = c * taps + ky * params.kernel_x;

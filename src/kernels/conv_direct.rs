@@ -4,6 +4,7 @@
 use super::conv::{Convolution, Operands};
 use super::epilogue::FINISH;
 use super::limits::{rounds, word, workgroups};
+use super::product_tile::SWAPS;
 use super::tuning::{LOAD, QUAD};
 use super::window::Axis;
 use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
@@ -30,6 +31,9 @@ static QUADS_WITH_BIAS: Shader = Shader { name: "conv-quads-bias", ..WITH_BIAS }
 const WORKGROUP: usize = 8;
 /// Widest row of taps that is unrolled.
 const UNROLLED: usize = 7;
+
+/// Taps added to a sum between its load and its store where the threads of a quad spare the loads: more is much code.
+const ADDED: usize = 12;
 
 /// What one thread computes, and what its code is unrolled for.
 #[derive(Clone, Copy, Debug)]
@@ -67,10 +71,11 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
         quads: out.tuning().quads,
     };
     let tile = tile.sized(conv, out.tuning());
+    let channels = tile.channels(conv.group_channels());
     let [across, down] = if tile.quads { [QUAD, 1] } else { [WORKGROUP; 2] };
     let (filters, pixels) = (tile.filters, tile.pixels);
     let per_channel = y.kernel * (1 + if looped { x.kernel } else { 0 });
-    rounds(conv.group_channels() * (1 + per_channel))?;
+    rounds(conv.group_channels() / channels * (1 + per_channel))?;
     let row_tiles = x.output.div_ceil(pixels);
     let tiles = conv.batch * y.output * row_tiles;
     let blocks = conv.group_filters().div_ceil(filters);
@@ -117,7 +122,8 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
             ("filters", filters.to_string()),
             ("stride", x.stride.to_string()),
             ("begin", tile.begin()),
-            ("step", tile.step()),
+            ("deep", channels.to_string()),
+            ("step", tile.step(channels)),
             ("end", if wide { tile.looped_end(bias) } else { tile.end(bias) }),
             ("activation", conv.activation.wgsl("f32")),
             ("more", String::new()),
@@ -209,17 +215,16 @@ impl Tile {
 
     fn begin(self) -> String {
         let mut text = String::new();
+        // In a quad each thread begins with a filter of its own, and swaps what it reads for those of the others.
+        let lane = if self.quads { " ^ local.x" } else { "" };
         for i in 0..self.filters {
-            let _ = writeln!(text, "    let f{i} = min(block * {}u + {i}u, params.group_filters - 1u);", self.filters);
-        }
-        let of = |f: &str| format!("(group_index * params.group_filters + {f}) * params.group_channels * taps");
-        for i in 0..if self.quads { self.filters / QUAD } else { self.filters } {
-            if self.quads {
-                let first = format!("block * {}u + {}u", self.filters, i * QUAD);
-                let mine = of(&format!("min({first} + local.x, params.group_filters - 1u)"));
-                let _ = writeln!(text, "    let w{i} = {mine};");
-            } else {
-                let _ = writeln!(text, "    let w{i} = {};", of(&format!("f{i}")));
+            let filter = format!("block * {}u + ({i}u{lane})", self.filters);
+            let _ = writeln!(text, "    let m{i} = min({filter}, params.group_filters - 1u);");
+            if !self.quads || i % QUAD == 0 {
+                let _ = writeln!(
+                    text,
+                    "    let w{i} = (group_index * params.group_filters + m{i}) * params.group_channels * taps;"
+                );
             }
         }
         if self.padded && !self.looped {
@@ -235,44 +240,52 @@ impl Tile {
         text
     }
 
-    /// One row of taps of one channel.
-    fn step(self) -> String {
+    /// Channels whose taps are added at once: few stores to the sums, where the threads of a quad spare the loads.
+    fn channels(self, of: usize) -> usize {
+        let few = |n: &usize| n * self.taps <= ADDED && of.is_multiple_of(*n);
+        if self.quads { [8, 4, 2].into_iter().find(few).unwrap_or(1) } else { 1 }
+    }
+
+    /// One row of taps of `channels` channels.
+    fn step(self, channels: usize) -> String {
         let mut text = String::new();
         if self.looped {
             text.push_str("            for (var kx = 0u; kx < params.kernel_x; kx++) {\n");
             text.push_str("            let shift = i32(kx * params.dilation_x);\n");
         }
         let (shift, tap) = if self.looped { (" + shift", " + kx") } else { ("", "") };
-        for c in self.columns() {
-            let load = format!("x[row + {c}{shift}]");
-            let along = match (self.padded, self.looped) {
-                (false, _) => None,
-                (true, false) => Some(format!("in{c}")),
-                (true, true) => Some(format!("u32(ix + {c} + shift) < params.in_width")),
-            };
-            let rows = (self.quads && self.padded_rows).then(|| "inside".to_owned());
-            let met: Vec<String> = along.into_iter().chain(rows).collect();
-            let _ = match met.is_empty() {
-                true => writeln!(text, "            let x{c} = {load};"),
-                false => writeln!(text, "            let x{c} = select(0.0, {load}, {});", met.join(" && ")),
-            };
-        }
-        for i in 0..self.filters {
-            for k in 0..self.taps {
-                let (own, q) = (i % QUAD, i / QUAD);
-                let _ = match (self.quads, own) {
-                    (false, _) => writeln!(text, "            let w{i}_{k} = w[w{i} + tap{tap} + {k}u];"),
-                    (true, 0) => writeln!(text, "            let q{q}_{k} = w[w{q} + tap{tap} + {k}u];"),
-                    _ => Ok(()),
+        for d in 0..channels {
+            let _ = writeln!(text, "            let row{d} = row + {d} * i32(params.in_height * params.in_width);");
+            for c in self.columns() {
+                let load = format!("x[row{d} + {c}{shift}]");
+                let along = match (self.padded, self.looped) {
+                    (false, _) => None,
+                    (true, false) => Some(format!("in{c}")),
+                    (true, true) => Some(format!("u32(ix + {c} + shift) < params.in_width")),
                 };
-                if self.quads {
-                    let _ = writeln!(text, "            let w{i}_{k} = quadBroadcast(q{q}_{k}, {own}u);");
-                }
+                let rows = (self.quads && self.padded_rows).then(|| "inside".to_owned());
+                let met: Vec<String> = along.into_iter().chain(rows).collect();
+                let _ = match met.is_empty() {
+                    true => writeln!(text, "            let x{d}_{c} = {load};"),
+                    false => writeln!(text, "            let x{d}_{c} = select(0.0, {load}, {});", met.join(" && ")),
+                };
+            }
+        }
+        let taps = || (0..channels).flat_map(|d| (0..self.taps).map(move |k| (d, k)));
+        for i in 0..self.filters {
+            let (first, own) = (i / QUAD * QUAD, i % QUAD);
+            for (d, k) in taps() {
+                let _ = match (self.quads, own) {
+                    (true, 1..) => {
+                        writeln!(text, "            let w{i}_{d}_{k} = {}(w{first}_{d}_{k});", SWAPS[own - 1])
+                    }
+                    _ => writeln!(text, "            let w{i}_{d}_{k} = w[w{i} + tap{tap} + {d}u * taps + {k}u];"),
+                };
             }
             for p in 0..self.pixels {
-                // One store to each sum: on a software adapter a store costs as much as a multiply-add.
-                let sum = (0..self.taps).fold(format!("s{i}_{p}"), |sum, k| {
-                    format!("fma(w{i}_{k}, x{}, {sum})", p * self.stride + k * self.dilation)
+                // One store to each sum: on a software adapter a store costs as much as several multiply-adds.
+                let sum = taps().fold(format!("s{i}_{p}"), |sum, (d, k)| {
+                    format!("fma(w{i}_{d}_{k}, x{d}_{}, {sum})", p * self.stride + k * self.dilation)
                 });
                 let _ = writeln!(text, "            s{i}_{p} = {sum};");
             }
@@ -286,9 +299,9 @@ impl Tile {
     fn end(self, bias: bool) -> String {
         let mut text = String::new();
         for i in 0..self.filters {
-            let _ = writeln!(text, "    let y{i} = (y_at + f{i} * params.height) * params.width + ox;");
+            let _ = writeln!(text, "    let y{i} = (y_at + m{i} * params.height) * params.width + ox;");
             if bias {
-                let _ = writeln!(text, "    let b{i} = bias[group_index * params.group_filters + f{i}];");
+                let _ = writeln!(text, "    let b{i} = bias[group_index * params.group_filters + m{i}];");
             }
         }
         for p in 0..self.pixels {
@@ -305,13 +318,14 @@ impl Tile {
     /// The same as a loop, for an epilogue that would be too much code if each sum had its own.
     fn looped_end(self, bias: bool) -> String {
         let (filters, pixels) = (self.filters, self.pixels);
+        let lane = if self.quads { " ^ local.x" } else { "" };
         let count = filters * pixels;
         let sums: Vec<String> = (0..filters).flat_map(|i| (0..pixels).map(move |p| format!("s{i}_{p}"))).collect();
         let bias = if bias { " + bias[group_index * params.group_filters + f]" } else { "" };
         format!(
             "    var sums = array<f32, {count}>({});\n    \
              for (var t = 0u; t < {count}u; t++) {{\n        \
-             let f = min(block * {filters}u + t / {pixels}u, params.group_filters - 1u);\n        \
+             let f = min(block * {filters}u + (t / {pixels}u{lane}), params.group_filters - 1u);\n        \
              let at = (y_at + f * params.height) * params.width + ox + t % {pixels}u;\n        \
              if (ox + t % {pixels}u < params.width) {{\n            \
              y[at] = finish(sums[t]{bias}, at);\n        }}\n    }}\n",

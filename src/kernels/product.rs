@@ -131,8 +131,13 @@ impl Product {
         let tile = Tile::of(self.m, self.n / wide, batches, wide, quads, out);
         let shared = self.shares(tile, out);
         let deep = if !shared && !quads && self.is_deep(out) { 4 } else { 1 };
+        let at_once = match quads {
+            true if self.k.is_multiple_of(2 * QUAD) => 2 * QUAD,
+            true => QUAD,
+            false => deep,
+        };
         let brought = if shared { SHARED_DEPTH * (tile.rows + tile.cols * 2) / tile.across.min(8) } else { 0 };
-        rounds(self.k / if quads { QUAD } else { deep } + self.k.div_ceil(SHARED_DEPTH) * (brought + 2) + BATCH_RANK)?;
+        rounds(self.k / at_once + self.k.div_ceil(SHARED_DEPTH) * (brought + 2) + BATCH_RANK)?;
         let mut params = vec![word(self.m)?, word(self.n / wide)?, word(self.k / deep)?, self.alpha.to_bits()];
         params.extend([word(self.a.row / deep)?, word(self.a.col)?, word(self.b.row / wide)?, word(self.b.col)?]);
         params.extend(self.bias_params(wide)?);
@@ -155,7 +160,7 @@ impl Product {
             ("rows", tile.rows.to_string()),
             ("cols", tile.cols.to_string()),
             ("across", tile.across.to_string()),
-            ("deep", deep.to_string()),
+            ("deep", at_once.to_string()),
             ("begin", tile.begin()),
             ("depth", SHARED_DEPTH.to_string()),
             ("end", if wide_tile { self.looped_end(tile) } else { self.end(tile) }),
@@ -166,7 +171,7 @@ impl Product {
         if shared {
             snippets.extend(tile.shared_step(out.tuning().halved));
         } else if quads {
-            snippets.push(("step", tile.quad_step()));
+            snippets.push(("step", tile.quad_step(at_once)));
         } else {
             snippets.push(("step", tile.step(deep)));
         }

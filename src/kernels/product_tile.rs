@@ -15,6 +15,10 @@ pub(super) struct Tile {
     pub across: usize,
 }
 
+/// What hands a thread of a quad the value of its neighbour one, two and three threads on, counted by exclusive or: on
+/// SwiftShader one instruction, where a broadcast takes twenty.
+pub(super) const SWAPS: [&str; 3] = ["quadSwapX", "quadSwapY", "quadSwapDiagonal"];
+
 /// What a tile may cost more than the best one where it spares a pipeline.
 const MUCH_LIKE: f64 = 1.1;
 
@@ -99,23 +103,33 @@ impl Tile {
         [("a_part", a_part), ("b_part", b_part), ("open", open), ("step", step), ("close", close)]
     }
 
-    /// Adds the products of four columns of a, which the threads of a quad lend each other, and four rows of b.
-    pub fn quad_step(self) -> String {
+    /// Adds the products of `deep` columns of a, which the threads of a quad lend each other, and as many rows of b.
+    pub fn quad_step(self, deep: usize) -> String {
         let mut text = String::new();
-        for h in 0..4 {
-            let _ = writeln!(text, "        let b_q{h} = b_q + {h}u * params.b_row;");
+        for h in 0..deep {
+            let (four, own) = (h / QUAD * QUAD, h % QUAD);
+            let _ =
+                writeln!(text, "        let b_q{h} = b_q + {four}u * params.b_row + (lane ^ {own}u) * params.b_row;");
             for j in 0..self.cols {
                 let _ = writeln!(text, "        let b{j}_{h} = b[b_q{h} + b_j{j}];");
             }
         }
         for i in 0..self.rows {
-            let _ = writeln!(text, "        let a{i} = a[a_q + a_i{i}];");
-            for h in 0..4 {
-                let _ = writeln!(text, "        let a{i}_{h} = y_t(quadBroadcast(a{i}, {h}u));");
+            for h in 0..deep {
+                let (four, own) = (h / QUAD * QUAD, h % QUAD);
+                let _ = match own {
+                    0 => writeln!(text, "        let a{i}_{h} = a[a_q + a_i{i} + {four}u * params.a_col];"),
+                    _ => writeln!(text, "        let a{i}_{h} = {}(a{i}_{four});", SWAPS[own - 1]),
+                };
             }
             for j in 0..self.cols {
-                let sum = (0..4).fold(format!("s{i}_{j}"), |sum, h| format!("fma(a{i}_{h}, b{j}_{h}, {sum})"));
-                let _ = writeln!(text, "        s{i}_{j} = {sum};");
+                // Element by element: on SwiftShader a sum stays in its register until all of them are added.
+                let parts = if self.wide == 4 { &[".x", ".y", ".z", ".w"][..] } else { &[""] };
+                let sum = |e: &&str| {
+                    (0..deep).fold(format!("s{i}_{j}{e}"), |sum, h| format!("fma(a{i}_{h}, b{j}_{h}{e}, {sum})"))
+                };
+                let sums: Vec<String> = parts.iter().map(sum).collect();
+                let _ = writeln!(text, "        s{i}_{j} = y_t({});", sums.join(", "));
             }
         }
         text

@@ -46,7 +46,7 @@ pub fn subgroups(adapter: &wgpu::Adapter, device: &wgpu::Device) -> usize {
 /// naga, which compiles natively, takes subgroups without and refuses their name.
 pub fn enabled(wgsl: &str) -> Cow<'_, str> {
     let mut head = String::new();
-    if cfg!(target_arch = "wasm32") && ["subgroup", "quadBroadcast"].iter().any(|of| wgsl.contains(of)) {
+    if cfg!(target_arch = "wasm32") && ["subgroup", "quadSwap"].iter().any(|of| wgsl.contains(of)) {
         head.push_str("enable subgroups;\n");
     }
     if wgsl.contains("f16") {
