@@ -325,7 +325,7 @@ impl Tile {
         format!(
             "    var sums = array<f32, {count}>({});\n    \
              for (var t = 0u; t < {count}u; t++) {{\n        \
-             let f = min(block * {filters}u + (t / {pixels}u{lane}), params.group_filters - 1u);\n        \
+             let f = min(block * {filters}u + ((t / {pixels}u){lane}), params.group_filters - 1u);\n        \
              let at = (y_at + f * params.height) * params.width + ox + t % {pixels}u;\n        \
              if (ox + t % {pixels}u < params.width) {{\n            \
              y[at] = finish(sums[t]{bias}, at);\n        }}\n    }}\n",
