@@ -5,7 +5,8 @@ use super::conv::{Convolution, Operands};
 use super::epilogue::FINISH;
 use super::limits::word;
 use super::rows::spread;
-use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot};
+use super::tuning::LOAD;
+use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
 use crate::error::Result;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -36,7 +37,7 @@ pub(super) fn suits(conv: &Convolution) -> bool {
 /// Appends the dispatch.
 pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'_>) -> Result<()> {
     let (y, x) = (&conv.y, &conv.x);
-    let (rows, pixels) = size(conv);
+    let (rows, pixels) = size(conv, out.tuning());
     let row_tiles = x.output.div_ceil(pixels);
     let plane_tiles = y.output.div_ceil(rows) * row_tiles;
     let tiles = conv.batch * conv.filters * plane_tiles;
@@ -81,16 +82,22 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
     Ok(())
 }
 
+/// Rows and pixels of the tiles to choose from: few, or as many as an adapter that spills holds as well.
+const TILES: [(usize, usize); 4] = [(2, 7), (2, 4), (1, 7), (1, 4)];
+const HELD: [(usize, usize); 9] = [(7, 7), (4, 8), (4, 7), (4, 5), (4, 4), (2, 7), (2, 4), (1, 7), (1, 4)];
+
 /// Rows and pixels of a tile: what loads least for what it stores.
-fn size(conv: &Convolution) -> (usize, usize) {
+fn size(conv: &Convolution, tuning: Tuning) -> (usize, usize) {
+    let held = tuning.accumulators > Tuning::HARDWARE.accumulators;
+    let (load, candidates) = if held { (LOAD, &HELD[..]) } else { (2, &TILES[..]) };
+    let taps = conv.y.kernel * conv.x.kernel;
     let cost = |rows: usize, pixels: usize| {
         let tiles = conv.y.output.div_ceil(rows) * conv.x.output.div_ceil(pixels);
         let loads = met(rows, conv.y.kernel, conv.y.stride, conv.y.dilation).len()
             * met(pixels, conv.x.kernel, conv.x.stride, conv.x.dilation).len();
-        tiles * (2 * loads + rows * pixels * conv.y.kernel * conv.x.kernel)
+        tiles * (load * (loads + taps) + rows * pixels * taps)
     };
-    let candidates = [(2, 7), (2, 4), (1, 7), (1, 4)];
-    candidates.into_iter().min_by_key(|&(rows, pixels)| cost(rows, pixels)).unwrap_or((1, 4))
+    candidates.iter().copied().min_by_key(|&(rows, pixels)| cost(rows, pixels)).unwrap_or((1, 4))
 }
 
 /// The input elements along one axis that `outputs` neighbouring outputs meet, from the first one's first tap.
@@ -98,7 +105,7 @@ fn met(outputs: usize, kernel: usize, stride: usize, dilation: usize) -> BTreeSe
     (0..outputs).flat_map(|o| (0..kernel).map(move |k| o * stride + k * dilation)).collect()
 }
 
-/// Sums of the tile, input row by input row.
+/// Sums of the tile.
 fn body(conv: &Convolution, rows: usize, pixels: usize) -> String {
     let (y, x) = (&conv.y, &conv.x);
     let columns = met(pixels, x.kernel, x.stride, x.dilation);
@@ -110,28 +117,21 @@ fn body(conv: &Convolution, rows: usize, pixels: usize) -> String {
     for c in &columns {
         let _ = writeln!(text, "    let in{c} = u32(ix + {c}) < params.in_width;");
     }
-    for r in 0..rows {
-        for p in 0..pixels {
-            let _ = writeln!(text, "    var s{r}_{p} = 0.0;");
+    for input in met(rows, y.kernel, y.stride, y.dilation) {
+        let _ = writeln!(text, "    let row{input} = u32(iy + {input}) < params.in_height;");
+        let _ = writeln!(text, "    let at{input} = x_at + {input} * i32(params.in_width);");
+        for c in &columns {
+            let _ = writeln!(text, "    let x{input}_{c} = select(0.0, x[at{input} + {c}], row{input} && in{c});");
         }
     }
-    for input in met(rows, y.kernel, y.stride, y.dilation) {
-        let _ = writeln!(text, "    if (u32(iy + {input}) < params.in_height) {{");
-        let _ = writeln!(text, "        let at = x_at + {input} * i32(params.in_width);");
-        for c in &columns {
-            let _ = writeln!(text, "        let x{c} = select(0.0, x[at + {c}], in{c});");
-        }
-        for r in 0..rows {
-            for ky in (0..y.kernel).filter(|ky| r * y.stride + ky * y.dilation == input) {
-                for kx in 0..x.kernel {
-                    for p in 0..pixels {
-                        let (tap, c) = (ky * x.kernel + kx, p * x.stride + kx * x.dilation);
-                        let _ = writeln!(text, "        s{r}_{p} += w{tap} * x{c};");
-                    }
-                }
-            }
-        }
-        text.push_str("    }\n");
+    // One expression for each sum: on SwiftShader a store to a variable takes four times the instructions of a tap.
+    for (r, p) in (0..rows).flat_map(|r| (0..pixels).map(move |p| (r, p))) {
+        let sum = (0..taps).fold("0.0".to_owned(), |sum, tap| {
+            let (ky, kx) = (tap / x.kernel, tap % x.kernel);
+            let (row, column) = (r * y.stride + ky * y.dilation, p * x.stride + kx * x.dilation);
+            format!("fma(w{tap}, x{row}_{column}, {sum})")
+        });
+        let _ = writeln!(text, "    let s{r}_{p} = {sum};");
     }
     text
 }
