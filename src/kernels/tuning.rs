@@ -29,7 +29,7 @@ pub struct Tuning {
     /// Threads, a power of two, that hand each other values without waiting; none where 0. What a device says it has at
     /// least.
     pub subgroups: usize,
-    /// Whether the four threads of a quad lend each other what a product reads.
+    /// Whether the four threads of a quad lend each other what a product or convolution reads.
     pub quads: bool,
     /// Whether products may multiply f16, which a caller has to allow: their workgroups share operands then.
     pub halved: bool,
@@ -64,7 +64,7 @@ impl Tuning {
         quads: false,
         halved: false,
     };
-    /// The same where the threads of a quad lend each other what a product reads: needs subgroups of four.
+    /// The same where the threads of a quad lend each other what a product or convolution reads: needs subgroups of four.
     pub const QUADS: Tuning = Tuning { quads: true, ..Tuning::SOFTWARE };
     /// The sets that products are chosen from, the safest first.
     pub const PRODUCTS: [Tuning; 4] = [Tuning::HARDWARE, Tuning::SHARED, Tuning::SOFTWARE, Tuning::QUADS];
