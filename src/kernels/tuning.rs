@@ -64,10 +64,15 @@ impl Tuning {
         quads: false,
         halved: false,
     };
-    /// The same where the threads of a quad lend each other what a product or convolution reads: needs subgroups of four.
+    /// What suits one whose compiler optimises, as llvmpipe's does: it keeps few sums in registers, and takes seconds for
+    /// each wide tile.
+    pub const NARROW: Tuning = Tuning { accumulators: 64, across: 8, ..Tuning::SOFTWARE };
+    /// [`Tuning::SOFTWARE`] where the threads of a quad lend each other what a product or convolution reads: needs
+    /// subgroups of four.
     pub const QUADS: Tuning = Tuning { quads: true, ..Tuning::SOFTWARE };
     /// The sets that products are chosen from, the safest first.
-    pub const PRODUCTS: [Tuning; 4] = [Tuning::HARDWARE, Tuning::SHARED, Tuning::SOFTWARE, Tuning::QUADS];
+    pub const PRODUCTS: [Tuning; 5] =
+        [Tuning::HARDWARE, Tuning::SHARED, Tuning::NARROW, Tuning::SOFTWARE, Tuning::QUADS];
     /// Sets in which every variant of every family is that needs no subgroups.
     pub const ALL: [Tuning; 4] =
         [Tuning::HARDWARE, Tuning::SHARED, Tuning::SOFTWARE, Tuning { streams: true, ..Tuning::SOFTWARE }];

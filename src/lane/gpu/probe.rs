@@ -78,7 +78,7 @@ pub async fn measure(lane: &GpuLane, known: Option<Tuning>) -> Result<Measured> 
         Some(tuning) => lane.set_tuning(tuning),
         None if lane.facts().is_fallback_adapter => {
             let near = lane.subgroups() >= QUAD && neighbours(lane, lane.subgroups()).await?;
-            lane.set_tuning(if near { Tuning::QUADS } else { Tuning::SOFTWARE });
+            lane.set_tuning(if near { Tuning::QUADS } else { Tuning::NARROW });
         }
         None => tune(lane, &out).await?,
     }
