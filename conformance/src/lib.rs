@@ -17,9 +17,6 @@ use suites::{SUITES, Suite};
 /// Seed of the random cases: a failure can be seen again, here and in any browser.
 const SEED: u64 = 20_261_124;
 
-/// Chains that follow each kernel of the epilogues.
-const CHAINS: usize = 12;
-
 /// What products of f16 may be off: each factor is rounded to 11 bits, and so are sums of a few; some cases
 /// have several in a row.
 const F16_TOLERANCE: f64 = 4e-3;
@@ -30,10 +27,9 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     let all = Tuning::all(gpu.subgroups);
     let cases = (suite.cases)(&mut fastrand::Rng::with_seed(SEED));
     for (i, case) in cases.iter().enumerate() {
-        // What follows a kernel is the same under every tuning that it ends alike under: in turns, from kernel to kernel too.
-        let turn = [Tuning::HARDWARE, Tuning::SHARED, Tuning::SOFTWARE][(i + i / CHAINS) % 3];
-        let alike = |t: Tuning| Tuning { streams: turn.streams, subgroups: 0, ..t } == turn;
-        let spares = |t: Tuning| if t.quads { i % 4 != 0 } else { !alike(t) };
+        // What follows a product is the same to one whose threads share and to one whose do not: in turns.
+        let spared = if i % 2 == 0 { Tuning::HARDWARE } else { Tuning::SHARED };
+        let spares = |t: Tuning| t == spared || t.quads && i % 4 != 0;
         let tunings = all.iter().copied().filter(|&t| suite.name != "epilogues" || !spares(t));
         match case.check(gpu, tunings).await {
             Ok(variants) => several += usize::from(variants > 1),
