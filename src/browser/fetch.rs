@@ -20,12 +20,14 @@ fn fault(url: &str, cause: &JsValue, signal: Option<&AbortSignal>) -> Error {
     Error::new(Kind::Fetch, format!("{url} could not be fetched: {}", words(cause)))
 }
 
-/// `path` as an absolute URL: against `base`, or against the page where there is none.
+/// `path` as an absolute URL: against `base`, or where there is none as the page itself takes addresses, which a
+/// `<base>` element sets and a frame without an address has of its parent; a worker has only its own address.
 pub fn resolve(path: &str, base: Option<&str>) -> Result<String> {
-    let page = || {
-        let location = Reflect::get(&js_sys::global(), &"location".into()).unwrap_or_default();
-        Reflect::get(&location, &"href".into()).ok().and_then(|h| h.as_string()).unwrap_or_default()
+    let text = |of: &str, key: &str| {
+        let object = Reflect::get(&js_sys::global(), &of.into()).ok()?;
+        Reflect::get(&object, &key.into()).ok().and_then(|t| t.as_string())
     };
+    let page = || text("document", "baseURI").or_else(|| text("location", "href")).unwrap_or_default();
     let base = base.map_or_else(page, str::to_owned);
     web_sys::Url::new_with_base(path, &base)
         .map(|url| url.href())
