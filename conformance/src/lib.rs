@@ -126,7 +126,7 @@ fn variants_of(suite: &str) -> &'static [&'static str] {
 }
 
 fn has_f16(call: &KernelCall) -> bool {
-    call.snippets.iter().any(|(key, text)| *key == "a_part" && text == "f16")
+    call.snippets.iter().any(|(key, text)| *key == "part" && text == "f16")
 }
 
 fn has_several_endings(call: &KernelCall) -> bool {

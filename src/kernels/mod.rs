@@ -28,6 +28,7 @@ pub mod operand;
 mod placed;
 pub mod pool;
 pub mod product;
+mod product_shared;
 mod product_tile;
 pub mod reduce;
 pub mod resize;

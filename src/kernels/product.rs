@@ -4,6 +4,7 @@
 use super::epilogue::{Activation, FINISH};
 use super::limits::{rounds, word, workgroups};
 use super::map::reshaped;
+use super::product_shared::{self, Operands};
 use super::product_tile::Tile;
 use super::rows::Rows;
 use super::tuning::QUAD;
@@ -48,8 +49,6 @@ const fn shader(name: &'static str, class: Class, source: &'static str, slots: &
 
 /// Threads of a workgroup along the rows.
 const WORKGROUP: usize = 8;
-/// Elements of k that a workgroup holds at once where its threads share them.
-const SHARED_DEPTH: usize = 16;
 /// Rows up to which a product with both operands along k runs as dot products.
 const DOT_ROWS: usize = 8;
 /// Batch dimensions that cannot be merged.
@@ -130,14 +129,13 @@ impl Product {
         let quads = tuning.quads && apart_only && self.k.is_multiple_of(QUAD) && self.k > 0;
         let tile = Tile::of(self.m, self.n / wide, batches, wide, quads, out);
         let shared = self.shares(tile, out);
-        let deep = if !shared && !quads && self.is_deep(out) { 4 } else { 1 };
+        let deep = if !quads && self.is_deep(out) { 4 } else { 1 };
         let at_once = match quads {
             true if self.k.is_multiple_of(2 * QUAD) => 2 * QUAD,
             true => QUAD,
             false => deep,
         };
-        let brought = if shared { SHARED_DEPTH * (tile.rows + tile.cols * 2) / tile.across.min(8) } else { 0 };
-        rounds(self.k / at_once + self.k.div_ceil(SHARED_DEPTH) * (brought + 2) + BATCH_RANK)?;
+        rounds(self.k / at_once + BATCH_RANK)?;
         let mut params = vec![word(self.m)?, word(self.n / wide)?, word(self.k / deep)?, self.alpha.to_bits()];
         params.extend([word(self.a.row / deep)?, word(self.a.col)?, word(self.b.row / wide)?, word(self.b.col)?]);
         params.extend(self.bias_params(wide)?);
@@ -162,14 +160,15 @@ impl Product {
             ("across", tile.across.to_string()),
             ("deep", at_once.to_string()),
             ("begin", tile.begin()),
-            ("depth", SHARED_DEPTH.to_string()),
             ("end", if wide_tile { self.looped_end(tile) } else { self.end(tile) }),
             ("activation", self.activation.wgsl("y_t")),
             ("more", String::new()),
             ("finish", FINISH.to_owned()),
         ];
         if shared {
-            snippets.extend(tile.shared_step(out.tuning().halved));
+            let b_along_k = self.b.row == 1 && self.b.col != 1;
+            let operands = Operands { deep: deep == 4, b_along_k, halved: out.tuning().halved };
+            snippets.extend(product_shared::snippets(tile, operands));
         } else if quads {
             snippets.push(("step", tile.quad_step(at_once)));
         } else {
@@ -198,7 +197,8 @@ impl Product {
         (out.tuning().shared || out.tuning().halved)
             && 2 * self.m >= rows
             && 2 * self.n >= cols
-            && self.k >= SHARED_DEPTH
+            && self.k >= product_shared::DEPTH
+            && product_shared::suits(tile)
     }
 
     /// Whether a can be read four elements along k at a time.

@@ -1,14 +1,24 @@
 // Each workgroup brings ${depth} columns of its rows of a and as many rows of its columns of b into memory that its threads
-// share; each of them then reads from there what its tile of ${rows} rows and ${cols} columns needs.
-// What lies beyond k is zero; what lies beyond the last row or column is that again: the same value is stored twice.
+// share; each of them then reads from there what its tile of ${rows} rows and ${cols} columns needs, and meanwhile the next
+// part is on its way. What lies beyond k is zero; what lies beyond the last row or column is that again.
+// Four rows of a lie in one vec4, and an index that a thread keeps comes last: the rest is known when this is compiled.
 const DEPTH = ${depth}u;
+const FOURS = ${fours}u;
 const ROWS = 8u * ${rows}u;
 const COLS = ${across}u * ${cols}u;
-const THREADS = 8u * ${across}u;
 
-// One element more in each row: neighbours along k then lie in different banks.
-var<workgroup> a_part: array<${a_part}, DEPTH * (ROWS + 1u)>;
-var<workgroup> b_part: array<${b_part}, DEPTH * COLS>;
+var<workgroup> a_part: array<array<array<vec4<${part}>, 8>, FOURS>, DEPTH>;
+var<workgroup> b_part: array<array<array<${b_part}, ${across}>, ${cols}>, DEPTH>;
+
+// Four neighbours along k, from `q` on, of row `i`.
+fn fetch_a(at: u32, i: u32, q: u32) -> vec4<f32> {
+${fetch_a}
+}
+
+// Row `q` of column `j`.
+fn fetch_b(at: u32, q: u32, j: u32) -> y_t {
+${fetch_b}
+}
 
 @compute @workgroup_size(${across}, 8)
 fn main(
@@ -16,34 +26,24 @@ fn main(
     @builtin(local_invocation_id) local: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let row = (group.y * 8u + local.y) * ${rows}u;
+    let row = group.y * ROWS + local.y * ${rows}u;
     let col = group.x * COLS + local.x;
     let at = begins(group.z);
     let a_at = at.x;
     let b_at = at.y;
     let y_at = at.z;
+    let size = params.k${of_k};
 ${begin}
-    for (var first = 0u; first < params.k; first += DEPTH) {
-        for (var t = thread; t < DEPTH * ROWS; t += THREADS) {
-            let q = t % DEPTH;
-            let r = t / DEPTH;
-            let i = min(group.y * ROWS + r, params.m - 1u);
-            let value = a[a_at + i * params.a_row + min(first + q, params.k - 1u) * params.a_col];
-            a_part[q * (ROWS + 1u) + r] = ${a_part}(select(0.0, value, first + q < params.k));
-        }
-        for (var t = thread; t < DEPTH * COLS; t += THREADS) {
-            let q = t / COLS;
-            let j = min(group.x * COLS + t % COLS, params.n - 1u);
-            let value = b[b_at + min(first + q, params.k - 1u) * params.b_row + j * params.b_col];
-            b_part[t] = ${b_part}(select(y_t(), value, first + q < params.k));
-        }
+${mine}
+    for (var first = 0u; first < size; first += DEPTH) {
+${store}
         workgroupBarrier();
-${open}
-        for (var q = 0u; q < DEPTH; q++) {
-            let a_q = q * (ROWS + 1u) + local.y * ${rows}u;
-            let b_q = q * COLS + local.x;
-${step}
+        let next = first + DEPTH;
+        if (next < size) {
+${load}
         }
+${open}
+${step}
 ${close}
         workgroupBarrier();
     }

@@ -76,33 +76,6 @@ impl Tile {
         text
     }
 
-    /// What a product whose threads share is given: how its parts lie in shared memory, and how the products of one column
-    /// of a and one row of b are added. Sums of f16 are kept over one part only, and added up as f32.
-    pub fn shared_step(self, halved: bool) -> [(&'static str, String); 5] {
-        let [mut open, mut step, mut close] = [const { String::new() }; 3];
-        let (a_part, b_part) = match (halved, self.wide) {
-            (false, _) => ("f32", "y_t"),
-            (true, 1) => ("f16", "f16"),
-            (true, _) => ("f16", "vec4<f16>"),
-        };
-        let sum = if halved { "h" } else { "s" };
-        for j in 0..self.cols {
-            let _ = writeln!(step, "            let b{j} = b_part[b_q + {}u];", self.across * j);
-        }
-        for i in 0..self.rows {
-            let _ = writeln!(step, "            let a{i} = {b_part}(a_part[a_q + {i}u]);");
-            for j in 0..self.cols {
-                let _ = writeln!(step, "            {sum}{i}_{j} = fma(a{i}, b{j}, {sum}{i}_{j});");
-                if halved {
-                    let _ = writeln!(open, "        var h{i}_{j} = {b_part}();");
-                    let _ = writeln!(close, "        s{i}_{j} += y_t(h{i}_{j});");
-                }
-            }
-        }
-        let (a_part, b_part) = (a_part.to_owned(), b_part.to_owned());
-        [("a_part", a_part), ("b_part", b_part), ("open", open), ("step", step), ("close", close)]
-    }
-
     /// Adds the products of `deep` columns of a, which the threads of a quad lend each other, and as many rows of b.
     pub fn quad_step(self, deep: usize) -> String {
         let mut text = String::new();

@@ -9,9 +9,9 @@ use crate::graph::{
 use crate::kernels::attention::{Attention, Way};
 use crate::kernels::{Class, KernelCall, Lowering, Registry, Tuning, ceiling};
 
-/// Threads' worth of workgroups in the multiply-add probe.
+/// Workgroups in the multiply-add probe at first.
 const FMA_WORKGROUPS: u32 = 64;
-/// Size of what the copy, upload and readback probes move, in f32: above most caches, yet quick.
+/// Size of what the copy, upload and readback probes move at first, in f32: above most caches, yet quick.
 pub const LARGE: usize = 1 << 20;
 
 /// A program of `count` floats that a lane uploads and reads back, with no dispatch.
@@ -43,22 +43,28 @@ pub fn neighbours(size: usize) -> Result<Program> {
     finish(&special, vec![ceiling::neighbours(TensorId(0), size as u32, WORKGROUPS)])
 }
 
-/// `dispatches` times multiply-adds in registers, `rounds` of them.
-pub fn fma(rounds: u32, dispatches: usize) -> Result<Program> {
-    let threads = FMA_WORKGROUPS as usize * 64;
-    Ok(repeated(single(&[threads], |y| ceiling::fma(y, FMA_WORKGROUPS, rounds))?, dispatches))
+/// Threads of [`fma`] at `scale`.
+pub fn fma_threads(scale: u32) -> usize {
+    (FMA_WORKGROUPS * scale) as usize * 64
 }
 
-/// `dispatches` copies of [`LARGE`] floats.
-pub fn copy(dispatches: usize) -> Result<Program> {
+/// `dispatches` times multiply-adds in registers, `rounds` of them in each of `scale` times 4096 threads.
+pub fn fma(rounds: u32, scale: u32, dispatches: usize) -> Result<Program> {
+    let call = |y| ceiling::fma(y, FMA_WORKGROUPS * scale, rounds);
+    Ok(repeated(single(&[fma_threads(scale)], call)?, dispatches))
+}
+
+/// `dispatches` copies of `scale` times [`LARGE`] floats.
+pub fn copy(scale: u32, dispatches: usize) -> Result<Program> {
+    let size = LARGE * scale as usize;
     let mut special = Specialised {
-        tensors: vec![tensor("x", &[LARGE], Source::Node), tensor("y", &[LARGE], Source::Node)],
+        tensors: vec![tensor("x", &[size], Source::Node), tensor("y", &[size], Source::Node)],
         nodes: vec![SpecialNode { node: 0, inputs: vec![], outputs: vec![] }],
         ..Specialised::default()
     };
     let (x, y) = (TensorId(0), TensorId(1));
     let mark = end_mark(&mut special);
-    let program = finish(&special, vec![ceiling::copy(x, y, LARGE as u32 / 4), ceiling::nothing(mark)])?;
+    let program = finish(&special, vec![ceiling::copy(x, y, size as u32 / 4), ceiling::nothing(mark)])?;
     Ok(repeated(program, dispatches))
 }
 
@@ -199,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_probe_repeats_its_body_and_ends_with_one_mark() -> Result<()> {
-        let program = copy(5)?;
+        let program = copy(1, 5)?;
         assert_eq!(program.dispatches.len(), 6);
         assert_eq!(program.outputs.len(), 1);
         assert_eq!(program.dispatches[4].cost.bytes, LARGE as f64 * 8.0);

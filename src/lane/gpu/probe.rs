@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::graph::HostTensor;
 use crate::kernels::{Class, QUAD, Tuning};
 use crate::lane::host::now_ms;
-use crate::program::{Program, Strategy, probe, schedule};
+use crate::program::{DispatchCost, Program, Strategy, probe, schedule};
 use std::rc::Rc;
 
 /// A probe grows until it takes this long, so that clocks and noise are small beside it.
@@ -16,6 +16,11 @@ const LONG_ENOUGH_MS: f64 = 4.0;
 const REPEATS: usize = 5;
 /// A tuning is changed where another takes less than this share of its time.
 const CLEAR_GAIN: f64 = 0.9;
+/// A ceiling is looked for further up where four times the threads or bytes reached this much more.
+const HIGHER: f64 = 1.15;
+/// How far: a dispatch has 65 535 workgroups at most, and the page's other memory is no probe's.
+const MOST_THREADS: u32 = 256;
+const LARGEST_COPY: u32 = 16;
 /// No probe repeats its body more often than this.
 const MOST_DISPATCHES: usize = 512;
 
@@ -24,6 +29,8 @@ const MOST_DISPATCHES: usize = 512;
 pub struct Measured {
     /// Floating-point operations in registers only; a multiply-add counts two.
     pub flops_per_s: f64,
+    /// Threads that reached them: fewer leave the adapter idle.
+    pub threads: usize,
     /// Bytes that a copy kernel reads and writes.
     pub bytes_per_s: f64,
     /// One empty dispatch.
@@ -47,7 +54,7 @@ pub struct Measured {
 pub async fn measure(lane: &GpuLane, known: Option<Tuning>) -> Result<Measured> {
     let started = now_ms();
     let mut out = Measured::default();
-    let first = [probe::nothing(1), probe::fma(32, 1), probe::copy(1), probe::transfer(probe::LARGE)];
+    let first = [probe::nothing(1), probe::fma(32, 1, 1), probe::copy(1, 1), probe::transfer(probe::LARGE)];
     compiled(lane, first.into_iter().collect::<Result<_>>()?).await?;
     let nothing = Probe::new(lane, probe::nothing(1)?).await?;
     (out.nudge, out.readback_s) = waits(lane, &nothing).await?;
@@ -60,11 +67,10 @@ pub async fn measure(lane: &GpuLane, known: Option<Tuning>) -> Result<Measured> 
     let split = Probe::new(lane, probe::nothing(32)?).await?;
     out.submit_s = positive(split.seconds(0.0).await? - split.seconds(f64::INFINITY).await?) / 31.0;
 
-    // A ceiling is what was reached once: noise only ever adds.
-    let fma = sample(lane, floor, |n| probe::fma(32, n)).await?;
-    out.flops_per_s = total(&fma.program, |d| d.flops) / fma.range.0;
-    let copy = sample(lane, floor, probe::copy).await?;
-    out.bytes_per_s = total(&copy.program, |d| d.bytes) / copy.range.0;
+    let scale;
+    (out.flops_per_s, scale) = ceiling(lane, floor, |d| d.flops, MOST_THREADS, |s, n| probe::fma(32, s, n)).await?;
+    out.threads = probe::fma_threads(scale);
+    (out.bytes_per_s, _) = ceiling(lane, floor, |d| d.bytes, LARGEST_COPY, probe::copy).await?;
 
     // The round trip of a large tensor, and of one of half the size, tell bytes from the fixed part.
     let whole = Probe::new(lane, probe::transfer(probe::LARGE)?).await?;
@@ -107,6 +113,32 @@ pub async fn tune(lane: &GpuLane, measured: &Measured) -> Result<()> {
         lane.set_tuning(fastest(lane, floor, &lane.tuning().products(), probe::product).await?);
     }
     Ok(())
+}
+
+/// The most of what `of` counts that `make` reaches in a second, and at which scale. A few processor cores are all busy at
+/// the first; elsewhere it grows while that brings more.
+async fn ceiling(
+    lane: &GpuLane,
+    floor: f64,
+    of: impl Fn(&DispatchCost) -> f64,
+    largest: u32,
+    make: impl Fn(u32, usize) -> Result<Program>,
+) -> Result<(f64, u32)> {
+    let mut found = (0.0, 1);
+    let mut scale = 1;
+    loop {
+        let sampled = sample(lane, floor, |n| make(scale, n)).await?;
+        // A ceiling is what was reached once: noise only ever adds.
+        let rate = total(&sampled.program, &of) / sampled.range.0;
+        let higher = rate > HIGHER * found.0;
+        if rate > found.0 {
+            found = (rate, if higher { scale } else { found.1 });
+        }
+        if !higher || lane.facts().is_fallback_adapter || scale * 4 > largest {
+            return Ok(found);
+        }
+        scale *= 4;
+    }
 }
 
 /// Whether every subgroup here is of `size` threads or more that lie beside each other in their workgroup.
@@ -173,7 +205,7 @@ fn positive(seconds: f64) -> f64 {
     seconds.max(1e-7)
 }
 
-fn total(program: &Program, of: impl Fn(&crate::program::DispatchCost) -> f64) -> f64 {
+fn total(program: &Program, of: impl Fn(&DispatchCost) -> f64) -> f64 {
     program.dispatches.iter().map(|d| of(&d.cost)).sum()
 }
 
