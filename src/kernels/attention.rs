@@ -162,6 +162,7 @@ impl Attention {
                 batch: if matrices == 1 { vec![] } else { vec![(matrices, rows * k, k * n)] },
                 a: Matrix { tensor: a, row: k, col: 1 },
                 b: Matrix { tensor: b, row: n, col: 1 },
+                window: None,
                 bias: None,
                 y,
                 alpha,

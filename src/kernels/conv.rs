@@ -4,7 +4,7 @@ use super::epilogue::{ACTIVATION, ACTIVATION_PARAMS, Activation};
 use super::operand::{float, float_shape, optional_values, values};
 use super::product::{Matrix, Product};
 use super::window::{self, Axis};
-use super::{Class, Kernel, Lowering, conv_direct, depthwise, winograd};
+use super::{Class, Kernel, Lowering, conv_direct, conv_implicit, depthwise, winograd};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorId, TensorType};
 
@@ -116,6 +116,7 @@ impl Convolution {
             batch: if self.batch == 1 { vec![] } else { vec![(self.batch, 0, self.channels * pixels)] },
             a: Matrix { tensor: operands.w, row: self.channels, col: 1 },
             b: Matrix { tensor: operands.x, row: pixels, col: 1 },
+            window: None,
             bias: operands.bias.map(|tensor| Matrix { tensor, row: 1, col: 0 }),
             y: operands.y,
             alpha: 1.0,
@@ -180,6 +181,8 @@ impl Kernel for Conv {
             depthwise::lower(&conv, operands, out)
         } else if winograd::suits(&conv, out) {
             winograd::lower(&conv, operands, out)
+        } else if conv_implicit::lower(&conv, operands, out)? {
+            Ok(())
         } else {
             conv_direct::lower(&conv, operands, out)
         }

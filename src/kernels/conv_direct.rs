@@ -164,10 +164,9 @@ impl Tile {
         let cost = |tile: &Tile| {
             let rows = conv.batch * conv.y.output * conv.group;
             let threads = rows * conv.x.output.div_ceil(tile.pixels) * conv.group_filters().div_ceil(tile.filters);
-            let starved = (tuning.threads as f64 / threads as f64).max(1.0);
             let read = if tile.quads { tile.filters / QUAD } else { tile.filters };
             let work = tile.filters * tile.pixels * tile.taps + LOAD * (read * tile.taps + tile.columns().len());
-            (threads * work) as f64 * starved.sqrt()
+            (threads * work) as f64 * tuning.starved(threads)
         };
         SIZES
             .iter()

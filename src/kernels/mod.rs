@@ -13,6 +13,7 @@ pub mod ceiling;
 pub mod concat;
 pub mod conv;
 mod conv_direct;
+mod conv_implicit;
 pub mod conv_transpose;
 mod depthwise;
 pub mod endings;

@@ -1,6 +1,7 @@
 //! The matrix product that MatMul, Gemm and 1×1 convolution share: operands with strides, a bias, an activation.
 //! Knows tiles and strides; must never know which operator asks.
 
+use super::conv_implicit::Window;
 use super::epilogue::{Activation, FINISH};
 use super::limits::{rounds, word, workgroups};
 use super::map::reshaped;
@@ -21,7 +22,7 @@ const SHARED: &str = concat!(include_str!("product_head.wgsl"), include_str!("pr
 const DOT: &str = concat!(include_str!("lanes.wgsl"), include_str!("product_dot.wgsl"));
 
 /// One shader of each source, class and set of slots: a class is a shader's, not a call's.
-static SHADERS: [[Shader; 2]; 7] = [
+static SHADERS: [[Shader; 2]; 8] = [
     [shader("product", Class::Matmul, TILE, SLOTS), shader("product-bias", Class::Matmul, TILE, SLOTS_BIAS)],
     [shader("product-dot", Class::Matmul, DOT, SLOTS), shader("product-dot-bias", Class::Matmul, DOT, SLOTS_BIAS)],
     [shader("conv-1x1", Class::Conv, TILE, SLOTS), shader("conv-1x1-bias", Class::Conv, TILE, SLOTS_BIAS)],
@@ -40,6 +41,10 @@ static SHADERS: [[Shader; 2]; 7] = [
     [
         shader("conv-1x1-quads", Class::Conv, QUADS, SLOTS),
         shader("conv-1x1-quads-bias", Class::Conv, QUADS, SLOTS_BIAS),
+    ],
+    [
+        shader("conv-implicit", Class::Conv, SHARED, SLOTS),
+        shader("conv-implicit-bias", Class::Conv, SHARED, SLOTS_BIAS),
     ],
 ];
 
@@ -82,6 +87,8 @@ pub struct Product {
     pub a: Matrix,
     /// Right operand.
     pub b: Matrix,
+    /// Where b is no matrix that lies in memory: the image and the window that it is read through.
+    pub window: Option<Window>,
     /// What is added, the same for every batch index.
     pub bias: Option<Matrix>,
     /// Result.
@@ -102,6 +109,31 @@ impl Product {
         Ok(())
     }
 
+    /// Whether workgroups share what they read of it: then b may be what a window sees of an image.
+    pub fn is_shared(&self, out: &Lowering<'_>) -> bool {
+        self.shares(self.tile(out).0, out)
+    }
+
+    /// The tile, and how many elements a column has.
+    fn tile(&self, out: &Lowering<'_>) -> (Tile, usize) {
+        let apart =
+            !out.same(self.a.tensor, self.b.tensor) && self.bias.is_none_or(|c| !out.same(c.tensor, self.b.tensor));
+        let lies = [self.b.row, out.ty(self.b.tensor).len()].iter().all(|n| n.is_multiple_of(4))
+            && self.batch.iter().all(|b| b.2.is_multiple_of(4))
+            && self.b.col == 1;
+        // What a window sees is read one by one.
+        let fours = self.n.is_multiple_of(4) && (self.window.is_some() || apart && lies);
+        let wide = if fours { 4 } else { 1 };
+        let batches: usize = self.batch.iter().map(|b| b.0).product();
+        (Tile::of(self.m, self.n / wide, batches, wide, self.lends(out), out), wide)
+    }
+
+    /// Whether the threads of a quad lend each other what they read: what a workgroup shares, none need lend.
+    fn lends(&self, out: &Lowering<'_>) -> bool {
+        let tuning = out.tuning();
+        tuning.quads && !tuning.shared && !tuning.halved && self.k.is_multiple_of(QUAD) && self.k > 0
+    }
+
     /// Whether few rows meet a b that lies along k, all of it in vec4.
     fn is_dot(&self, out: &Lowering<'_>) -> bool {
         let dense = self.a.col == 1 && self.b.row == 1 && self.a.row == self.k && self.b.col == self.k;
@@ -117,17 +149,9 @@ impl Product {
     }
 
     fn tiled(&self, out: &Lowering<'_>) -> Result<KernelCall> {
-        let apart =
-            !out.same(self.a.tensor, self.b.tensor) && self.bias.is_none_or(|c| !out.same(c.tensor, self.b.tensor));
-        let fours = [self.n, self.b.row, out.ty(self.b.tensor).len()].iter().all(|n| n.is_multiple_of(4))
-            && self.batch.iter().all(|b| b.2.is_multiple_of(4));
-        let wide = if apart && fours && self.b.col == 1 { 4 } else { 1 };
         let batches: usize = self.batch.iter().map(|b| b.0).product();
-        // What a workgroup shares, no quad need lend.
-        let tuning = out.tuning();
-        let apart_only = !tuning.shared && !tuning.halved;
-        let quads = tuning.quads && apart_only && self.k.is_multiple_of(QUAD) && self.k > 0;
-        let tile = Tile::of(self.m, self.n / wide, batches, wide, quads, out);
+        let quads = self.lends(out);
+        let (tile, wide) = self.tile(out);
         let shared = self.shares(tile, out);
         let deep = if !quads && self.is_deep(out) { 4 } else { 1 };
         let at_once = match quads {
@@ -137,12 +161,15 @@ impl Product {
         };
         rounds(self.k / at_once + BATCH_RANK)?;
         let mut params = vec![word(self.m)?, word(self.n / wide)?, word(self.k / deep)?, self.alpha.to_bits()];
-        params.extend([word(self.a.row / deep)?, word(self.a.col)?, word(self.b.row / wide)?, word(self.b.col)?]);
+        // Of what a window sees, only where an image begins is counted in elements of b.
+        let b_wide = if self.window.is_some() { 1 } else { wide };
+        params.extend([word(self.a.row / deep)?, word(self.a.col)?, word(self.b.row / b_wide)?, word(self.b.col)?]);
         params.extend(self.bias_params(wide)?);
         let mut batch = self.batch.clone();
         batch.resize(BATCH_RANK, (1, 0, 0));
-        for value in
-            (batch.iter().map(|b| b.0)).chain(batch.iter().map(|b| b.1 / deep)).chain(batch.iter().map(|b| b.2 / wide))
+        for value in (batch.iter().map(|b| b.0))
+            .chain(batch.iter().map(|b| b.1 / deep))
+            .chain(batch.iter().map(|b| b.2 / b_wide))
         {
             params.push(word(value)?);
         }
@@ -152,6 +179,7 @@ impl Product {
             params.push(word(if *size == 1 { 0 } else { apart })?);
             apart *= size;
         }
+        params.extend(self.window.iter().map(Window::params).collect::<Result<Vec<_>>>()?.concat());
         let seen = |n: usize| if n == 4 { Element::Vec4F32 } else { Element::F32 };
         let wide_tile = tile.rows * tile.cols * tile.wide > Tuning::HARDWARE.accumulators;
         let mut snippets = vec![
@@ -162,13 +190,15 @@ impl Product {
             ("begin", tile.begin()),
             ("end", if wide_tile { self.looped_end(tile) } else { self.end(tile) }),
             ("activation", self.activation.wgsl("y_t")),
+            ("window", self.window.map_or(String::new(), |_| Window::FIELDS.to_owned())),
             ("more", String::new()),
             ("finish", FINISH.to_owned()),
         ];
         if shared {
             let b_along_k = self.b.row == 1 && self.b.col != 1;
-            let operands = Operands { deep: deep == 4, b_along_k, halved: out.tuning().halved };
-            snippets.extend(product_shared::snippets(tile, operands));
+            let window = self.window.map(|w| w.fetch(wide));
+            let operands = Operands { deep: deep == 4, b_along_k, window, halved: out.tuning().halved };
+            snippets.extend(product_shared::snippets(tile, &operands));
         } else if quads {
             snippets.push(("step", tile.quad_step(at_once)));
         } else {
@@ -179,8 +209,9 @@ impl Product {
             self.m.div_ceil(if quads { tile.rows } else { WORKGROUP * tile.rows }),
             batches,
         ])?;
-        let elements = [seen(deep), seen(wide), seen(wide)];
+        let elements = [seen(deep), seen(b_wide), seen(wide)];
         let family = match (self.class == Class::Conv, shared, quads) {
+            _ if self.window.is_some() => 7,
             (false, false, false) => 0,
             (true, false, false) => 2,
             (false, true, _) => 3,

@@ -18,6 +18,7 @@ struct Params {
     a_batch: vec4<u32>,
     b_batch: vec4<u32>,
     y_batch: vec4<u32>,
+${window}
 ${more}
 }
 

@@ -6,17 +6,22 @@ use std::fmt::Write as _;
 
 /// Elements of k that a workgroup holds at once.
 pub(super) const DEPTH: usize = 16;
+/// Multiply-adds, each of a column, that are unrolled: without, an H100 reaches three quarters in 4096³; more is much to
+/// compile.
+const UNROLLED: usize = 256;
 /// Rows of a that lie in one element of the shared memory, and columns that a thread brings of each.
 const FOUR: usize = 4;
 const PARTS: [&str; FOUR] = [".x", ".y", ".z", ".w"];
 
 /// How a tile's operands lie in memory.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Operands {
     /// Whether a is seen as vec4 along k.
     pub deep: bool,
     /// Whether neighbours of b lie along k, not along its columns.
     pub b_along_k: bool,
+    /// How b is read where it is no matrix that lies in memory: what ends row `q` of column `j`.
+    pub window: Option<String>,
     /// Whether products are of f16.
     pub halved: bool,
 }
@@ -27,7 +32,7 @@ pub(super) fn suits(tile: Tile) -> bool {
 }
 
 /// What fills in product_shared.wgsl beside what every tiled product has.
-pub(super) fn snippets(tile: Tile, operands: Operands) -> Vec<(&'static str, String)> {
+pub(super) fn snippets(tile: Tile, operands: &Operands) -> Vec<(&'static str, String)> {
     let Tile { rows, cols, wide, across } = tile;
     let fours = rows / FOUR;
     let threads = 8 * across;
@@ -45,8 +50,7 @@ pub(super) fn snippets(tile: Tile, operands: Operands) -> Vec<(&'static str, Str
         let (mut brings, mut stores) = (String::new(), String::new());
         for r in 0..FOUR {
             let _ = writeln!(mine, "    let ai{u}_{r} = min(group.y * ROWS + ar{u} * {FOUR}u + {r}u, params.m - 1u);");
-            let _ = writeln!(mine, "    var pa{u}_{r} = fetch_a(a_at, ai{u}_{r}, aq{u});");
-            let _ = writeln!(brings, "            pa{u}_{r} = fetch_a(a_at, ai{u}_{r}, next + aq{u});");
+            let _ = writeln!(brings, "        let pa{u}_{r} = fetch_a(a_at, ai{u}_{r}, first + aq{u});");
         }
         let part = if operands.halved { "f16" } else { "f32" };
         for (h, e) in PARTS.iter().enumerate() {
@@ -64,7 +68,17 @@ pub(super) fn snippets(tile: Tile, operands: Operands) -> Vec<(&'static str, Str
         (true, 1) => "f16",
         (true, _) => "vec4<f16>",
     };
-    for u in 0..DEPTH * cols * across / threads {
+    // What a window sees is much code for each element: a loop, which waits for what it brings.
+    if operands.window.is_some() {
+        let _ = writeln!(
+            store,
+            "        for (var t = thread; t < DEPTH * COLS; t += {threads}u) {{\n            \
+             let j = t % COLS;\n            \
+             let value = fetch_b(b_at, first + t / COLS, min(group.x * COLS + j, params.n - 1u));\n            \
+             b_part[t / COLS][j / {across}u][j % {across}u] = {b_part}(value);\n        }}"
+        );
+    }
+    for u in 0..if operands.window.is_some() { 0 } else { DEPTH * cols * across / threads } {
         let _ = writeln!(mine, "    let own{u} = thread + {}u;", u * threads);
         let (q, j) = match operands.b_along_k {
             true => (format!("own{u} % DEPTH"), format!("own{u} / DEPTH")),
@@ -72,8 +86,7 @@ pub(super) fn snippets(tile: Tile, operands: Operands) -> Vec<(&'static str, Str
         };
         let _ = writeln!(mine, "    let bq{u} = {q};\n    let bj{u} = {j};");
         let _ = writeln!(mine, "    let bi{u} = min(group.x * COLS + bj{u}, params.n - 1u);");
-        let _ = writeln!(mine, "    var pb{u} = fetch_b(b_at, bq{u}, bi{u});");
-        let _ = writeln!(load, "            pb{u} = fetch_b(b_at, next + bq{u}, bi{u});");
+        let _ = writeln!(load, "        let pb{u} = fetch_b(b_at, first + bq{u}, bi{u});");
         let _ = writeln!(store, "        b_part[bq{u}][bj{u} / {across}u][bj{u} % {across}u] = {b_part}(pb{u});");
     }
 
@@ -85,7 +98,13 @@ pub(super) fn snippets(tile: Tile, operands: Operands) -> Vec<(&'static str, Str
             let _ = writeln!(close, "        s{i}_{j} += y_t(h{i}_{j});");
         }
     }
-    for q in 0..DEPTH {
+    // As many at once as keep the code short; the rest is a loop.
+    let once = [16, 8, 4, 2].into_iter().find(|n| n * rows * cols <= UNROLLED).unwrap_or(1).min(DEPTH);
+    if once < DEPTH {
+        let _ = writeln!(step, "        for (var q = 0u; q < DEPTH; q += {once}u) {{");
+    }
+    for q in 0..once {
+        let q = if once < DEPTH { format!("q + {q}u") } else { q.to_string() };
         let _ = writeln!(step, "        {{");
         for j in 0..cols {
             let _ = writeln!(step, "            let b{j} = b_part[{q}][{j}][local.x];");
@@ -99,6 +118,9 @@ pub(super) fn snippets(tile: Tile, operands: Operands) -> Vec<(&'static str, Str
                 let _ = writeln!(step, "            {sum}{i}_{j} = fma({a}, b{j}, {sum}{i}_{j});");
             }
         }
+        let _ = writeln!(step, "        }}");
+    }
+    if once < DEPTH {
         let _ = writeln!(step, "        }}");
     }
 
@@ -118,8 +140,9 @@ pub(super) fn snippets(tile: Tile, operands: Operands) -> Vec<(&'static str, Str
             format!("    return vec4<f32>(\n{}    );", (0..FOUR).map(one).collect::<String>())
         }
     };
-    let fetch_b = "    let value = b[at + min(q, size_k() - 1u) * params.b_row + j * params.b_col];\n    \
+    let strided = "    let value = b[at + min(q, size_k() - 1u) * params.b_row + j * params.b_col];\n    \
                    return select(y_t(), value, q < size_k());";
+    let fetch_b = operands.window.as_deref().unwrap_or(strided);
     let of_k = if operands.deep { " * 4u" } else { "" };
     vec![
         ("depth", DEPTH.to_string()),

@@ -1,6 +1,6 @@
 // Each workgroup brings ${depth} columns of its rows of a and as many rows of its columns of b into memory that its threads
-// share; each of them then reads from there what its tile of ${rows} rows and ${cols} columns needs, and meanwhile the next
-// part is on its way. What lies beyond k is zero; what lies beyond the last row or column is that again.
+// share; each of them then reads from there what its tile of ${rows} rows and ${cols} columns needs, while the next part is on
+// its way. What lies beyond k is zero; what lies beyond the last row or column is that again.
 // Four rows of a lie in one vec4, and an index that a thread keeps comes last: the rest is known when this is compiled.
 const DEPTH = ${depth}u;
 const FOURS = ${fours}u;
@@ -35,16 +35,16 @@ fn main(
     let size = params.k${of_k};
 ${begin}
 ${mine}
-    for (var first = 0u; first < size; first += DEPTH) {
-${store}
-        workgroupBarrier();
-        let next = first + DEPTH;
-        if (next < size) {
+    // What a turn brings, the next one multiplies: a load waits behind products, and one turn more than there are parts.
+    for (var first = 0u; first < size + DEPTH; first += DEPTH) {
 ${load}
-        }
+        if (first > 0u) {
 ${open}
 ${step}
 ${close}
+        }
+        workgroupBarrier();
+${store}
         workgroupBarrier();
     }
 ${end}

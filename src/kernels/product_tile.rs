@@ -34,9 +34,8 @@ impl Tile {
         let across = tuning.across;
         let cost = |&(rows, cols): &(usize, usize)| {
             let threads = m.div_ceil(rows) * n.div_ceil(across * cols) * across * batches;
-            let starved = (tuning.threads as f64 / threads as f64).max(1.0);
             let lent = if quads { rows.div_ceil(QUAD) } else { rows };
-            (threads * (rows * cols * wide + LOAD * (lent + cols * wide))) as f64 * starved.sqrt()
+            (threads * (rows * cols * wide + LOAD * (lent + cols * wide))) as f64 * tuning.starved(threads)
         };
         let narrow = [(16, 14), (16, 16), (16, 8), (16, 7), (8, 8), (8, 7), (8, 5), (8, 4), (4, 8), (4, 4), (1, 4)];
         let fours = [(32, 4), (16, 4), (16, 2), (8, 7), (8, 4), (8, 2), (8, 1), (4, 4), (4, 2), (4, 1), (1, 4), (1, 1)];

@@ -108,11 +108,33 @@ impl Tuning {
         Tuning { halved: false, ..self }
     }
 
+    /// The same with 3×3 convolutions by way of Winograd's transforms, and without.
+    pub fn convolutions(self) -> [Tuning; 2] {
+        [false, true].map(|winograd| Tuning { winograd, ..self })
+    }
+
+    /// By how much more than its work takes what has only `threads` threads.
+    pub(super) fn starved(self, threads: usize) -> f64 {
+        let idle = (self.threads as f64 / threads as f64).max(1.0);
+        // Of many cores those without a thread do nothing; a few cores are busy with the rest of the program sooner.
+        if self.barriers { idle } else { idle.sqrt() }
+    }
+
     /// Whether a lane may choose it.
     pub fn is_known(self) -> bool {
-        let of = |set: Tuning| Tuning { streams: set.streams, subgroups: set.subgroups, ..self.whole() };
+        let Tuning { threads, winograd, .. } = self;
+        let of = |set: Tuning| Tuning {
+            streams: set.streams,
+            subgroups: set.subgroups,
+            threads: set.threads,
+            winograd: set.winograd,
+            ..self.whole()
+        };
+        let known =
+            |set: Tuning| of(set) == set && (set.barriers || (threads, winograd) == (set.threads, set.winograd));
         (self.subgroups == 0 || self.subgroups.is_power_of_two())
-            && Tuning::PRODUCTS.into_iter().any(|set| of(set) == set)
+            && threads.is_power_of_two()
+            && Tuning::PRODUCTS.into_iter().any(known)
     }
 }
 

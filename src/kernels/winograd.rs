@@ -119,6 +119,7 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
         batch: vec![(PLANES, filters * channels, channels * tiles.padded)],
         a: Matrix { tensor: u, row: channels, col: 1 },
         b: Matrix { tensor: v, row: tiles.padded, col: 1 },
+        window: None,
         bias: None,
         y: m,
         alpha: 1.0,

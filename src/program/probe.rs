@@ -99,6 +99,13 @@ pub fn product(tuning: Tuning, dispatches: usize) -> Result<Program> {
     operator(example, tuning, dispatches)?.ok_or_else(|| Error::new(Kind::Internal, "no probe for MatMul"))
 }
 
+/// A 3×3 convolution from the middle of a residual network, `dispatches` times.
+pub fn convolution(tuning: Tuning, dispatches: usize) -> Result<Program> {
+    let pads = ("pads".to_owned(), Attribute::Ints(vec![1; 4]));
+    let example: Example = ("Conv", vec![pads], &[&[1, 128, 28, 28], &[128, 128, 3, 3]]);
+    operator(example, tuning, dispatches)?.ok_or_else(|| Error::new(Kind::Internal, "no probe for Conv"))
+}
+
 /// Normalised rows of an encoder, `dispatches` times.
 pub fn rows(tuning: Tuning, dispatches: usize) -> Result<Program> {
     let example: Example = ("LayerNormalization", vec![], &[&[512, 384], &[384], &[384]]);

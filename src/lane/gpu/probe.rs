@@ -29,7 +29,7 @@ const MOST_DISPATCHES: usize = 512;
 pub struct Measured {
     /// Floating-point operations in registers only; a multiply-add counts two.
     pub flops_per_s: f64,
-    /// Threads that reached them: fewer leave the adapter idle.
+    /// Threads that are enough for them: fewer leave the adapter idle. A power of two.
     pub threads: usize,
     /// Bytes that a copy kernel reads and writes.
     pub bytes_per_s: f64,
@@ -67,9 +67,11 @@ pub async fn measure(lane: &GpuLane, known: Option<Tuning>) -> Result<Measured> 
     let split = Probe::new(lane, probe::nothing(32)?).await?;
     out.submit_s = positive(split.seconds(0.0).await? - split.seconds(f64::INFINITY).await?) / 31.0;
 
-    let scale;
-    (out.flops_per_s, scale) = ceiling(lane, floor, |d| d.flops, MOST_THREADS, |s, n| probe::fma(32, s, n)).await?;
-    out.threads = probe::fma_threads(scale);
+    // So long that beside it an empty dispatch is little.
+    let rounds = if lane.facts().is_fallback_adapter { 32 } else { 512 };
+    let fma = ceiling(lane, floor, |d| d.flops, MOST_THREADS, |s, n| probe::fma(rounds, s, n)).await?;
+    out.flops_per_s = fma.0;
+    out.threads = (probe::fma_threads(1) as f64 * fma.0 / fma.1).log2().round().exp2() as usize;
     (out.bytes_per_s, _) = ceiling(lane, floor, |d| d.bytes, LARGEST_COPY, probe::copy).await?;
 
     // The round trip of a large tensor, and of one of half the size, tell bytes from the fixed part.
@@ -100,8 +102,15 @@ pub async fn tune(lane: &GpuLane, measured: &Measured) -> Result<()> {
     let size = lane.subgroups();
     let near = size > 0 && neighbours(lane, size).await?;
     let there = |set: &Tuning| !set.quads || near && size >= QUAD;
-    let products: Vec<Tuning> = Tuning::PRODUCTS.into_iter().filter(there).collect();
-    let product = fastest(lane, floor, &products, probe::product).await?;
+    // How many threads an adapter of many cores wants is measured; on a few cores it is what the set was made with.
+    let many = |set: Tuning| set.barriers && !lane.facts().is_fallback_adapter;
+    let fitted = |set: Tuning| if many(set) { Tuning { threads: measured.threads, ..set } } else { set };
+    let products: Vec<Tuning> = Tuning::PRODUCTS.into_iter().filter(there).map(fitted).collect();
+    let mut product = fastest(lane, floor, &products, probe::product).await?;
+    // Transforms pay where products are fast beside them.
+    if product.barriers {
+        product = fastest(lane, floor, &product.convolutions(), probe::convolution).await?;
+    }
     // Attention is made of products, and competes with the best of them.
     let attention = fastest(lane, floor, &product.attentions(), probe::attention).await?;
     lane.set_tuning(attention);
@@ -115,27 +124,26 @@ pub async fn tune(lane: &GpuLane, measured: &Measured) -> Result<()> {
     Ok(())
 }
 
-/// The most of what `of` counts that `make` reaches in a second, and at which scale. A few processor cores are all busy at
-/// the first; elsewhere it grows while that brings more.
+/// The most of what `of` counts that `make` reaches in a second, and what it reaches at its smallest. A few processor cores
+/// are all busy then; elsewhere it grows while that brings more.
 async fn ceiling(
     lane: &GpuLane,
     floor: f64,
     of: impl Fn(&DispatchCost) -> f64,
     largest: u32,
     make: impl Fn(u32, usize) -> Result<Program>,
-) -> Result<(f64, u32)> {
-    let mut found = (0.0, 1);
+) -> Result<(f64, f64)> {
+    let (mut most, mut least) = (0.0f64, None);
     let mut scale = 1;
     loop {
         let sampled = sample(lane, floor, |n| make(scale, n)).await?;
         // A ceiling is what was reached once: noise only ever adds.
         let rate = total(&sampled.program, &of) / sampled.range.0;
-        let higher = rate > HIGHER * found.0;
-        if rate > found.0 {
-            found = (rate, if higher { scale } else { found.1 });
-        }
+        let higher = rate > HIGHER * most;
+        most = most.max(rate);
+        let least = *least.get_or_insert(rate);
         if !higher || lane.facts().is_fallback_adapter || scale * 4 > largest {
-            return Ok(found);
+            return Ok((most, least));
         }
         scale *= 4;
     }
