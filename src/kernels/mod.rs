@@ -30,6 +30,7 @@ mod placed;
 pub mod pool;
 pub mod product;
 mod product_shared;
+mod product_split;
 mod product_tile;
 pub mod reduce;
 pub mod resize;

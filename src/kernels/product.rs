@@ -6,7 +6,8 @@ use super::epilogue::{Activation, FINISH};
 use super::limits::{rounds, word, workgroups};
 use super::map::reshaped;
 use super::product_shared::{self, Operands};
-use super::product_tile::Tile;
+use super::product_split;
+use super::product_tile::{Reads, Tile};
 use super::rows::Rows;
 use super::tuning::QUAD;
 use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
@@ -104,6 +105,11 @@ pub struct Product {
 impl Product {
     /// Appends the dispatch.
     pub fn lower(&self, out: &mut Lowering<'_>) -> Result<()> {
+        if !self.is_dot(out) && product_split::lower(self, out)? { Ok(()) } else { self.lower_whole(out) }
+    }
+
+    /// The same as one dispatch.
+    pub(super) fn lower_whole(&self, out: &mut Lowering<'_>) -> Result<()> {
         let call = if self.is_dot(out) { self.dot(out)? } else { self.tiled(out)? };
         out.dispatch(call);
         Ok(())
@@ -125,7 +131,15 @@ impl Product {
         let fours = self.n.is_multiple_of(4) && (self.window.is_some() || apart && lies);
         let wide = if fours { 4 } else { 1 };
         let batches: usize = self.batch.iter().map(|b| b.0).product();
-        (Tile::of(self.m, self.n / wide, batches, wide, self.lends(out), out), wide)
+        let tuning = out.tuning();
+        // Two halves of the smallest tiles are worth a workgroup.
+        let enough = self.m * 2 >= WORKGROUP * QUAD && self.k >= product_shared::DEPTH;
+        let reads = match (tuning.shared || tuning.halved) && enough {
+            true => Reads::Shared,
+            false if self.lends(out) => Reads::Lent,
+            false => Reads::Apart,
+        };
+        (Tile::of([self.m, self.n / wide, batches], wide, reads, out), wide)
     }
 
     /// Whether the threads of a quad lend each other what they read: what a workgroup shares, none need lend.

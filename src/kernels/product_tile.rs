@@ -15,6 +15,17 @@ pub(super) struct Tile {
     pub across: usize,
 }
 
+/// How a thread comes by what it multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// It reads all of it.
+    Apart,
+    /// The threads of a quad lend each other rows.
+    Lent,
+    /// Its workgroup brings it into memory that its threads share.
+    Shared,
+}
+
 /// What hands a thread of a quad the value of its neighbour one, two and three threads on, counted by exclusive or: on
 /// SwiftShader one instruction, where a broadcast takes twenty.
 pub(super) const SWAPS: [&str; 3] = ["quadSwapX", "quadSwapY", "quadSwapDiagonal"];
@@ -29,19 +40,32 @@ fn has_tile(call: &KernelCall, (rows, cols): (usize, usize)) -> bool {
 
 impl Tile {
     /// The tile that wastes least of m × n columns, smaller where there would be too few threads.
-    pub fn of(m: usize, n: usize, batches: usize, wide: usize, quads: bool, out: &Lowering<'_>) -> Tile {
+    pub fn of([m, n, batches]: [usize; 3], wide: usize, reads: Reads, out: &Lowering<'_>) -> Tile {
         let tuning = out.tuning();
         let across = tuning.across;
         let cost = |&(rows, cols): &(usize, usize)| {
             let threads = m.div_ceil(rows) * n.div_ceil(across * cols) * across * batches;
-            let lent = if quads { rows.div_ceil(QUAD) } else { rows };
-            (threads * (rows * cols * wide + LOAD * (lent + cols * wide))) as f64 * tuning.starved(threads)
+            let loads = match reads {
+                Reads::Apart => rows + cols * wide,
+                Reads::Lent => rows.div_ceil(QUAD) + cols * wide,
+                // Four rows or a column at once.
+                Reads::Shared => rows.div_ceil(QUAD) + cols,
+            };
+            (threads * (rows * cols * wide + LOAD * loads)) as f64 * tuning.starved(threads)
         };
         let narrow = [(16, 14), (16, 16), (16, 8), (16, 7), (8, 8), (8, 7), (8, 5), (8, 4), (4, 8), (4, 4), (1, 4)];
         let fours = [(32, 4), (16, 4), (16, 2), (8, 7), (8, 4), (8, 2), (8, 1), (4, 4), (4, 2), (4, 1), (1, 4), (1, 1)];
-        let candidates = if wide == 4 { &fours[..] } else { &narrow[..] };
+        // Few rows or columns, yet enough to share.
+        let narrow_shared = [(16, 8), (8, 8), (8, 7), (8, 4), (8, 2), (4, 8), (4, 4), (4, 2), (4, 1)];
+        let fours_shared = [(16, 4), (16, 2), (8, 2), (8, 1), (4, 4), (4, 2), (4, 1)];
+        let candidates = match (reads, wide) {
+            (Reads::Shared, 4) => &fours_shared[..],
+            (Reads::Shared, _) => &narrow_shared[..],
+            (_, 4) => &fours[..],
+            _ => &narrow[..],
+        };
         // What is lent costs less than what is read: sums enough to make up for the columns' reads.
-        let most = tuning.accumulators * if quads { 2 } else { 1 };
+        let most = tuning.accumulators * if reads == Reads::Lent { 2 } else { 1 };
         let fits = |&&(rows, cols): &&(usize, usize)| rows * cols * wide <= most;
         let fitting: Vec<_> = candidates.iter().filter(fits).copied().collect();
         let least = |among: &mut dyn Iterator<Item = (usize, usize)>| among.min_by(|a, b| cost(a).total_cmp(&cost(b)));
