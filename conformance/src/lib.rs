@@ -107,9 +107,16 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
 /// Shaders that a suite must have run.
 fn variants_of(suite: &str) -> &'static [&'static str] {
     match suite {
-        "matrix products" => {
-            &["product", "product-bias", "product-dot", "product-shared", "product-shared-bias", "product-quads"]
-        }
+        "matrix products" => &[
+            "product",
+            "product-bias",
+            "product-dot",
+            "product-shared",
+            "product-shared-bias",
+            "product-quads",
+            "product-join",
+            "product-join-bias",
+        ],
         "convolutions" => &[
             "conv-1x1",
             "conv-1x1-shared",
@@ -117,6 +124,10 @@ fn variants_of(suite: &str) -> &'static [&'static str] {
             "conv-1x1-quads",
             "conv-quads",
             "conv-quads-bias",
+            "conv-implicit",
+            "conv-implicit-bias",
+            "conv-join",
+            "conv-join-bias",
             "winograd-output",
             "depthwise",
         ],

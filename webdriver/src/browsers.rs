@@ -26,7 +26,7 @@ pub enum Browser {
 
 impl fmt::Display for Browser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if *self == Browser::Chromium { "Chromium" } else { "Firefox" })
+        f.pad(if *self == Browser::Chromium { "Chromium" } else { "Firefox" })
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// How often the page is asked.
 const EVERY: Duration = Duration::from_millis(150);
 /// A page that says nothing for so long hangs.
-const SILENCE: Duration = Duration::from_secs(240);
+const SILENCE: Duration = Duration::from_secs(400);
 
 /// Lines said since the last time, the result or `null`, the error or `null`.
 const ASK: &str = "const d = globalThis.driven; if (!d) return [[], null, null];

@@ -42,6 +42,12 @@ pub fn wasm_target() -> Result<()> {
 
 /// Browser, driver and a software GPU; installs Debian's packages where it may.
 pub fn browser(root: &Path, browser: Browser) -> Result<()> {
+    installed(browser)?;
+    driver(root, browser)
+}
+
+/// The browser itself, by the system's package manager.
+pub fn installed(browser: Browser) -> Result<()> {
     let packages: &[&str] = match browser {
         Browser::Chromium => &["chromium", "chromium-driver"],
         Browser::Firefox => &["firefox-esr", "mesa-vulkan-drivers"],
@@ -52,6 +58,11 @@ pub fn browser(root: &Path, browser: Browser) -> Result<()> {
     if !browser.is_installed() {
         bail!("{browser} was not found. Type: sudo apt-get install -y {}", packages.join(" "));
     }
+    Ok(())
+}
+
+/// What drives it: what is built of that takes minutes.
+pub fn driver(root: &Path, browser: Browser) -> Result<()> {
     if browser == Browser::Firefox { geckodriver(root) } else { Ok(()) }
 }
 

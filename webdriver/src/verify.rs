@@ -9,7 +9,6 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use std::path::Path;
 use std::process::Command;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What to verify.
@@ -84,27 +83,31 @@ fn browsers(root: &Path, steps: &mut Steps, options: &Options) -> Result<()> {
     let serving = serve(root, None)?;
     let wanted = |browser: &Browser| options.browser.is_none_or(|only| only == *browser);
     let all: Vec<Browser> = [Browser::Chromium, Browser::Firefox].into_iter().filter(wanted).collect();
-    let mut next: Option<JoinHandle<Result<()>>> = None;
-    for (i, &browser) in all.iter().enumerate() {
-        steps.step(&format!("browser tests in {browser}"), || {
-            match next.take() {
-                Some(ready) => ready.join().map_err(|_| anyhow!("the set-up of {browser} panicked"))??,
-                None => setup::browser(root, browser)?,
-            }
-            // What the next one needs is installed while this one is at work: a driver takes minutes to build.
-            next = all.get(i + 1).map(|&other| {
-                let root = root.to_owned();
-                std::thread::spawn(move || setup::browser(&root, other))
-            });
-            if let Some(suites) = &options.suites {
-                return tests(root, browser, true, serving.port, suites);
-            }
-            tests(root, browser, true, serving.port, "kernels,models,shapes,callers,pool,generation,errors")?;
-            tests(root, browser, false, serving.port, "no-webgpu")?;
-            page(root, browser, serving.port)
-        })?;
+    // Side by side: much of the time one of them compiles shaders, on one core.
+    let names: Vec<String> = all.iter().map(Browser::to_string).collect();
+    steps.step(&format!("browser tests in {}", names.join(" and ")), || {
+        // A package manager is for one at a time.
+        all.iter().try_for_each(|&browser| setup::installed(browser))?;
+        let suites = options.suites.as_deref();
+        let ends: Vec<Result<()>> = std::thread::scope(|scope| {
+            let running: Vec<_> =
+                all.iter().map(|&browser| scope.spawn(move || within(root, browser, serving.port, suites))).collect();
+            let panicked = |_| Err(anyhow!("the driver of a browser panicked"));
+            running.into_iter().map(|one| one.join().unwrap_or_else(panicked)).collect()
+        });
+        ends.into_iter().collect()
+    })
+}
+
+/// The tests in one browser: those of `suites`, or all.
+fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>) -> Result<()> {
+    setup::driver(root, browser)?;
+    if let Some(suites) = suites {
+        return tests(root, browser, true, port, suites);
     }
-    Ok(())
+    tests(root, browser, true, port, "kernels,models,shapes,callers,pool,generation,errors")?;
+    tests(root, browser, false, port, "no-webgpu")?;
+    page(root, browser, port)
 }
 
 /// The demo page does its work where there is WebGPU, and says so in words where there is none.
@@ -123,13 +126,14 @@ fn page(root: &Path, browser: Browser, port: u16) -> Result<()> {
     if without["no_webgpu"].as_str().is_none_or(str::is_empty) {
         bail!("the page did not say that there is no WebGPU: {without}");
     }
-    println!("  ok    the demo page, with WebGPU and without");
+    println!("{browser:9} ok    the demo page, with WebGPU and without");
     Ok(())
 }
 
 fn tests(root: &Path, browser: Browser, webgpu: bool, port: u16, suites: &str) -> Result<()> {
     let url = format!("http://127.0.0.1:{port}/tests/?suites={suites}");
-    let driven = Drive { root, browser, webgpu, url, screenshots: vec![] }.run(&mut |line| println!("{line}"))?;
+    let driven = Drive { root, browser, webgpu, url, screenshots: vec![] }
+        .run(&mut |line| println!("{browser:9}{}", line.strip_prefix(' ').unwrap_or(line)))?;
     let failed: Vec<&str> =
         driven.result["failed"].as_array().into_iter().flatten().filter_map(|name| name.as_str()).collect();
     if failed.is_empty() && driven.result["passed"].as_u64() > Some(0) {

@@ -82,6 +82,9 @@ fn pointwise() -> Vec<Case> {
         ([1, 3, 27, 27], [9, 3, 1, 1]),
         ([2, 1, 1, 1], [3, 1, 1, 1]),
         ([1, 20, 30, 33], [50, 20, 1, 1]),
+        // Few results of many channels: split where an adapter has many cores.
+        ([1, 256, 5, 7], [6, 256, 1, 1]),
+        ([2, 192, 3, 3], [9, 192, 1, 1]),
     ];
     shapes.iter().flat_map(|(x, w)| [conv(x, w), conv(x, w).random(&[w[0]])]).collect()
 }
