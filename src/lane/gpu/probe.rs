@@ -289,9 +289,14 @@ async fn long_enough<'a>(
         if first * 1e3 >= LONG_ENOUGH_MS || n >= MOST_DISPATCHES {
             return Ok((probe, n));
         }
-        let wanted = LONG_ENOUGH_MS / (first * 1e3).max(0.05) * 1.5;
-        n = ((n as f64 * wanted).ceil() as usize).clamp(n * 2, MOST_DISPATCHES);
+        n = more(n, first * 1e3);
     }
+}
+
+/// How often to repeat what took only `ms` for `n` times: at least twice as often, up to the most.
+fn more(n: usize, ms: f64) -> usize {
+    let wanted = LONG_ENOUGH_MS / ms.max(0.05) * 1.5;
+    ((n as f64 * wanted).ceil() as usize).max(2 * n).min(MOST_DISPATCHES)
 }
 
 struct Probe<'a> {
@@ -340,4 +345,19 @@ impl<'a> Probe<'a> {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_grows_until_it_may_not_whatever_it_took() {
+        for start in 1..MOST_DISPATCHES {
+            for ms in [-1.0, 0.0, 1e-3, 0.5, 2.0, 3.99] {
+                let next = more(start, ms);
+                assert!(next > start && next <= MOST_DISPATCHES, "{start} in {ms} ms: {next}");
+            }
+        }
+    }
 }
