@@ -82,6 +82,9 @@ impl Axis {
     /// With `scale` = output over input, as the model or its sizes state it.
     fn new(coordinates: &str, input: usize, output: usize, scale: f64) -> Result<Axis> {
         let (input, output) = (input as i64, output as i64);
+        if input == 0 && output > 0 {
+            return Err(Error::new(Kind::InvalidModel, format!("a resize of an empty axis to {output} elements")));
+        }
         let (p, q) = fraction(scale, output, input);
         // The middle of an output element: ((i + ½) · q / p) − ½.
         let half = (2 * q, q - p, 2 * p);

@@ -59,7 +59,9 @@ fn resizes(rng: &mut Rng) -> Vec<Case> {
 /// What must be refused.
 pub fn refusals() -> Vec<Refusal> {
     let cubic = Case::new("Resize").string("mode", "cubic").random(&[1, 1, 4, 4]).left_out();
+    let empty = Case::new("Resize").random(&[1, 1, 0, 4]).left_out().left_out();
     vec![
+        (empty.constant_i64(&[1, 1, 2, 4]), &["empty axis", "2"]),
         (cubic.constant(f32s(&[4], vec![1.0, 1.0, 2.0, 2.0])), &["cubic"]),
         (Case::new("MaxPool").ints("kernel_shape", &[5, 5]).random(&[1, 1, 3, 3]), &["5", "3"]),
     ]
