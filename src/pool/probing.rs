@@ -105,10 +105,8 @@ impl Inner {
     }
 
     async fn steps(&self) -> Result<()> {
-        // Its guess may have been wrong.
-        if self.lane.facts().is_fallback_adapter {
-            self.step(async || probe::tune(&self.lane, &self.ceilings).await).await?;
-        }
+        // The guess that it began with may be wrong.
+        self.step(async || probe::tune(&self.lane, &self.ceilings).await).await?;
         self.step(async || probe::prepare_classes(&self.lane).await).await?;
         let mut shares = BTreeMap::new();
         for class in Class::ALL {

@@ -50,7 +50,7 @@ pub struct Measured {
 }
 
 /// Measures the ceilings of `lane` and its waits, and sets how it waits. Where the fastest variants are not known from
-/// before, an adapter that calls itself software gets those for one until [`tune`] has the word; any other is asked at once.
+/// before, an adapter gets those for its kind until [`tune`] has the word.
 pub async fn measure(lane: &GpuLane, known: Option<Tuning>) -> Result<Measured> {
     let started = now_ms();
     let mut out = Measured::default();
@@ -88,7 +88,11 @@ pub async fn measure(lane: &GpuLane, known: Option<Tuning>) -> Result<Measured> 
             let near = lane.subgroups() >= QUAD && neighbours(lane, lane.subgroups()).await?;
             lane.set_tuning(if near { Tuning::QUADS } else { Tuning::NARROW });
         }
-        None => tune(lane, &out).await?,
+        None => {
+            let near = lane.subgroups() > 0 && neighbours(lane, lane.subgroups()).await?;
+            let subgroups = if near { lane.subgroups() } else { 0 };
+            lane.set_tuning(Tuning { threads: out.threads, winograd: true, subgroups, ..Tuning::SHARED });
+        }
     }
     lane.trim();
     out.probe_ms = now_ms() - started;
