@@ -36,6 +36,9 @@ pub struct Row {
     pub gbytes: f64,
     /// What it reached of the ceiling that is nearer: multiply-adds or copied bytes.
     pub of_ceiling: f64,
+    /// What a convolution reached of it if each of the multiply-adds that define it counts, where it does with fewer: by
+    /// Winograd.
+    pub directly_of_ceiling: Option<f64>,
 }
 
 /// What `cargo kernels` measured.
@@ -76,6 +79,20 @@ fn bench(
     shapes: &'static [&'static [usize]],
 ) -> Bench {
     Bench { family, size, example: (op, attributes, shapes) }
+}
+
+/// Floating-point operations that define a convolution of NCHW; `None` of anything else.
+fn defined((op, attributes, shapes): &Example) -> Option<f64> {
+    let [x, w] = (*op == "Conv").then_some(*shapes)? else { return None };
+    let ints = |name: &str, at: usize, otherwise: i64| match attributes.iter().find(|(key, _)| key == name) {
+        Some((_, Attribute::Ints(values))) => values[at],
+        _ => otherwise,
+    };
+    let along = |d: usize| {
+        let (pads, stride) = (2 * ints("pads", d, 0), ints("strides", d, 1));
+        (x[2 + d] as i64 + pads - w[2 + d] as i64) / stride + 1
+    };
+    Some(2.0 * (x[0] * w.iter().product::<usize>()) as f64 * (along(0) * along(1)) as f64)
 }
 
 /// Every family; the models in brackets are where the shape is from.
@@ -136,7 +153,11 @@ pub async fn measure(line: &dyn Fn(&str)) -> Result<Table> {
             let program = probe::operator(bench.example.clone(), tuning, n)?;
             program.ok_or_else(|| consort::Error::new(consort::Kind::Unsupported, bench.example.0))
         };
-        rows.push(row(&lane, &found, bench.family, bench.size, make).await?);
+        let mut row = row(&lane, &found, bench.family, bench.size, make).await?;
+        let winograd = row.shaders.iter().any(|name| name.starts_with("winograd"));
+        let whole = defined(&bench.example).filter(|_| winograd);
+        row.directly_of_ceiling = whole.map(|flops| flops / (row.ms * 1e-3) / found.flops_per_s);
+        rows.push(row);
         line(&format!("{} {}", bench.family, bench.size));
     }
     // What the tuner chose between.
@@ -199,5 +220,6 @@ async fn row(
         gflops: sample.flops_per_s() * 1e-9,
         gbytes: sample.bytes_per_s() * 1e-9,
         of_ceiling: sample.utilisation(found.flops_per_s, found.bytes_per_s, found.dispatch_s),
+        directly_of_ceiling: None,
     })
 }

@@ -103,7 +103,12 @@ fn text(result: &Value) -> String {
             format!("{:.3}–{:.3}", number(&row["range_ms"][0]), number(&row["range_ms"][1])),
             format!("{:.2}", number(&row["gflops"])),
             format!("{:.2}", number(&row["gbytes"])),
-            format!("{:.0} %", 100.0 * number(&row["of_ceiling"])),
+            match row["directly_of_ceiling"].as_f64() {
+                Some(directly) => {
+                    format!("{:.0} % ({:.0} % counted directly)", 100.0 * number(&row["of_ceiling"]), 100.0 * directly)
+                }
+                None => format!("{:.0} %", 100.0 * number(&row["of_ceiling"])),
+            },
         ]);
     }
     for column in table.column_iter_mut().skip(3) {
