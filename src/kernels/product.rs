@@ -173,7 +173,9 @@ impl Product {
             true => QUAD,
             false => deep,
         };
-        rounds(self.k / at_once + BATCH_RANK)?;
+        if !shared {
+            rounds(self.k / at_once + BATCH_RANK)?;
+        }
         let mut params = vec![word(self.m)?, word(self.n / wide)?, word(self.k / deep)?, self.alpha.to_bits()];
         // Of what a window sees, only where an image begins is counted in elements of b.
         let b_wide = if self.window.is_some() { 1 } else { wide };
@@ -244,6 +246,7 @@ impl Product {
             && 2 * self.n >= cols
             && self.k >= product_shared::DEPTH
             && product_shared::suits(tile)
+            && rounds(product_shared::turns(tile, self.k, self.window.is_some()) + BATCH_RANK).is_ok()
     }
 
     /// Whether a can be read four elements along k at a time.

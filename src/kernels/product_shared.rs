@@ -31,6 +31,18 @@ pub(super) fn suits(tile: Tile) -> bool {
     tile.rows.is_multiple_of(FOUR)
 }
 
+/// Elements of k whose products are unrolled.
+fn unrolled(tile: Tile) -> usize {
+    [16, 8, 4, 2].into_iter().find(|n| n * tile.rows * tile.cols <= UNROLLED).unwrap_or(1).min(DEPTH)
+}
+
+/// Turns of all loops of a thread over `k`; a window is gathered in one more.
+pub(super) fn turns(tile: Tile, k: usize, window: bool) -> usize {
+    let gathered = if window { DEPTH * tile.cols / 8 } else { 0 };
+    let multiplied = if unrolled(tile) < DEPTH { DEPTH / unrolled(tile) } else { 0 };
+    (k.div_ceil(DEPTH) + 1) * (1 + gathered + multiplied)
+}
+
 /// What fills in product_shared.wgsl beside what every tiled product has.
 pub(super) fn snippets(tile: Tile, operands: &Operands) -> Vec<(&'static str, String)> {
     let Tile { rows, cols, wide, across } = tile;
@@ -99,7 +111,7 @@ pub(super) fn snippets(tile: Tile, operands: &Operands) -> Vec<(&'static str, St
         }
     }
     // As many at once as keep the code short; the rest is a loop.
-    let once = [16, 8, 4, 2].into_iter().find(|n| n * rows * cols <= UNROLLED).unwrap_or(1).min(DEPTH);
+    let once = unrolled(tile);
     if once < DEPTH {
         let _ = writeln!(step, "        for (var q = 0u; q < DEPTH; q += {once}u) {{");
     }

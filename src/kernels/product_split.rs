@@ -37,7 +37,8 @@ fn parts(product: &Product, out: &Lowering<'_>) -> usize {
     let able = tuning.barriers && product.window.is_none() && product.batch.len() < BATCH_RANK && threads > 0;
     let even = |&parts: &usize| {
         // Vec4 stay whole.
-        product.k.is_multiple_of(parts * EACH) && product.k / parts >= PART && threads * parts <= 2 * tuning.threads
+        let enough = threads.saturating_mul(parts) <= 2 * tuning.threads;
+        product.k.is_multiple_of(parts * EACH) && product.k / parts >= PART && enough
     };
     if able { (2..=MOST).rev().find(even).unwrap_or(1) } else { 1 }
 }

@@ -77,6 +77,9 @@ impl Tuning {
     pub const ALL: [Tuning; 4] =
         [Tuning::HARDWARE, Tuning::SHARED, Tuning::SOFTWARE, Tuning { streams: true, ..Tuning::SOFTWARE }];
 
+    /// More threads than any adapter needs to be busy.
+    pub const MOST_THREADS: usize = 1 << 22;
+
     /// The same with attention as one kernel, and as several.
     pub fn attentions(self) -> [Tuning; 2] {
         [true, false].map(|streams| Tuning { streams, ..self })
@@ -134,6 +137,7 @@ impl Tuning {
             |set: Tuning| of(set) == set && (set.barriers || (threads, winograd) == (set.threads, set.winograd));
         (self.subgroups == 0 || self.subgroups.is_power_of_two())
             && threads.is_power_of_two()
+            && threads <= Tuning::MOST_THREADS
             && Tuning::PRODUCTS.into_iter().any(known)
     }
 }
@@ -141,5 +145,24 @@ impl Tuning {
 impl Default for Tuning {
     fn default() -> Self {
         Tuning::HARDWARE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_store_keeps_is_taken_only_if_a_lane_may_have_chosen_it() {
+        let measured = Tuning { threads: 16384, winograd: true, subgroups: 32, ..Tuning::SHARED };
+        assert!(Tuning::PRODUCTS.into_iter().chain([measured]).all(Tuning::is_known));
+        let others = [
+            Tuning { threads: 3, ..measured },
+            Tuning { threads: 2 * Tuning::MOST_THREADS, ..measured },
+            Tuning { accumulators: 1, ..measured },
+            Tuning { subgroups: 5, ..measured },
+            Tuning { threads: 16384, ..Tuning::SOFTWARE },
+        ];
+        assert!(!others.into_iter().any(Tuning::is_known));
     }
 }

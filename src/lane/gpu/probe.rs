@@ -71,7 +71,8 @@ pub async fn measure(lane: &GpuLane, known: Option<Tuning>) -> Result<Measured> 
     let rounds = if lane.facts().is_fallback_adapter { 32 } else { 512 };
     let fma = ceiling(lane, floor, |d| d.flops, MOST_THREADS, |s, n| probe::fma(rounds, s, n)).await?;
     out.flops_per_s = fma.0;
-    out.threads = (probe::fma_threads(1) as f64 * fma.0 / fma.1).log2().round().exp2() as usize;
+    let threads = (probe::fma_threads(1) as f64 * fma.0 / fma.1).log2().round().exp2() as usize;
+    out.threads = threads.min(Tuning::MOST_THREADS);
     (out.bytes_per_s, _) = ceiling(lane, floor, |d| d.bytes, LARGEST_COPY, probe::copy).await?;
 
     // The round trip of a large tensor, and of one of half the size, tell bytes from the fixed part.
