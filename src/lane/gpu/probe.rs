@@ -18,8 +18,9 @@ const REPEATS: usize = 5;
 const CLEAR_GAIN: f64 = 0.9;
 /// A ceiling is looked for further up where four times the threads or bytes reached this much more.
 const HIGHER: f64 = 1.15;
-/// How far: a dispatch has 65 535 workgroups at most, and the page's other memory is no probe's.
-const MOST_THREADS: u32 = 256;
+/// How many times larger than at first a probe of multiply-adds may grow: a dispatch has 65 535 workgroups at most.
+const LARGEST_FMA: u32 = 256;
+/// How many times larger one of a copy: the page's memory is not for probes.
 const LARGEST_COPY: u32 = 16;
 /// No probe repeats its body more often than this.
 const MOST_DISPATCHES: usize = 512;
@@ -69,7 +70,7 @@ pub async fn measure(lane: &GpuLane, known: Option<Tuning>) -> Result<Measured> 
 
     // So long that beside it an empty dispatch is little.
     let rounds = if lane.facts().is_fallback_adapter { 32 } else { 512 };
-    let fma = ceiling(lane, floor, |d| d.flops, MOST_THREADS, |s, n| probe::fma(rounds, s, n)).await?;
+    let fma = ceiling(lane, floor, |d| d.flops, LARGEST_FMA, |s, n| probe::fma(rounds, s, n)).await?;
     out.flops_per_s = fma.0;
     let threads = (probe::fma_threads(1) as f64 * fma.0 / fma.1).log2().round().exp2() as usize;
     out.threads = threads.min(Tuning::MOST_THREADS);
