@@ -8,7 +8,7 @@ use consort::graph::{
     Specialised, TensorId, TensorType,
 };
 use consort::kernels::{Home, Kernel, KernelCall, Lowering, Registry, Tuning, wgsl};
-use consort::program::fuse;
+use consort::program::{apart, fuse};
 use half::f16;
 use std::sync::Arc;
 
@@ -277,11 +277,15 @@ impl Case {
         let attributes = Attributes::new(self.attributes.clone());
         let call = self.call(&attributes);
         let kernel = self.kernel()?;
+        let step_types: Vec<TensorType> = types[..1].iter().cloned().chain(step_types).collect();
+        let mut planes = vec![kernel.planes(&call)];
+        planes.extend(self.step_planes(&step_types)?);
+        let apart = apart(&special, &planes);
+        apart.iter().for_each(|&id| lowering.move_planes_apart(id));
         if !fused.gone.contains(&0) {
             lowering.enter(0, &inputs, &outputs);
             kernel.lower(&call, &mut lowering)?;
         }
-        let step_types: Vec<TensorType> = types[..1].iter().cloned().chain(step_types).collect();
         self.lower_steps(&steps, &step_types, &fused, &mut lowering)?;
         consort::kernels::endings::join(&mut lowering);
         let Lowering { tensors, calls, .. } = lowering;
@@ -291,6 +295,7 @@ impl Case {
             views,
             halves: (0..self.inputs.len()).map(|i| self.lies_halved(i)).collect(),
             results,
+            apart: apart.len(),
             calls: calls.into_iter().map(|(_, call)| call).collect(),
         })
     }
@@ -343,6 +348,8 @@ pub struct Lowered {
     /// Type of each tensor.
     pub tensors: Vec<TensorType>,
     views: Vec<Option<usize>>,
+    /// How many have planes that lie apart.
+    pub apart: usize,
     /// Which lie as f16.
     halves: Vec<bool>,
     /// The tensors that are compared.

@@ -74,6 +74,9 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     let apart = |case: &&Case| case.lower(Tuning::SOFTWARE).is_ok_and(|l| l.calls.iter().any(has_several_endings));
     let apart = if suite.name == "epilogues" { cases.iter().filter(apart).count() } else { 4 };
     ensure!(apart >= 4, "only {apart} cases have a pipeline with several endings");
+    let planes = |case: &&Case| case.lower(Tuning::HARDWARE).is_ok_and(|l| l.apart > 0);
+    let planes = if suite.name == "planes apart" { cases.iter().filter(planes).count() } else { cases.len() };
+    ensure!(planes * 4 > cases.len() * 3, "planes lie apart in only {planes} of {} cases", cases.len());
     // Attention's moves, which cost nothing where their product is in fours or not.
     let in_place =
         |case: &&Case| Tuning::ALL.into_iter().all(|t| case.has_steps() && case.dispatches(t).is_ok_and(|n| n == 1));

@@ -36,4 +36,5 @@ suites! {
     moves: "moves",
     rows: "rows",
     epilogues: "epilogues",
+    planes_apart: "planes apart",
 }

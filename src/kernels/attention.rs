@@ -165,6 +165,7 @@ impl Attention {
                 window: None,
                 bias: None,
                 y,
+                y_row: n,
                 alpha,
                 beta: 1.0,
                 activation: Activation::Identity,

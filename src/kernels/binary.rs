@@ -3,7 +3,7 @@
 use super::map::{Map, Strided, broadcast_strides};
 use super::operand::{broadcast, values};
 use super::unary::literal;
-use super::{Kernel, Lowering};
+use super::{Kernel, Lowering, Planes};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, Operand, Operator, TensorId, TensorType};
 
@@ -131,14 +131,18 @@ impl Operator for Binary {
 }
 
 impl Kernel for Binary {
+    fn planes(&self, _: &Call<'_>) -> Planes {
+        Planes::Alike
+    }
+
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
         let output = out.output(0)?;
         let shape = out.ty(output).shape.clone();
         let mut expression = self.wgsl.to_owned();
         let mut functions = self.functions;
         let (a, b) = (call.input(0)?, call.input(1)?);
-        let strided = |id: TensorId, operand: &Operand| Strided::broadcast(id, &operand.ty.shape, &shape);
-        let mut operands = vec![strided(out.input(0)?, a)];
+        let strided = |id: TensorId, out: &Lowering<'_>| Strided::broadcast(id, &out.ty(id).shape, &shape);
+        let mut operands = vec![strided(out.input(0)?, out)];
         match scalar(b).filter(|_| a.ty.dtype == DType::Float32 && self.rule == Rule::Arithmetic) {
             Some(exponent) if self.op == "Pow" && [2.0, 3.0].contains(&exponent) => {
                 (expression, functions) = (if exponent == 2.0 { "u * u" } else { "u * u * u" }.to_owned(), "");
@@ -146,7 +150,7 @@ impl Kernel for Binary {
             // A number known beforehand is written into the code: then the map may be of vectors.
             Some(value) => expression = expression.replace('v', &format!("y_t({})", literal(value))),
             None => {
-                operands.push(strided(out.input(1)?, b));
+                operands.push(strided(out.input(1)?, out));
                 if b.ty.dtype != a.ty.dtype {
                     expression = expression.replace('v', "y_t(v)");
                 }

@@ -3,7 +3,7 @@
 use super::limits::word;
 use super::operand::axis;
 use super::rows::{GROUP, spread};
-use super::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
+use super::{Binding, Class, Element, Kernel, KernelCall, Lowering, Planes, Shader, Slot};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 
@@ -73,6 +73,11 @@ impl Operator for Concat {
 }
 
 impl Kernel for Concat {
+    fn planes(&self, call: &Call<'_>) -> Planes {
+        // Planes whole, one after another.
+        if rule(call).is_ok_and(|(axis, _)| axis == 1) { Planes::Joined } else { Planes::Dense }
+    }
+
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
         let (axis, ty) = rule(call)?;
         let y = out.output(0)?;
@@ -81,7 +86,7 @@ impl Kernel for Concat {
             out.view(y, x);
             return Ok(());
         }
-        let row: usize = ty.shape[axis..].iter().product();
+        let row: usize = out.ty(y).shape[axis..].iter().product();
         let element = Element::of(ty.dtype);
         let mut offset = 0;
         for i in 0..call.inputs.len() {

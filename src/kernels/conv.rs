@@ -4,7 +4,7 @@ use super::epilogue::{ACTIVATION, ACTIVATION_PARAMS, Activation};
 use super::operand::{float, float_shape, optional_values, values};
 use super::product::{Matrix, Product};
 use super::window::{self, Axis};
-use super::{Class, Kernel, Lowering, conv_direct, conv_implicit, depthwise, winograd};
+use super::{Class, Kernel, Lowering, Planes, conv_direct, conv_implicit, depthwise, winograd};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorId, TensorType};
 
@@ -106,19 +106,22 @@ impl Convolution {
     }
 
     /// A pointwise convolution as the product of the weights with each image.
-    fn product(&self, operands: Operands) -> Product {
-        let pixels = self.y.output * self.x.output;
+    fn product(&self, operands: Operands, out: &Lowering<'_>) -> Product {
+        let (x_plane, y_plane) = (out.plane(operands.x), out.plane(operands.y));
+        // What lies between the planes is a column like any other where it lies in both.
+        let pixels = if x_plane == y_plane { x_plane } else { self.y.output * self.x.output };
         Product {
             class: Class::Conv,
             m: self.filters,
             n: pixels,
             k: self.channels,
-            batch: if self.batch == 1 { vec![] } else { vec![(self.batch, 0, self.channels * pixels)] },
+            batch: if self.batch == 1 { vec![] } else { vec![(self.batch, 0, self.channels * x_plane)] },
             a: Matrix { tensor: operands.w, row: self.channels, col: 1 },
-            b: Matrix { tensor: operands.x, row: pixels, col: 1 },
+            b: Matrix { tensor: operands.x, row: x_plane, col: 1 },
             window: None,
             bias: operands.bias.map(|tensor| Matrix { tensor, row: 1, col: 0 }),
             y: operands.y,
+            y_row: y_plane,
             alpha: 1.0,
             beta: 1.0,
             activation: self.activation,
@@ -172,11 +175,15 @@ impl Operator for Conv {
 }
 
 impl Kernel for Conv {
+    fn planes(&self, _: &Call<'_>) -> Planes {
+        Planes::Each
+    }
+
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
         let conv = Convolution::of(call)?;
         let operands = Operands { x: out.input(0)?, w: out.input(1)?, bias: out.optional_input(2), y: out.output(0)? };
         if conv.is_pointwise() {
-            conv.product(operands).lower(out)
+            conv.product(operands, out).lower(out)
         } else if depthwise::suits(&conv) {
             depthwise::lower(&conv, operands, out)
         } else if winograd::suits(&conv, out) {

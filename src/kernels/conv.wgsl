@@ -20,6 +20,8 @@ struct Params {
     dilation_x: u32,
     before_y: u32,
     before_x: u32,
+    plane: u32,         // elements from one plane of the output to the next, and of the input
+    in_plane: u32,
 ${more}
 }
 
@@ -44,16 +46,16 @@ ${leave}
     let ix = i32(ox * ${stride}u) - i32(params.before_x);
 ${rows}
     let taps = params.kernel_y * params.kernel_x;
-    let x_at = i32((n * params.channels + group_index * params.group_channels) * params.in_height) + iy;
+    let x_at = i32((n * params.channels + group_index * params.group_channels) * params.in_plane) + iy * i32(params.in_width) + ix;
 ${begin}
     for (var c = 0u; c < params.group_channels; c += ${deep}u) {
         for (var ky = first_tap; ky < last_tap; ky++) {
-            let row = (x_at + i32(c * params.in_height + ky * params.dilation_y)) * i32(params.in_width) + ix;
+            let row = x_at + i32(c * params.in_plane + ky * params.dilation_y * params.in_width);
             let tap = c * taps + ky * params.kernel_x;
 ${inside}
 ${step}
         }
     }
-    let y_at = (n * params.filters + group_index * params.group_filters) * params.height + oy;
+    let y_at = (n * params.filters + group_index * params.group_filters) * params.plane + oy * params.width + ox;
 ${end}
 }

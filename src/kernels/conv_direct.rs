@@ -99,6 +99,8 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
         x.dilation,
         y.before,
         x.before,
+        out.plane(operands.y),
+        out.plane(operands.x),
     ];
     let mut bindings = vec![operands.x, operands.w, operands.y];
     bindings.extend(operands.bias);
@@ -254,7 +256,7 @@ impl Tile {
         }
         let (shift, tap) = if self.looped { (" + shift", " + kx") } else { ("", "") };
         for d in 0..channels {
-            let _ = writeln!(text, "            let row{d} = row + {d} * i32(params.in_height * params.in_width);");
+            let _ = writeln!(text, "            let row{d} = row + {d} * i32(params.in_plane);");
             for c in self.columns() {
                 let load = format!("x[row{d} + {c}{shift}]");
                 let along = match (self.padded, self.looped) {
@@ -298,7 +300,7 @@ impl Tile {
     fn end(self, bias: bool) -> String {
         let mut text = String::new();
         for i in 0..self.filters {
-            let _ = writeln!(text, "    let y{i} = (y_at + m{i} * params.height) * params.width + ox;");
+            let _ = writeln!(text, "    let y{i} = y_at + m{i} * params.plane;");
             if bias {
                 let _ = writeln!(text, "    let b{i} = bias[group_index * params.group_filters + m{i}];");
             }
@@ -325,7 +327,7 @@ impl Tile {
             "    var sums = array<f32, {count}>({});\n    \
              for (var t = 0u; t < {count}u; t++) {{\n        \
              let f = min(block * {filters}u + ((t / {pixels}u){lane}), params.group_filters - 1u);\n        \
-             let at = (y_at + f * params.height) * params.width + ox + t % {pixels}u;\n        \
+             let at = y_at + f * params.plane + t % {pixels}u;\n        \
              if (ox + t % {pixels}u < params.width) {{\n            \
              y[at] = finish(sums[t]{bias}, at);\n        }}\n    }}\n",
             sums.join(", ")

@@ -16,6 +16,8 @@ pub struct Window {
     pub y: Axis,
     /// Along width.
     pub x: Axis,
+    /// Elements from one plane of the image to the next.
+    pub plane: usize,
 }
 
 impl Window {
@@ -25,8 +27,8 @@ impl Window {
         before_y: u32,\n    before_x: u32,\n    unused_0: u32,\n    unused_1: u32,";
 
     pub(super) fn params(&self) -> Result<Vec<u32>> {
-        let Window { y, x } = self;
-        let sizes = [y.input, x.input, y.input * x.input, x.output, y.stride, x.stride];
+        let Window { y, x, plane } = self;
+        let sizes = [y.input, x.input, *plane, x.output, y.stride, x.stride];
         let rest = [y.dilation, x.dilation, y.before, x.before, 0, 0];
         sizes.into_iter().chain(rest).map(word).collect()
     }
@@ -58,19 +60,21 @@ impl Window {
 
 /// Appends the dispatch where workgroups share what they read, and says whether they do.
 pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'_>) -> Result<bool> {
-    let (pixels, k) = (conv.y.output * conv.x.output, conv.channels * conv.y.kernel * conv.x.kernel);
-    let image = conv.channels * conv.y.input * conv.x.input;
+    // What lies between the planes of the result is a column like any other.
+    let (plane, pixels) = (out.plane(operands.x), out.plane(operands.y));
+    let k = conv.channels * conv.y.kernel * conv.x.kernel;
     let product = Product {
         class: Class::Conv,
         m: conv.filters,
         n: pixels,
         k,
-        batch: if conv.batch == 1 { vec![] } else { vec![(conv.batch, 0, image)] },
+        batch: if conv.batch == 1 { vec![] } else { vec![(conv.batch, 0, conv.channels * plane)] },
         a: Matrix { tensor: operands.w, row: k, col: 1 },
         b: Matrix { tensor: operands.x, row: 0, col: 0 },
-        window: Some(Window { y: conv.y, x: conv.x }),
+        window: Some(Window { y: conv.y, x: conv.x, plane }),
         bias: operands.bias.map(|tensor| Matrix { tensor, row: 1, col: 0 }),
         y: operands.y,
+        y_row: pixels,
         alpha: 1.0,
         beta: 1.0,
         activation: conv.activation,

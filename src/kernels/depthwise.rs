@@ -55,6 +55,8 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
         y.before,
         x.before,
         workgroups[0] as usize,
+        out.plane(operands.y),
+        out.plane(operands.x),
     ];
     let mut bindings = vec![operands.x, operands.w, operands.y];
     bindings.extend(operands.bias);

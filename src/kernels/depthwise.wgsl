@@ -13,6 +13,8 @@ struct Params {
     before_y: u32,
     before_x: u32,
     groups: u32,         // workgroups in x
+    plane: u32,          // elements from one plane of the output to the next, and of the input
+    in_plane: u32,
 ${more}
 }
 
@@ -33,8 +35,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let ox = t % params.row_tiles * ${pixels}u;
     let iy = i32(oy * ${stride_y}u) - i32(params.before_y);
     let ix = i32(ox * ${stride_x}u) - i32(params.before_x);
-    let x_at = (i32(channel * params.in_height) + iy) * i32(params.in_width) + ix;
+    let x_at = i32(channel * params.in_plane) + iy * i32(params.in_width) + ix;
 ${body}
-    let y_at = (plane * params.height + oy) * params.width + ox;
+    let y_at = plane * params.plane + oy * params.width + ox;
 ${end}
 }

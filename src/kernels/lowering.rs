@@ -1,6 +1,7 @@
 //! Where operators put their dispatches while a program is built: tensors by id, no memory places yet.
 
 use super::map::{Chain, Strided, reshaped};
+use super::planes::APART;
 use super::{KernelCall, Tuning};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{ContentHash, DType, Source, Specialised, TensorId, TensorType};
@@ -107,6 +108,21 @@ impl<'a> Lowering<'a> {
     /// Element type and shape of a tensor.
     pub fn ty(&self, id: TensorId) -> &TensorType {
         &self.tensors[id.0].ty
+    }
+
+    /// Elements from one plane of (batch, channels, spatial…) to the next: those of the plane, or more; see [`super::planes`].
+    pub fn plane(&self, id: TensorId) -> usize {
+        self.ty(id).shape.iter().skip(2).product()
+    }
+
+    /// Lays a tensor of (batch, channels, spatial…) out with its planes apart: one axis of as many elements as that takes.
+    pub fn move_planes_apart(&mut self, id: TensorId) {
+        let plane = self.plane(id).next_multiple_of(APART);
+        let shape = &mut self.tensors[id.0].ty.shape;
+        shape[2..].fill(1);
+        if let Some(last) = shape.last_mut() {
+            *last = plane;
+        }
     }
 
     /// A new tensor for what one dispatch of the node hands to another; one that a map writes is read only once.

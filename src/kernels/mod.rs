@@ -27,6 +27,7 @@ pub mod movement;
 pub mod normalise;
 pub mod operand;
 mod placed;
+pub mod planes;
 pub mod pool;
 pub mod product;
 mod product_shared;
@@ -48,6 +49,7 @@ mod winograd;
 
 pub use call::{Binding, Class, Element, KernelCall, Shader, Slot};
 pub use lowering::{Home, LoweredTensor, Lowering};
+pub use planes::Planes;
 pub use tuning::{QUAD, Tuning};
 
 use crate::error::Result;
@@ -57,6 +59,11 @@ use crate::graph::{Call, Operator, OperatorSet};
 pub trait Kernel: Operator {
     /// Appends the dispatches that compute the outputs on the GPU.
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()>;
+
+    /// Which operands may be planes that lie apart.
+    fn planes(&self, _: &Call<'_>) -> Planes {
+        Planes::Dense
+    }
 }
 
 /// Every operator, by family.

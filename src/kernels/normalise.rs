@@ -5,7 +5,7 @@ use super::map::{Map, Strided};
 use super::operand::{at_most_outputs, axis, float, float_shape, optional_values, values};
 use super::rows::Rows;
 use super::unary::literal;
-use super::{Binding, Class, Kernel, KernelCall, Lowering, Shader, Slot};
+use super::{Binding, Class, Kernel, KernelCall, Lowering, Planes, Shader, Slot};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 
@@ -168,11 +168,15 @@ impl Operator for BatchNormalization {
 }
 
 impl Kernel for BatchNormalization {
+    fn planes(&self, _: &Call<'_>) -> Planes {
+        Planes::First
+    }
+
     // Two maps of three operands: a binding each for x and four numbers of a channel would be more than one map has.
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
         channels(call)?;
-        let shape = float_shape(call, 0)?.to_vec();
         let (x, y) = (out.input(0)?, out.output(0)?);
+        let shape = out.ty(y).shape.clone();
         let normal = out.temporary(float(shape.clone()));
         let mut per_channel = vec![0; shape.len()];
         per_channel[1] = 1;

@@ -4,7 +4,7 @@ use super::limits::{rounds, word};
 use super::operand::{at_most_outputs, float, float_shape, values};
 use super::rows::{GROUP, spread};
 use super::window::{self, Axis};
-use super::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
+use super::{Binding, Class, Element, Kernel, KernelCall, Lowering, Planes, Shader, Slot};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 use std::fmt::Write as _;
@@ -83,7 +83,7 @@ fn fold(w: &Windows, first: &str, step: &str) -> String {
     let (rows, cols) = (axis("rows", "oy", w.y.kernel), axis("cols", "ox", w.x.kernel));
     let _ = writeln!(text, "    met = ({}) * ({});\n    padded = ({}) * ({});", rows.0, cols.0, rows.1, cols.1);
     for ky in 0..w.y.kernel {
-        let _ = writeln!(text, "    let row{ky} = (plane * params.rows.input + at_rows{ky}) * params.cols.input;");
+        let _ = writeln!(text, "    let row{ky} = plane * params.in_plane + at_rows{ky} * params.cols.input;");
         for kx in 0..w.x.kernel {
             let element = format!("select({first}, x[row{ky} + at_cols{kx}], in_rows{ky} && in_cols{kx})");
             let _ = writeln!(text, "    value = {};", step.replace("element", &element));
@@ -138,13 +138,17 @@ impl Operator for Pool {
 }
 
 impl Kernel for Pool {
+    fn planes(&self, _: &Call<'_>) -> Planes {
+        Planes::Each
+    }
+
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
         let w = windows(call)?;
         let (x, y) = (out.input(0)?, out.output(0)?);
         rounds(w.y.kernel * (1 + w.x.kernel))?;
-        let count = out.ty(y).len();
+        let count = w.planes * w.y.output * w.x.output;
         let workgroups = spread(count.div_ceil(GROUP))?;
-        let mut params = vec![count, workgroups[0] as usize, 0, 0];
+        let mut params = vec![count, workgroups[0] as usize, out.plane(x), out.plane(y)];
         for a in [&w.y, &w.x] {
             let end = a.before + a.input + a.after;
             params.extend([a.input, a.output, a.kernel, a.stride, a.dilation, a.before, end, 0]);

@@ -13,7 +13,8 @@ struct Axis {
 struct Params {
     count: u32,
     groups: u32,
-    unused: vec2<u32>,
+    in_plane: u32,     // elements from one plane of the input to the next, and of the output
+    out_plane: u32,
     rows: Axis,
     cols: Axis,
 }
@@ -31,5 +32,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var met = 0u;
     var padded = 0u;
 ${fold}
-    y[i] = ${result};
+    y[plane * params.out_plane + oy * params.cols.output + ox] = ${result};
 }

@@ -10,7 +10,7 @@
                 padded++;
             }
             if (iy < params.rows.input && ix < params.cols.input) {
-                let element = x[(plane * params.rows.input + iy) * params.cols.input + ix];
+                let element = x[plane * params.in_plane + iy * params.cols.input + ix];
                 value = ${step};
                 met++;
             }

@@ -71,7 +71,7 @@ pub struct Matrix {
     pub col: usize,
 }
 
-/// y = activation(alpha · a·b + beta · bias), for every index of `batch`; y is dense.
+/// y = activation(alpha · a·b + beta · bias), for every index of `batch`; the rows of y follow each other.
 #[derive(Clone, Debug)]
 pub struct Product {
     /// [`Class::Matmul`] or [`Class::Conv`].
@@ -94,6 +94,8 @@ pub struct Product {
     pub bias: Option<Matrix>,
     /// Result.
     pub y: TensorId,
+    /// Elements from one row of y to the next: n, or more.
+    pub y_row: usize,
     /// Factor of the product.
     pub alpha: f32,
     /// Factor of the bias.
@@ -128,7 +130,8 @@ impl Product {
             && self.batch.iter().all(|b| b.2.is_multiple_of(4))
             && self.b.col == 1;
         // What a window sees is read one by one.
-        let fours = self.n.is_multiple_of(4) && (self.window.is_some() || apart && lies);
+        let fours =
+            [self.n, self.y_row].iter().all(|n| n.is_multiple_of(4)) && (self.window.is_some() || apart && lies);
         let wide = if fours { 4 } else { 1 };
         let batches: usize = self.batch.iter().map(|b| b.0).product();
         let tuning = out.tuning();
@@ -190,7 +193,7 @@ impl Product {
             params.push(word(value)?);
         }
         // The results of one batch index after those of another.
-        let mut apart = self.m * self.n / wide;
+        let mut apart = self.m * self.y_row / wide;
         for (size, ..) in &batch {
             params.push(word(if *size == 1 { 0 } else { apart })?);
             apart *= size;
@@ -292,7 +295,7 @@ impl Product {
     /// Strides and factor of the bias, and columns from one row of y to the next.
     fn bias_params(&self, wide: usize) -> Result<[u32; 4]> {
         let (row, col) = self.bias.map_or((0, 0), |c| (c.row, c.col));
-        Ok([word(row)?, word(col)?, self.beta.to_bits(), word(self.n / wide)?])
+        Ok([word(row)?, word(col)?, self.beta.to_bits(), word(self.y_row / wide)?])
     }
 
     /// Adds the bias to the tile's sums `s{i}_{j}` of rows `i{i}` and columns `j{j}`, and stores them.

@@ -34,7 +34,11 @@ fn parts(product: &Product, out: &Lowering<'_>) -> usize {
     let tuning = out.tuning();
     let batches: usize = product.batch.iter().map(|b| b.0).product();
     let threads = (product.m * product.n * batches).div_ceil(EACH);
-    let able = tuning.barriers && product.window.is_none() && product.batch.len() < BATCH_RANK && threads > 0;
+    let able = tuning.barriers
+        && product.window.is_none()
+        && product.y_row == product.n
+        && product.batch.len() < BATCH_RANK
+        && threads > 0;
     let even = |&parts: &usize| {
         // Vec4 stay whole.
         let enough = threads.saturating_mul(parts) <= 2 * tuning.threads;

@@ -3,7 +3,7 @@
 use super::limits::word;
 use super::operand::{axis, float, float_shape, values};
 use super::rows::Rows;
-use super::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
+use super::{Binding, Class, Element, Kernel, KernelCall, Lowering, Planes, Shader, Slot};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 
@@ -139,9 +139,14 @@ impl Operator for Reduce {
 }
 
 impl Kernel for Reduce {
+    fn planes(&self, _: &Call<'_>) -> Planes {
+        if self.global { Planes::Each } else { Planes::Dense }
+    }
+
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
         let (rows, _) = self.rule(call)?;
         let (x, y) = (out.input(0)?, out.output(0)?);
+        let apart = if self.global { out.plane(x) } else { rows.len * rows.inner };
         let cover = rows.cover(rows.len, 1, out.tuning())?;
         out.dispatch(KernelCall {
             shader: &SHADER,
@@ -157,7 +162,7 @@ impl Kernel for Reduce {
             .collect(),
             constants: vec![],
             bindings: [x, y].map(|tensor| Binding { tensor, element: Element::F32 }).to_vec(),
-            params: vec![word(rows.count())?, word(rows.len)?, word(rows.inner)?, cover.workgroups[0]],
+            params: vec![word(rows.count())?, word(rows.len)?, word(rows.inner)?, cover.workgroups[0], word(apart)?],
             workgroups: cover.workgroups,
             flops: 2.0 * (rows.count() * rows.len) as f64,
             bytes: out.bytes(x) + out.bytes(y),

@@ -4,6 +4,7 @@ struct Params {
     len: u32,
     inner: u32,
     groups: u32,
+    apart: u32,    // elements from one outer index to the next
 }
 
 @compute @workgroup_size(64)
@@ -11,7 +12,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let asked = (group.y * params.groups + group.x) * (GROUP / LANES) + thread / LANES;
 ${alone}
     let row = min(asked, params.rows - 1u);
-    let start = row / params.inner * params.inner * params.len + row % params.inner;
+    let start = row / params.inner * params.apart + row % params.inner;
     var r = f32(${first});
     for (var i = thread % LANES; i < params.len; i += LANES) {
         let e = x[start + i * params.inner];

@@ -4,7 +4,7 @@ use super::binary::places;
 use super::map::{Map, Strided};
 use super::operand::{broadcast, values};
 use super::unary::literal;
-use super::{Kernel, Lowering};
+use super::{Kernel, Lowering, Planes};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
 
@@ -168,6 +168,10 @@ impl Operator for Clip {
 }
 
 impl Kernel for Clip {
+    fn planes(&self, _: &Call<'_>) -> Planes {
+        Planes::Alike
+    }
+
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
         let (x, output) = (out.input(0)?, out.output(0)?);
         let shape = out.ty(output).shape.clone();

@@ -1,7 +1,7 @@
 //! Operators of one operand, element by element: activations, roots, signs.
 
 use super::map::{Map, Strided};
-use super::{Kernel, Lowering};
+use super::{Kernel, Lowering, Planes};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Attributes, Call, DType, HostTensor, Operator, TensorType};
 
@@ -131,6 +131,10 @@ impl Operator for Unary {
 }
 
 impl Kernel for Unary {
+    fn planes(&self, _: &Call<'_>) -> Planes {
+        Planes::Alike
+    }
+
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
         let (x, output) = (out.input(0)?, out.output(0)?);
         let mut expression = self.wgsl.to_owned();

@@ -109,7 +109,7 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
     let count = filters * channels;
     dispatch(out, &WEIGHT, &[operands.w, u], &[count], count, weights(), "v")?;
     let size = [tiles.all, tiles.padded, tiles.cols, tiles.rows];
-    let rest = [channels, conv.y.input, conv.x.input, conv.y.before, conv.x.before];
+    let rest = [channels, conv.y.input, conv.x.input, conv.y.before, conv.x.before, out.plane(operands.x)];
     dispatch(out, &INPUT, &[operands.x, v], &[&size[..], &rest].concat(), channels * tiles.padded, input(), "v")?;
     Product {
         class: Class::Conv,
@@ -122,12 +122,13 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
         window: None,
         bias: None,
         y: m,
+        y_row: tiles.padded,
         alpha: 1.0,
         beta: 1.0,
         activation: super::epilogue::Activation::Identity,
     }
     .lower(out)?;
-    let rest = [filters, conv.y.output, conv.x.output];
+    let rest = [filters, conv.y.output, conv.x.output, out.plane(operands.y)];
     let mut tensors = vec![m, operands.y];
     tensors.extend(operands.bias);
     let shader = if operands.bias.is_some() { &OUTPUT_BIAS } else { &OUTPUT };
@@ -222,7 +223,7 @@ fn input() -> String {
     }
     for r in 0..POINTS {
         let _ = writeln!(text, "    let in_row{r} = real && oy + {r}u < params.height;");
-        let _ = writeln!(text, "    let row{r} = (first + oy + {r}u) * params.width + ox;");
+        let _ = writeln!(text, "    let row{r} = first + {r}u * params.width;");
         for c in 0..POINTS {
             let _ = writeln!(text, "    let d{r}_{c} = select(0.0, x[row{r} + {c}u], in_row{r} && in{c});");
         }

@@ -10,6 +10,7 @@ struct Params {
     width: u32,
     before_y: u32,
     before_x: u32,
+    in_plane: u32,     // elements from one plane of the input to the next
     groups: u32,
 }
 
@@ -25,7 +26,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // Below 0 wraps to far beyond the input's size.
     let oy = t / params.tile_cols % params.tile_rows * 4u - params.before_y;
     let ox = t % params.tile_cols * 4u - params.before_x;
-    let first = (n * params.channels + at / params.padded_tiles) * params.height;
+    let first = (n * params.channels + at / params.padded_tiles) * params.in_plane + oy * params.width + ox;
     let real = t < params.tiles;
 ${transform}
 }

@@ -7,6 +7,7 @@ struct Params {
     filters: u32,
     height: u32,
     width: u32,
+    out_plane: u32,    // elements from one plane of the output to the next
     groups: u32,
 ${more}
 }
@@ -30,6 +31,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let n = t / (params.tile_cols * params.tile_rows);
     let oy = t / params.tile_cols % params.tile_rows * 4u;
     let ox = t % params.tile_cols * 4u;
-    let first = ((n * params.filters + f) * params.height + oy) * params.width + ox;
+    let first = (n * params.filters + f) * params.out_plane + oy * params.width + ox;
 ${transform}
 }

@@ -1,11 +1,14 @@
 //! Builds a program: lowers every live node, dedupes shaders, plans the arena, packs parameters.
 
 use super::fuse::fuse;
+use super::planes;
 use super::{DispatchCost, ProgramCost};
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Call, ContentHash, DType, Graph, HostTensor, Operand, Source, Specialised, TensorId, TensorType};
+use crate::graph::{
+    Call, ContentHash, DType, Graph, HostTensor, Operand, Source, SpecialNode, Specialised, TensorId, TensorType,
+};
 use crate::kernels::attention::SLICE_BYTES;
-use crate::kernels::{Home, KernelCall, Lowering, Registry, Tuning, endings, wgsl};
+use crate::kernels::{Home, Kernel, KernelCall, Lowering, Registry, Tuning, endings, wgsl};
 use crate::memory::{ALIGNMENT, Item, plan_arena};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -204,37 +207,45 @@ pub fn build_sliced(
     slice_bytes: usize,
 ) -> Result<Program> {
     let mut lowering = Lowering::new(special, tuning);
+    let all = special.nodes.iter().map(|node| called(graph, special, node));
+    let of_nodes = all.map(|found| found.map(|(kernel, call)| kernel.planes(&call))).collect::<Result<Vec<_>>>()?;
+    planes::apart(special, &of_nodes).into_iter().for_each(|id| lowering.move_planes_apart(id));
     let fused = fuse(graph, special, tuning, slice_bytes);
     for (index, node) in special.nodes.iter().enumerate() {
         if fused.gone.contains(&index) && !fused.attention.contains_key(&index) {
             continue;
         }
-        let source = &graph.nodes[node.node];
-        let kernel = Registry.kernel(&source.domain, &source.op_type).ok_or_else(|| {
-            Error::new(Kind::Unsupported, format!("operator {} has no GPU kernel", source.op_type))
-                .in_node(&source.name)
-        })?;
-        let operand = |id: &TensorId| {
-            let tensor = &special.tensors[id.0];
-            let value = if let Source::Constant(_, value) = &tensor.source { value.clone() } else { None };
-            Operand { ty: tensor.ty.clone(), value }
-        };
-        let call = Call {
-            node: &source.name,
-            attributes: &source.attributes,
-            opset: graph.opset.get(&source.domain).copied().unwrap_or(1),
-            inputs: node.inputs.iter().map(|id| id.as_ref().map(operand)).collect(),
-            outputs: node.outputs.len(),
-        };
+        let (kernel, call) = called(graph, special, node)?;
         lowering.enter(index, &node.inputs, &node.outputs);
         if let Some((attention, way)) = fused.attention.get(&index) {
-            attention.lower(way, &mut lowering).map_err(|e| e.in_node(&source.name))?;
+            attention.lower(way, &mut lowering).map_err(|e| e.in_node(call.node))?;
             continue;
         }
-        kernel.lower(&call, &mut lowering).map_err(|e| e.in_node(&source.name))?;
+        kernel.lower(&call, &mut lowering).map_err(|e| e.in_node(call.node))?;
     }
     endings::join(&mut lowering);
     assemble(special, &lowering, residency, &|node| graph.nodes[node].name.clone())
+}
+
+/// What computes a node, and with what.
+fn called<'a>(graph: &'a Graph, special: &Specialised, node: &SpecialNode) -> Result<(&'static dyn Kernel, Call<'a>)> {
+    let source = &graph.nodes[node.node];
+    let kernel = Registry.kernel(&source.domain, &source.op_type).ok_or_else(|| {
+        Error::new(Kind::Unsupported, format!("operator {} has no GPU kernel", source.op_type)).in_node(&source.name)
+    })?;
+    let operand = |id: &TensorId| {
+        let tensor = &special.tensors[id.0];
+        let value = if let Source::Constant(_, value) = &tensor.source { value.clone() } else { None };
+        Operand { ty: tensor.ty.clone(), value }
+    };
+    let call = Call {
+        node: &source.name,
+        attributes: &source.attributes,
+        opset: graph.opset.get(&source.domain).copied().unwrap_or(1),
+        inputs: node.inputs.iter().map(|id| id.as_ref().map(operand)).collect(),
+        outputs: node.outputs.len(),
+    };
+    Ok((kernel, call))
 }
 
 /// The program of dispatches that are lowered already; `name` gives a node's name for errors.

@@ -4,6 +4,7 @@
 mod build;
 mod cost;
 mod fuse;
+mod planes;
 pub mod probe;
 mod schedule;
 
@@ -12,4 +13,5 @@ pub use build::{
 };
 pub use cost::{DispatchCost, ProgramCost};
 pub use fuse::{Fused, fuse};
+pub use planes::apart;
 pub use schedule::{Command, Schedule, Strategy, schedule};

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use consort::graph::{
     Attribute, Attributes, Call, Graph, HostTensor, Node, Operand, SpecialNode, TensorId, TensorType,
 };
-use consort::kernels::{Lowering, Tuning};
+use consort::kernels::{Lowering, Planes, Tuning};
 use consort::program::Fused;
 use std::sync::Arc;
 
@@ -33,7 +33,15 @@ impl Case {
         self
     }
 
-    /// Gives the operator added last an attribute.
+    /// Gives the operator added last an INT attribute.
+    pub fn with_int(mut self, name: &str, value: i64) -> Self {
+        if let Some(step) = self.steps.last_mut() {
+            step.attributes.push((name.to_owned(), Attribute::Int(value)));
+        }
+        self
+    }
+
+    /// Gives the operator added last an INTS attribute.
     pub fn with_ints(mut self, name: &str, values: &[i64]) -> Self {
         if let Some(step) = self.steps.last_mut() {
             step.attributes.push((name.to_owned(), Attribute::Ints(values.to_vec())));
@@ -142,6 +150,15 @@ impl Case {
         let nodes = std::iter::once(own).chain(self.steps.iter().map(|s| node(s.op, &s.attributes))).collect();
         let opset = [(String::new(), self.opset)].into();
         Graph { name: String::new(), opset, values: vec![], nodes, inputs: vec![], outputs: vec![] }
+    }
+
+    /// What the steps' operators do about planes that lie apart.
+    pub(super) fn step_planes(&self, types: &[TensorType]) -> Result<Vec<Planes>> {
+        let of = |step: &Step| {
+            let attributes = Attributes::new(step.attributes.clone());
+            Ok(kernel(step.op)?.planes(&self.step_call(step, types, &attributes)))
+        };
+        self.steps.iter().map(of).collect()
     }
 
     /// Lowers the steps after the case's operator.

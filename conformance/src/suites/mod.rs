@@ -5,6 +5,7 @@ mod convolution;
 mod elementwise;
 mod epilogues;
 mod movement;
+mod planes;
 mod products;
 mod rows;
 mod windows;
@@ -37,6 +38,7 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "moves", cases: movement::cases, refusals: movement::refusals },
     Suite { name: "rows", cases: rows::cases, refusals: rows::refusals },
     Suite { name: "epilogues", cases: epilogues::cases, refusals: epilogues::refusals },
+    Suite { name: "planes apart", cases: planes::cases, refusals: Vec::new },
 ];
 
 /// A random shape: how many dimensions, and how large each.
