@@ -129,6 +129,7 @@ fn variants_of(suite: &str) -> &'static [&'static str] {
             "conv-quads-bias",
             "conv-implicit",
             "conv-implicit-bias",
+            "conv-unfold",
             "conv-join",
             "conv-join-bias",
             "winograd-output",

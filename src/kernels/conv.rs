@@ -4,7 +4,7 @@ use super::epilogue::{ACTIVATION, ACTIVATION_PARAMS, Activation};
 use super::operand::{float, float_shape, optional_values, values};
 use super::product::{Matrix, Product};
 use super::window::{self, Axis};
-use super::{Class, Kernel, Lowering, Planes, conv_direct, conv_implicit, depthwise, winograd};
+use super::{Class, Kernel, Lowering, Planes, conv_direct, conv_implicit, conv_unfold, depthwise, winograd};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorId, TensorType};
 
@@ -190,6 +190,8 @@ impl Kernel for Conv {
             winograd::lower(&conv, operands, out)
         } else if conv_implicit::lower(&conv, operands, out)? {
             Ok(())
+        } else if conv_unfold::suits(&conv, operands, out) {
+            conv_unfold::lower(&conv, operands, out)
         } else {
             conv_direct::lower(&conv, operands, out)
         }

@@ -15,6 +15,7 @@ pub mod conv;
 mod conv_direct;
 mod conv_implicit;
 pub mod conv_transpose;
+mod conv_unfold;
 mod depthwise;
 pub mod endings;
 pub mod epilogue;

@@ -44,13 +44,20 @@ fn general() -> Vec<(Case, usize)> {
         (conv(&[1, 1, 3, 3], &[1, 1, 3, 3]), 1),
         (conv(&[2, 12, 70, 1], &[20, 12, 5, 1]).ints("pads", &[2, 0, 1, 0]).ints("strides", &[2, 1]), 20),
         // Large enough for Winograd's transforms to pay.
+        // Unfolded: with a stride, dilated, with edges all around, wide, of one axis, thin.
+        (conv(&[2, 8, 24, 24], &[48, 8, 3, 3]).ints("strides", &[2, 2]).ints("pads", &[1; 4]), 48),
+        (conv(&[1, 8, 21, 20], &[56, 8, 3, 3]).ints("dilations", &[2, 3]).ints("pads", &[3, 0, 0, 2]), 56),
+        (conv(&[1, 4, 9, 16], &[50, 4, 5, 5]).ints("strides", &[1, 3]).ints("pads", &[4, 4, 3, 3]), 50),
+        (conv(&[1, 4, 12, 38], &[48, 4, 2, 9]).ints("strides", &[2, 1]).ints("pads", &[0, 1, 0, 1]), 48),
+        (conv(&[2, 12, 42], &[64, 12, 3]), 64),
+        (conv(&[1, 16, 70, 1], &[52, 16, 5, 1]).ints("pads", &[2, 0, 0, 0]), 52),
         (conv(&[1, 32, 30, 31], &[40, 32, 3, 3]).ints("pads", &[1; 4]), 40),
         (conv(&[3, 48, 18, 9], &[33, 48, 3, 3]).ints("pads", &[0, 2, 1, 0]), 33),
         (conv(&[1, 64, 56, 56], &[64, 64, 3, 3]).ints("pads", &[1; 4]), 64),
         // Wide and many enough for the largest tiles, with ragged edges.
         (conv(&[1, 12, 30, 57], &[40, 12, 3, 3]).ints("pads", &[1; 4]), 40),
         (conv(&[1, 8, 33, 42], &[24, 8, 3, 3]), 24),
-        (conv(&[1, 16, 14, 14], &[65, 16, 3, 3]).ints("pads", &[1; 4]), 65),
+        (conv(&[1, 16, 14, 13], &[65, 16, 3, 3]).ints("pads", &[1; 4]), 65),
     ]
 }
 

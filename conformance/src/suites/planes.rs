@@ -83,6 +83,9 @@ fn windows() -> Vec<Case> {
         cases.push(conv(&[9, 4, 3, 3], 3, 1, 1));
         cases.push(conv(&[16, 12, 3, 3], 1, 2, 1));
         cases.push(conv(&[16, 12, 1, 9], 1, 1, 0));
+        // Unfolded.
+        cases.push(conv(&[48, 12, 3, 3], 1, 1, 1));
+        cases.push(conv(&[52, 12, 5, 5], 1, 2, 4));
     }
     // Large enough for Winograd's transforms, and for operands that a workgroup shares.
     let large = first(2, 8, 40, &[31, 29]).random(&[48, 40, 3, 3]).frozen().random(&[33, 48, 1, 1]).frozen();
