@@ -37,13 +37,20 @@ impl Pipelines {
 
     /// The pipelines of `sources`; those not met before are compiled side by side.
     pub(super) async fn get(&self, sources: &[KernelSource], done: &dyn Fn(usize, usize)) -> Result<Vec<Rc<Pipeline>>> {
+        // The longest first: what is compiled side by side is done when the last is.
+        let mut order: Vec<usize> = (0..sources.len()).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(sources[i].wgsl.len()));
         let futures: Vec<Compiling> = {
             let mut by_source = self.by_source.borrow_mut();
             let start = |source: &KernelSource| {
                 let future: LocalFuture<_> = Box::pin(compile(Rc::clone(&self.gpu), source.clone()));
                 future.shared()
             };
-            sources.iter().map(|s| by_source.entry(s.clone()).or_insert_with(|| start(s)).clone()).collect()
+            order
+                .iter()
+                .map(|&i| &sources[i])
+                .map(|s| by_source.entry(s.clone()).or_insert_with(|| start(s)).clone())
+                .collect()
         };
         let finished = std::cell::Cell::new(0);
         let counted = futures.into_iter().map(|future| {
@@ -59,11 +66,13 @@ impl Pipelines {
         if results.iter().any(std::result::Result::is_err) {
             // A failed compile may succeed on another device or later: it is not remembered.
             let mut by_source = self.by_source.borrow_mut();
-            for (source, _) in sources.iter().zip(&results).filter(|(_, r)| r.is_err()) {
-                by_source.remove(source);
+            for (&i, _) in order.iter().zip(&results).filter(|(_, r)| r.is_err()) {
+                by_source.remove(&sources[i]);
             }
         }
-        results.into_iter().collect()
+        let mut compiled: Vec<_> = order.into_iter().zip(results).collect();
+        compiled.sort_by_key(|(i, _)| *i);
+        compiled.into_iter().map(|(_, result)| result).collect()
     }
 }
 
