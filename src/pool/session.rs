@@ -232,13 +232,16 @@ impl Session {
         })
     }
 
-    /// Forgets the host's copy of large weights that the lane holds now.
+    /// Forgets the host's copy of large weights that the lane holds now, or has made others of: other shapes may need these
+    /// as they are, if there are any.
     fn forget(&self, prepared: &Prepared) {
         let mut graph = self.graph.borrow_mut();
+        let dims = graph.inputs.iter().flat_map(|&id| graph.value(id).dims.iter().flatten());
+        let fixed = dims.into_iter().all(|d| matches!(d, Dim::Fixed(_)));
         for constant in graph.values.iter_mut().filter_map(|v| v.constant.as_mut()) {
             let large = constant.shape.iter().product::<usize>() > FOLDED_ELEMENTS;
             let held = |hash| prepared.program.weights.contains_key(&hash);
-            if large && (held(constant.hash) || held(halved(constant.hash))) {
+            if large && (fixed || held(constant.hash) || held(halved(constant.hash))) {
                 constant.tensor = None;
             }
         }
@@ -333,7 +336,8 @@ impl Inner {
         let program = {
             let graph = session.graph.borrow();
             let special = specialise(&graph, &Registry, content_hash, &form.shapes)?;
-            let residency = Residency { halves: session.halves, ..form.residency.clone() };
+            let residency =
+                Residency { halves: session.halves, short: self.budget.is_some(), ..form.residency.clone() };
             build(&graph, &special, &residency, session.tuning)?
         };
         let cost = Rc::new(program.cost(&session.name));

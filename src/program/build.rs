@@ -1,6 +1,7 @@
 //! Builds a program: lowers every live node, dedupes shaders, plans the arena, packs parameters.
 
 use super::fuse::fuse;
+use super::hoist::{Hoisted, hoist};
 use super::planes;
 use super::{DispatchCost, ProgramCost};
 use crate::error::{Error, Kind, Result};
@@ -35,6 +36,8 @@ pub struct Residency {
     pub outputs: Vec<bool>,
     /// Whether large weights lie there as f16.
     pub halves: bool,
+    /// Whether memory is short: then no weight is repacked into more than it takes.
+    pub short: bool,
 }
 
 impl Residency {
@@ -56,8 +59,19 @@ pub struct Weight {
     pub bytes: u64,
     /// Whether it lies there as f16.
     pub halves: bool,
+    /// Whether it is made of others, by a dispatch of [`Making`].
+    pub made: bool,
     /// Its elements, while the host holds them.
     pub tensor: Option<Arc<HostTensor>>,
+}
+
+/// What makes weights of others, once: before the first run.
+#[derive(Clone, Debug, Default)]
+pub struct Making {
+    /// Dispatches in order; each writes one weight of the program.
+    pub dispatches: Vec<Dispatch>,
+    /// The weights that only these read.
+    pub weights: BTreeMap<ContentHash, Weight>,
 }
 
 /// Elements from which on a weight may lie as f16: biases and factors are small, and errors of theirs are everyone's.
@@ -176,6 +190,8 @@ pub struct Program {
     pub params: Vec<u8>,
     /// Weights that it reads, by what lies on the device.
     pub weights: BTreeMap<ContentHash, Weight>,
+    /// What makes some of them.
+    pub making: Making,
 }
 
 impl Program {
@@ -224,7 +240,9 @@ pub fn build_sliced(
         kernel.lower(&call, &mut lowering).map_err(|e| e.in_node(call.node))?;
     }
     endings::join(&mut lowering);
-    assemble(special, &lowering, residency, &|node| graph.nodes[node].name.clone())
+    // What lies as f16 is unpacked by whoever reads it.
+    let hoisted = if residency.halves { vec![] } else { hoist(special, &mut lowering, residency.short) };
+    assemble(special, &lowering, &hoisted, residency, &|node| graph.nodes[node].name.clone())
 }
 
 /// What computes a node, and with what.
@@ -252,6 +270,7 @@ fn called<'a>(graph: &'a Graph, special: &Specialised, node: &SpecialNode) -> Re
 pub(super) fn assemble(
     special: &Specialised,
     lowering: &Lowering<'_>,
+    hoisted: &[Hoisted],
     residency: &Residency,
     name: &dyn Fn(usize) -> String,
 ) -> Result<Program> {
@@ -262,12 +281,19 @@ pub(super) fn assemble(
     let mut kernels = HashMap::new();
     for (index, call) in &lowering.calls {
         let node = special.nodes[*index].node;
-        program.push(call, &places, lowering, node, &halves, &mut kernels).map_err(|e| e.in_node(&name(node)))?;
+        let dispatch = program.dispatch(call, &places, lowering, node, &halves, &mut kernels);
+        program.dispatches.extend(dispatch.map_err(|e| e.in_node(&name(node)))?);
+    }
+    let mut made = BTreeSet::new();
+    for hoisted in hoisted.iter().filter(|h| made.insert(h.makes)) {
+        let node = special.nodes[hoisted.node].node;
+        let dispatch = program.dispatch(&hoisted.call, &places, lowering, node, &halves, &mut kernels);
+        program.making.dispatches.extend(dispatch.map_err(|e| e.in_node(&name(node)))?);
     }
     let port = |(id, resident): (TensorId, bool)| port(special, &places, id, resident);
     program.inputs = (0..).zip(&special.inputs).map(|(i, &id)| port((id, residency.input(i)))).collect();
     program.outputs = (0..).zip(&special.outputs).map(|(i, &id)| port((id, residency.output(i)))).collect();
-    program.collect_weights(special, &halves);
+    program.collect_weights(special, hoisted, &halves);
     Ok(program)
 }
 
@@ -278,7 +304,8 @@ fn port(special: &Specialised, places: &Places, id: TensorId, resident: bool) ->
 }
 
 impl Program {
-    fn push(
+    /// `call` as a dispatch; nothing where it computes nothing.
+    fn dispatch(
         &mut self,
         call: &KernelCall,
         places: &Places,
@@ -286,11 +313,11 @@ impl Program {
         node: usize,
         halves: &BTreeSet<ContentHash>,
         kernels: &mut HashMap<KernelSource, usize>,
-    ) -> Result<()> {
+    ) -> Result<Option<Dispatch>> {
         let writes = call.shader.slots.iter().zip(&call.bindings).filter(|(slot, _)| slot.writes);
         let nothing = writes.map(|(_, b)| lowering.ty(b.tensor)).all(|ty| ty.is_empty());
         if nothing || call.workgroups.contains(&0) {
-            return Ok(());
+            return Ok(None);
         }
         if call.workgroups.iter().any(|&n| n > 65_535) || call.params.len() > 64 {
             return Err(Error::new(
@@ -316,7 +343,9 @@ impl Program {
         }
         let same_as: Vec<usize> =
             (0..ranges.len()).map(|i| (0..i).find(|&j| ranges[j] == ranges[i]).unwrap_or(i)).collect();
-        let read_only: Vec<bool> = ranges.iter().map(|r| matches!(r.place, Place::Weight(_))).collect();
+        let written = |i: usize| call.shader.slots.get(i).is_some_and(|slot| slot.writes);
+        let read_only: Vec<bool> =
+            (0..ranges.len()).map(|i| matches!(ranges[i].place, Place::Weight(_)) && !written(i)).collect();
         let own: Vec<usize> = (0..ranges.len()).filter(|&i| same_as[i] == i).collect();
         let source = KernelSource {
             name: call.shader.name,
@@ -336,31 +365,35 @@ impl Program {
             self.params.resize(self.params.len() + ALIGNMENT as usize, 0);
         }
         let saved: f64 = ranges.iter().zip(&packed).filter(|(_, packed)| **packed).map(|(r, _)| r.bytes as f64).sum();
-        self.dispatches.push(Dispatch {
+        Ok(Some(Dispatch {
             kernel,
             bindings: own.iter().map(|&i| ranges[i]).collect(),
             params_offset,
             workgroups: call.workgroups,
             node,
             cost: DispatchCost { class: call.shader.class, flops: call.flops, bytes: call.bytes - saved },
-        });
-        Ok(())
+        }))
     }
 
-    fn collect_weights(&mut self, special: &Specialised, halves: &BTreeSet<ContentHash>) {
-        let ports = self.outputs.iter().filter_map(|p| p.place);
-        let bound = self.dispatches.iter().flat_map(|d| d.bindings.iter().map(|b| b.place));
-        let used: BTreeSet<ContentHash> = ports
-            .chain(bound)
-            .filter_map(|place| if let Place::Weight(hash) = place { Some(hash) } else { None })
-            .collect();
+    fn collect_weights(&mut self, special: &Specialised, hoisted: &[Hoisted], halves: &BTreeSet<ContentHash>) {
+        let weight = |place| if let Place::Weight(hash) = place { Some(hash) } else { None };
+        let bound = |all: &[Dispatch]| -> BTreeSet<ContentHash> {
+            all.iter().flat_map(|d| d.bindings.iter().filter_map(|b| weight(b.place))).collect()
+        };
+        let ports = self.outputs.iter().filter_map(|p| weight(p.place?));
+        let used: BTreeSet<ContentHash> = ports.chain(bound(&self.dispatches)).collect();
+        let read = bound(&self.making.dispatches);
+        for Hoisted { makes, bytes, .. } in hoisted {
+            self.weights.insert(*makes, Weight { bytes: *bytes, halves: false, made: true, tensor: None });
+        }
         for tensor in &special.tensors {
             let Source::Constant(hash, value) = &tensor.source else { continue };
             let as_f16 = halves.contains(hash);
             let lies = if as_f16 { halved(*hash) } else { *hash };
-            if used.contains(&lies) {
+            let of = if used.contains(&lies) { &mut self.weights } else { &mut self.making.weights };
+            if used.contains(&lies) || read.contains(&lies) {
                 let bytes = tensor.ty.len() as u64 * if as_f16 { 2 } else { 4 };
-                let entry = self.weights.entry(lies).or_insert(Weight { bytes, halves: as_f16, tensor: None });
+                let entry = of.entry(lies).or_insert(Weight { bytes, halves: as_f16, made: false, tensor: None });
                 if entry.tensor.is_none() {
                     entry.tensor = value.clone();
                 }

@@ -4,12 +4,14 @@
 mod build;
 mod cost;
 mod fuse;
+mod hoist;
 mod planes;
 pub mod probe;
 mod schedule;
 
 pub use build::{
-    BoundRange, Dispatch, KernelSource, Place, Placed, Port, Program, Residency, Weight, build, build_sliced, halved,
+    BoundRange, Dispatch, KernelSource, Making, Place, Placed, Port, Program, Residency, Weight, build, build_sliced,
+    halved,
 };
 pub use cost::{DispatchCost, ProgramCost};
 pub use fuse::{Fused, fuse};

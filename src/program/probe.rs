@@ -132,7 +132,7 @@ pub fn attention(tuning: Tuning, times: usize) -> Result<Program> {
     let mut lowering = Lowering::new(&special, tuning);
     attention.lower(&way, &mut lowering)?;
     lowering.dispatch(ceiling::nothing(mark));
-    Ok(repeated(assemble(&special, &lowering, &Residency::default(), &|_| "probe".to_owned())?, times))
+    Ok(repeated(assemble(&special, &lowering, &[], &Residency::default(), &|_| "probe".to_owned())?, times))
 }
 
 /// One node of an operator, `dispatches` times; `None` where it has no kernel.
@@ -162,7 +162,7 @@ pub fn operator((op, attributes, shapes): Example, tuning: Tuning, dispatches: u
     lowering.enter(0, &inputs, &outputs);
     kernel.lower(&call, &mut lowering)?;
     lowering.dispatch(ceiling::nothing(mark));
-    Ok(Some(repeated(assemble(&special, &lowering, &Residency::default(), &|_| "probe".to_owned())?, dispatches)))
+    Ok(Some(repeated(assemble(&special, &lowering, &[], &Residency::default(), &|_| "probe".to_owned())?, dispatches)))
 }
 
 fn tensor(name: &str, shape: &[usize], source: Source) -> SpecialTensor {
@@ -193,7 +193,7 @@ fn finish(special: &Specialised, calls: Vec<KernelCall>) -> Result<Program> {
     for call in calls {
         lowering.dispatch(call);
     }
-    assemble(special, &lowering, &Residency::default(), &|_| "probe".to_owned())
+    assemble(special, &lowering, &[], &Residency::default(), &|_| "probe".to_owned())
 }
 
 /// All dispatches but the last, `times` over, then the last (the mark).

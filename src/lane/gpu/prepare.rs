@@ -4,15 +4,15 @@ use super::alloc::{Allocator, Block, Counts, Purpose};
 use super::pipelines::{Pipeline, Pipelines};
 use super::resident::{Input, Resident, resident_bytes};
 use super::staging::{Arena, Staging};
-use super::tape::{Group, Tape, group};
+use super::tape::{Encoder, Group, Tape, group};
 use super::traffic::{Traffic, TrafficCounts};
-use super::weights::Weights;
+use super::weights::{Held, Weights, weight_of};
 use super::{AdapterFacts, Gpu};
 use crate::error::{Error, Kind, Result};
 use crate::graph::ContentHash;
 use crate::kernels::{QUAD, Tuning};
 use crate::memory::{SlotPlan, align, weight_bytes};
-use crate::program::{Place, Program};
+use crate::program::{Dispatch, Making, Place, Program};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -165,8 +165,12 @@ impl GpuLane {
             self.gpu.queue.write_buffer(&block.buffer, 0, &program.params);
             Some(block)
         };
-        let (pipelines, weights) = (pipelines?, weights?);
+        let (pipelines, Held { mut weights, making }) = (pipelines?, weights?);
+        if let Some(params) = params.as_ref().filter(|_| !making.is_empty()) {
+            weights.extend(self.make(holder, &program, &pipelines, params, making).await?);
+        }
         program.weights.values_mut().for_each(|weight| weight.tensor = None);
+        program.making = Making::default();
         Ok(Prepared {
             program: Rc::new(program),
             warm: Cell::new(false),
@@ -176,6 +180,47 @@ impl GpuLane {
             weights,
             tapes: RefCell::default(),
         })
+    }
+
+    /// Runs what makes the weights of `program` that are not resident; these, for `holder`.
+    async fn make(
+        &self,
+        holder: u64,
+        program: &Program,
+        pipelines: &[Rc<Pipeline>],
+        params: &Block,
+        blocks: HashMap<ContentHash, Rc<Block>>,
+    ) -> Result<HashMap<ContentHash, Rc<Block>>> {
+        let missing = |what: &str| Error::new(Kind::Internal, format!("a weight is made without its {what}"));
+        let scope = self.gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let record = || {
+            let mut tape = Tape::default();
+            let there = |hash| blocks.contains_key(&hash);
+            let needed = |d: &&Dispatch| d.bindings.iter().all(|b| weight_of(b.place).is_some_and(there));
+            let needed: Vec<&Dispatch> = program.making.dispatches.iter().filter(needed).collect();
+            for dispatch in &needed {
+                let pipeline = pipelines.get(dispatch.kernel).ok_or_else(|| missing("pipeline"))?;
+                let mut ranges = vec![(&params.buffer, dispatch.params_offset, 256)];
+                for bound in &dispatch.bindings {
+                    let block = weight_of(bound.place).and_then(|hash| blocks.get(&hash));
+                    let block = block.ok_or_else(|| missing("sources"))?;
+                    ranges.push((&block.buffer, bound.offset, bound.bytes));
+                }
+                tape.append(pipeline, Some(&group(&self.gpu, pipeline, &ranges)), dispatch.workgroups);
+            }
+            let mut encoder = Encoder::new(&self.gpu);
+            encoder.replay(&tape, 0..needed.len());
+            encoder.submit();
+            Ok(())
+        };
+        let recorded = record();
+        if let Some(error) = scope.pop().await {
+            return Err(self.gpu.fault(Kind::Internal, format!("the making of a weight was refused: {error}")));
+        }
+        recorded?;
+        let made = program.weights.iter().filter(|(_, weight)| weight.made);
+        let made = made.filter_map(|(hash, weight)| Some((*hash, weight.bytes, Rc::clone(blocks.get(hash)?))));
+        Ok(made.map(|(hash, bytes, block)| (hash, self.weights.made(holder, hash, bytes, block))).collect())
     }
 
     /// Lets go of the weights that only `holder` held.

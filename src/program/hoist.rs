@@ -1,0 +1,102 @@
+//! Weights repacked once: dispatches that read nothing but weights leave the program, and run when it is made ready.
+//! Knows dispatches and what they bind; must never know what they compute.
+
+use crate::graph::{ContentHash, Specialised, TensorId};
+use crate::kernels::{Home, KernelCall, Lowering};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What repacked weights may take more than those which they are made of, as a share of all: memory is dear.
+const MOST_GROWTH: f64 = 0.5;
+
+/// A dispatch that left the program.
+#[derive(Debug)]
+pub(super) struct Hoisted {
+    /// Index of its node in [`Specialised::nodes`].
+    pub node: usize,
+    /// The dispatch.
+    pub call: KernelCall,
+    /// The weight that it writes.
+    pub makes: ContentHash,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// Takes such dispatches out of `lowering`; what they write is a weight from now on.
+/// Where memory is short, only such as take no more than what they are made of.
+pub(super) fn hoist(special: &Specialised, lowering: &mut Lowering<'_>, short: bool) -> Vec<Hoisted> {
+    let written = |call: &KernelCall| -> Vec<TensorId> {
+        let slots = call.shader.slots.iter().zip(&call.bindings);
+        slots.filter(|(slot, _)| slot.writes).map(|(_, b)| b.tensor).collect()
+    };
+    let mut writers: BTreeMap<TensorId, usize> = BTreeMap::new();
+    for id in lowering.calls.iter().flat_map(|(_, call)| written(call)) {
+        *writers.entry(lowering.root(id)).or_default() += 1;
+    }
+    let outward: BTreeSet<TensorId> = special.outputs.iter().map(|&id| lowering.root(id)).collect();
+    let bytes = |id: TensorId, lowering: &Lowering<'_>| lowering.ty(id).len() as u64 * 4;
+    let all: u64 = (0..special.tensors.len())
+        .map(TensorId)
+        .filter(|id| matches!(lowering.tensors[id.0].home, Home::Constant(_)))
+        .map(|id| bytes(id, lowering))
+        .sum();
+    let mut left = if short { 0.0 } else { all as f64 * MOST_GROWTH };
+    let (mut hoisted, mut kept) = (vec![], vec![]);
+    for (node, call) in std::mem::take(&mut lowering.calls) {
+        let makes = match written(&call)[..] {
+            [y] if lowering.tensors[y.0].home == Home::Computed && writers[&y] == 1 && !outward.contains(&y) => {
+                let read = call.bindings.iter().map(|b| b.tensor).filter(|&id| id != y);
+                let sources: Option<Vec<(TensorId, ContentHash)>> =
+                    read.map(|id| Some((id, whole(id, lowering)?))).collect();
+                let growth = |sources: &[(TensorId, ContentHash)]| {
+                    let of: BTreeMap<ContentHash, u64> =
+                        sources.iter().map(|&(id, hash)| (hash, bytes(id, lowering))).collect();
+                    bytes(y, lowering) as f64 - of.values().sum::<u64>() as f64
+                };
+                let fits = |sources: &Vec<(TensorId, ContentHash)>| !sources.is_empty() && growth(sources) <= left;
+                sources.filter(fits).map(|sources| (y, growth(&sources), name(&call, &sources)))
+            }
+            _ => None,
+        };
+        match makes {
+            Some((y, growth, makes)) => {
+                left -= growth.max(0.0);
+                lowering.tensors[y.0].home = Home::Constant(makes);
+                hoisted.push(Hoisted { node, call, makes, bytes: bytes(y, lowering) });
+            }
+            None => kept.push((node, call)),
+        }
+    }
+    lowering.calls = kept;
+    hoisted
+}
+
+/// The weight that a tensor is, all of it.
+fn whole(mut id: TensorId, lowering: &Lowering<'_>) -> Option<ContentHash> {
+    while let Home::View(of) = lowering.tensors[id.0].home {
+        id = of;
+    }
+    if let Home::Constant(hash) = lowering.tensors[id.0].home { Some(hash) } else { None }
+}
+
+/// Names what `call` writes by all that decides it.
+fn name(call: &KernelCall, sources: &[(TensorId, ContentHash)]) -> ContentHash {
+    let mut hash = blake3::Hasher::new();
+    let mut text = |text: &str| {
+        hash.update(&(text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    text(call.shader.source);
+    call.snippets.iter().for_each(|(key, value)| [key, value.as_str()].into_iter().for_each(&mut text));
+    for (key, value) in &call.constants {
+        text(key);
+        text(&value.to_bits().to_string());
+    }
+    text(&format!("{:?}", call.bindings.iter().map(|b| b.element).collect::<Vec<_>>()));
+    for word in call.params.iter().chain(&call.workgroups) {
+        hash.update(&word.to_le_bytes());
+    }
+    for (_, source) in sources {
+        hash.update(&source.0);
+    }
+    ContentHash(*hash.finalize().as_bytes())
+}
