@@ -316,21 +316,27 @@ impl Tile {
         text
     }
 
-    /// The same as a loop, for an epilogue that would be too much code if each sum had its own.
+    /// The same as a loop over the filters, for an epilogue that would be too much code if each sum had its own.
     fn looped_end(self, bias: bool) -> String {
         let (filters, pixels) = (self.filters, self.pixels);
         let lane = if self.quads { " ^ local.x" } else { "" };
         let count = filters * pixels;
         let sums: Vec<String> = (0..filters).flat_map(|i| (0..pixels).map(move |p| format!("s{i}_{p}"))).collect();
-        let bias = if bias { " + bias[group_index * params.group_filters + f]" } else { "" };
-        format!(
+        let bias = if bias { "bias[group_index * params.group_filters + f]" } else { "0.0" };
+        let mut text = format!(
             "    var sums = array<f32, {count}>({});\n    \
-             for (var t = 0u; t < {count}u; t++) {{\n        \
-             let f = min(block * {filters}u + ((t / {pixels}u){lane}), params.group_filters - 1u);\n        \
-             let at = y_at + f * params.plane + t % {pixels}u;\n        \
-             if (ox + t % {pixels}u < params.width) {{\n            \
-             y[at] = finish(sums[t]{bias}, at);\n        }}\n    }}\n",
+             for (var t = 0u; t < {filters}u; t++) {{\n        \
+             let f = min(block * {filters}u + (t{lane}), params.group_filters - 1u);\n        \
+             let y_f = y_at + f * params.plane;\n        let b = {bias};\n",
             sums.join(", ")
-        )
+        );
+        for p in 0..pixels {
+            let _ = writeln!(
+                text,
+                "        if (ox + {p}u < params.width) {{ y[y_f + {p}u] = finish(sums[t * {pixels}u + {p}u] + b, y_f + {p}u); }}"
+            );
+        }
+        text.push_str("    }\n");
+        text
     }
 }

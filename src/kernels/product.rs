@@ -337,25 +337,41 @@ impl Product {
         text
     }
 
-    /// The same as a loop, which is less code to compile where the tile is wide.
+    /// The same as a loop over the rows, which is less code to compile where the tile is wide.
     fn looped_end(&self, tile: Tile) -> String {
         let sums: Vec<String> = (0..tile.rows).flat_map(|i| (0..tile.cols).map(move |j| format!("s{i}_{j}"))).collect();
-        let at = |e: usize| {
-            let col = if tile.wide == 1 { "j".to_owned() } else { format!("(j * 4u + {e}u)") };
-            format!("c[i * params.c_row + {col} * params.c_col]")
+        let (count, rows, cols) = (sums.len(), tile.rows, tile.cols);
+        let mut text = format!("    var sums = array<y_t, {count}>({});\n", sums.join(", "));
+        let load = |col: &str| {
+            let at = |e: usize| {
+                let col = if tile.wide == 1 { col.to_owned() } else { format!("({col} * 4u + {e}u)") };
+                format!("c[i * params.c_row + {col} * params.c_col]")
+            };
+            let parts: Vec<String> = (0..tile.wide).map(at).collect();
+            format!("params.beta * y_t({})", parts.join(", "))
         };
-        let parts: Vec<String> = (0..tile.wide).map(at).collect();
-        let bias = self.bias.map_or(String::new(), |_| format!(" + params.beta * y_t({})", parts.join(", ")));
-        let (count, cols, across) = (sums.len(), tile.cols, tile.across);
-        format!(
-            "    var sums = array<y_t, {count}>({});\n    \
-             for (var t = 0u; t < {count}u; t++) {{\n        \
-             let i = min(row + t / {cols}u, params.m - 1u);\n        \
-             let j = min(col + t % {cols}u * {across}u, params.n - 1u);\n        \
-             let at = y_at + i * params.y_row + j;\n        \
-             y[at] = finish(sums[t] * params.alpha{bias}, at);\n    }}\n",
-            sums.join(", ")
-        )
+        let of_row = self.bias.filter(|c| c.col == 0);
+        let _ = write!(
+            text,
+            "    for (var t = 0u; t < {rows}u; t++) {{\n        let i = min(row + t, params.m - 1u);\n        \
+             let y_i = y_at + i * params.y_row;\n"
+        );
+        if of_row.is_some() {
+            text.push_str("        let e = y_t(params.beta * c[i * params.c_row]);\n");
+        }
+        for j in 0..cols {
+            let bias = match (self.bias, of_row) {
+                (None, _) => String::new(),
+                (_, Some(_)) => " + e".to_owned(),
+                _ => format!(" + {}", load(&format!("j{j}"))),
+            };
+            let _ = writeln!(
+                text,
+                "        y[y_i + j{j}] = finish(sums[t * {cols}u + {j}u] * params.alpha{bias}, y_i + j{j});"
+            );
+        }
+        text.push_str("    }\n");
+        text
     }
 
     fn call(
