@@ -10,7 +10,9 @@ use consort::graph::{
 use consort::kernels::{Home, Kernel, KernelCall, Lowering, Registry, Tuning, wgsl};
 use consort::program::{apart, fuse};
 use half::f16;
+use std::num::NonZeroU64;
 use std::sync::Arc;
+use wgpu::BufferBinding;
 
 mod steps;
 pub use steps::Read;
@@ -228,7 +230,7 @@ impl Case {
         let mut outputs = vec![];
         for &i in &lowered.results {
             let ty = &lowered.tensors[i];
-            let words = gpu.read(&buffers[lowered.root(i)], ty.len()).await?;
+            let words = gpu.read(&buffers[lowered.root(i).0], ty.len()).await?;
             outputs.push(HostTensor::from_device_words(ty.dtype, ty.shape.clone(), &words)?);
         }
         buffers.iter().for_each(wgpu::Buffer::destroy);
@@ -289,7 +291,12 @@ impl Case {
         self.lower_steps(&steps, &step_types, &fused, &mut lowering)?;
         consort::kernels::endings::join(&mut lowering);
         let Lowering { tensors, calls, .. } = lowering;
-        let views = tensors.iter().map(|t| if let Home::View(of) = t.home { Some(of.0) } else { None }).collect();
+        let views = tensors.iter().map(|t| match t.home {
+            Home::View(of) => Some((of.0, 0)),
+            Home::Slice(of, elements) => Some((of.0, elements)),
+            _ => None,
+        });
+        let views = views.collect();
         Ok(Lowered {
             tensors: tensors.into_iter().map(|t| t.ty).collect(),
             views,
@@ -347,7 +354,8 @@ impl Case {
 pub struct Lowered {
     /// Type of each tensor.
     pub tensors: Vec<TensorType>,
-    views: Vec<Option<usize>>,
+    /// What a tensor is a part of, and its first element there.
+    views: Vec<Option<(usize, usize)>>,
     /// How many have planes that lie apart.
     pub apart: usize,
     /// Which lie as f16.
@@ -359,12 +367,18 @@ pub struct Lowered {
 }
 
 impl Lowered {
-    /// The tensor whose buffer tensor `i` lies in.
-    pub fn root(&self, mut i: usize) -> usize {
-        while let Some(of) = self.views[i] {
-            i = of;
+    /// The tensor whose buffer tensor `i` lies in, and its first element there.
+    pub fn root(&self, mut i: usize) -> (usize, usize) {
+        let mut first = 0;
+        while let Some((of, elements)) = self.views[i] {
+            (i, first) = (of, first + elements);
         }
-        i
+        (i, first)
+    }
+
+    /// Whether tensor `i` is a part of another that has more elements.
+    pub fn is_part(&self, i: usize) -> bool {
+        self.tensors[self.root(i).0].len() > self.tensors[i].len()
     }
 
     /// Compiles `call` and binds it to `buffers`, one per tensor.
@@ -378,9 +392,10 @@ impl Lowered {
         ensure!(call.params.len() <= 64, "{} words of params", call.params.len());
         ensure!(call.workgroups.iter().all(|n| (1..=65_535).contains(n)), "workgroups {:?}", call.workgroups);
         ensure!(call.bindings.len() >= call.shader.slots.len(), "bindings of {}", call.shader.name);
-        let roots: Vec<usize> = call.bindings.iter().map(|b| self.root(b.tensor.0)).collect();
+        let places: Vec<(usize, usize)> = call.bindings.iter().map(|b| self.root(b.tensor.0)).collect();
+        let roots: Vec<usize> = places.iter().map(|p| p.0).collect();
         let same_as: Vec<usize> =
-            (0..roots.len()).map(|i| (0..i).find(|&j| roots[j] == roots[i]).unwrap_or(i)).collect();
+            (0..roots.len()).map(|i| (0..i).find(|&j| places[j] == places[i]).unwrap_or(i)).collect();
         let read_only: Vec<bool> = roots.iter().map(|&r| constant.get(r).copied().unwrap_or(false)).collect();
         let halves: Vec<bool> = roots.iter().map(|&r| self.halves.get(r).copied().unwrap_or(false)).collect();
         let source = wgsl::assemble(call, &read_only, &same_as, &halves)?;
@@ -390,8 +405,14 @@ impl Lowered {
         let mut params = call.params.clone();
         params.resize(64, 0);
         let params = gpu.uniform(&params);
-        let bound: Vec<&wgpu::Buffer> =
-            std::iter::once(&params).chain(own.iter().map(|&i| &buffers[roots[i]])).collect();
+        let part = |&i: &usize| {
+            let bytes = self.tensors[call.bindings[i].tensor.0].len().max(4) as u64 * 4;
+            // Of what is a part of another, no more than that part may be bound.
+            let size = if self.is_part(call.bindings[i].tensor.0) { NonZeroU64::new(bytes) } else { None };
+            BufferBinding { buffer: &buffers[roots[i]], offset: places[i].1 as u64 * 4, size }
+        };
+        let whole = BufferBinding { buffer: &params, offset: 0, size: None };
+        let bound: Vec<BufferBinding<'_>> = std::iter::once(whole).chain(own.iter().map(part)).collect();
         let bound = gpu.bind(&source, &call.constants, &kinds, &bound).await;
         bound.with_context(|| format!("kernel '{}':\n{source}", call.shader.name))
     }

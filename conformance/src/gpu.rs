@@ -103,7 +103,7 @@ impl Gpu {
         source: &str,
         constants: &[(&'static str, f64)],
         kinds: &[wgpu::BufferBindingType],
-        buffers: &[&wgpu::Buffer],
+        buffers: &[wgpu::BufferBinding<'_>],
     ) -> Result<Bound> {
         let device = &self.device;
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -137,7 +137,10 @@ impl Gpu {
         });
         let entries: Vec<_> = (0..)
             .zip(buffers)
-            .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .map(|(binding, part)| wgpu::BindGroupEntry {
+                binding,
+                resource: wgpu::BindingResource::Buffer(part.clone()),
+            })
             .collect();
         let group =
             device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries });

@@ -77,6 +77,14 @@ pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     let planes = |case: &&Case| case.lower(Tuning::HARDWARE).is_ok_and(|l| l.apart > 0);
     let planes = if suite.name == "planes apart" { cases.iter().filter(planes).count() } else { cases.len() };
     ensure!(planes * 4 > cases.len() * 3, "planes lie apart in only {planes} of {} cases", cases.len());
+    let placed = |case: &&Case| {
+        let lowered = case.lower(Tuning::HARDWARE);
+        lowered.is_ok_and(|l| {
+            (0..l.tensors.len()).any(|i| l.is_part(i)) && l.calls.iter().all(|c| c.shader.name != "concat")
+        })
+    };
+    let placed = if suite.name == "planes apart" { cases.iter().filter(placed).count() } else { 5 };
+    ensure!(placed >= 5, "only {placed} cases compute what is joined where it belongs");
     // Attention's moves, which cost nothing where their product is in fours or not.
     let in_place =
         |case: &&Case| Tuning::ALL.into_iter().all(|t| case.has_steps() && case.dispatches(t).is_ok_and(|n| n == 1));

@@ -7,6 +7,9 @@ use crate::error::{Error, Kind, Result};
 use crate::graph::{ContentHash, DType, Source, Specialised, TensorId, TensorType};
 use std::collections::HashMap;
 
+/// Elements at whose multiples a part of a tensor may begin: WebGPU binds at multiples of 256 bytes.
+const SLICED: usize = 64;
+
 /// Where a tensor lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Home {
@@ -18,7 +21,7 @@ pub enum Home {
     Computed,
     /// The same bytes as another tensor, under another shape.
     View(TensorId),
-    /// A dense part of another tensor, from this element on; at a multiple of 64.
+    /// A dense part of another tensor, from this element on; at a multiple of [`SLICED`].
     Slice(TensorId, usize),
 }
 
@@ -141,6 +144,15 @@ impl<'a> Lowering<'a> {
         let ty = TensorType::new(DType::Float32, shape);
         self.tensors.push(LoweredTensor { ty, home: Home::Slice(of, offset) });
         TensorId(self.tensors.len() - 1)
+    }
+
+    /// Makes `part`, which only this node reads, a part of `of` from element `offset` on, and says whether it can be one.
+    pub(super) fn place_in(&mut self, part: TensorId, of: TensorId, offset: usize) -> bool {
+        let able = offset.is_multiple_of(SLICED) && self.is_private(part, 1);
+        if able {
+            self.tensors[part.0].home = Home::Slice(of, offset);
+        }
+        able
     }
 
     /// The tensor whose bytes `id` are, seen through views and slices.

@@ -24,8 +24,8 @@ pub fn cases(rng: &mut Rng) -> Vec<Case> {
         let twice = between.clone().random(&[20, 12, 1, 1]).frozen().random(&[9, 20, 1, 1]).frozen();
         cases.push(twice.then("Conv", &[y, Given(2)]).then("Conv", &[Result(1), Given(3)]));
         // Shared by what is joined again.
-        let fire = between.clone().random(&[8, 12, 1, 1]).frozen().random(&[8, 12, 3, 3]).frozen();
-        let fire = fire.random(&[7, 16, 1, 1]).frozen();
+        let fire = first(1, 5, 12, &size).random(&[16, 12, 1, 1]).frozen().random(&[16, 12, 3, 3]).frozen();
+        let fire = fire.random(&[7, 32, 1, 1]).frozen();
         let fire = fire.then("Conv", &[y, Given(2)]).then("Conv", &[y, Given(3)]).with_ints("pads", &[1; 4]);
         let fire = fire.then("Concat", &[Result(1), Result(2)]).with_int("axis", 1);
         cases.push(fire.then("Conv", &[Result(3), Given(4)]));
