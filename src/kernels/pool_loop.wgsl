@@ -1,4 +1,7 @@
-// Folds a window of any size into `value`; see pool.wgsl.
+// Folds a window of any size; see pool.wgsl.
+    var value = ${first};
+    var met = 0u;
+    var padded = 0u;
     for (var ky = 0u; ky < params.rows.kernel; ky++) {
         // Below 0 wraps to far beyond the input's size.
         let py = oy * params.rows.stride + ky * params.rows.dilation;
@@ -16,3 +19,4 @@
             }
         }
     }
+    y[y_at] = ${result};
