@@ -276,6 +276,7 @@ impl Case {
         let special = Specialised { tensors, nodes, outputs: outward, ..Specialised::default() };
         let fused = fuse(&self.graph(), &special, tuning, usize::MAX);
         let mut lowering = Lowering::new(&special, tuning);
+        lowering.allow_repacks();
         let attributes = Attributes::new(self.attributes.clone());
         let call = self.call(&attributes);
         let kernel = self.kernel()?;

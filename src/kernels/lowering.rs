@@ -42,6 +42,7 @@ pub struct Lowering<'a> {
     /// Dispatches in order, each with the index of its node in [`Specialised::nodes`].
     pub calls: Vec<(usize, KernelCall)>,
     tuning: Tuning,
+    repacks: bool,
     /// How many nodes read each tensor of the graph; an output of the graph is read once more.
     uses: Vec<usize>,
     /// Maps that a later one may take in, by the tensor that they write.
@@ -77,6 +78,16 @@ impl<'a> Lowering<'a> {
     /// What kernels choose their variants by.
     pub fn tuning(&self) -> Tuning {
         self.tuning
+    }
+
+    /// Lets kernels move weights into a form that they read better: what does that will run once, not in each call.
+    pub fn allow_repacks(&mut self) {
+        self.repacks = true;
+    }
+
+    /// Whether they may.
+    pub(super) fn repacks(&self) -> bool {
+        self.repacks
     }
 
     /// Sets the node whose dispatches come next.

@@ -4,7 +4,8 @@
 use super::conv_implicit::Window;
 use super::epilogue::{Activation, FINISH};
 use super::limits::{rounds, word, workgroups};
-use super::map::reshaped;
+use super::map::{Map, Strided, reshaped};
+use super::operand::float;
 use super::product_shared::{self, Operands};
 use super::product_split;
 use super::product_tile::{Reads, Tile};
@@ -107,7 +108,27 @@ pub struct Product {
 impl Product {
     /// Appends the dispatch.
     pub fn lower(&self, out: &mut Lowering<'_>) -> Result<()> {
-        if !self.is_dot(out) && product_split::lower(self, out)? { Ok(()) } else { self.lower_whole(out) }
+        if self.is_dot(out) {
+            return self.lower_whole(out);
+        }
+        let product = self.repacked(out)?;
+        if product_split::lower(&product, out)? { Ok(()) } else { product.lower_whole(out) }
+    }
+
+    /// The same with columns of b next to each other, where b is a weight: it is moved once, and read in vec4.
+    fn repacked(&self, out: &mut Lowering<'_>) -> Result<Product> {
+        let b = self.b;
+        let whole = out.is_constant(b.tensor) && out.ty(b.tensor).len() == self.k * self.n;
+        let apart = b.col != 1 && self.n.is_multiple_of(QUAD) && self.batch.iter().all(|batch| batch.2 == 0);
+        if !(out.repacks() && whole && apart && self.window.is_none()) {
+            return Ok(self.clone());
+        }
+        let moved = out.temporary(float(vec![self.k, self.n]));
+        let strides = vec![b.row as i64, b.col as i64];
+        let operands = vec![Strided { tensor: b.tensor, base: 0, strides }];
+        Map { moves: true, expression: "u".to_owned(), functions: "", operands, output: moved, flops: 0.0 }
+            .lower(out)?;
+        Ok(Product { b: Matrix { tensor: moved, row: self.n, col: 1 }, ..self.clone() })
     }
 
     /// The same as one dispatch.

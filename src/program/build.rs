@@ -223,6 +223,10 @@ pub fn build_sliced(
     slice_bytes: usize,
 ) -> Result<Program> {
     let mut lowering = Lowering::new(special, tuning);
+    // What lies as f16 is unpacked by whoever reads it.
+    if !residency.halves {
+        lowering.allow_repacks();
+    }
     let all = special.nodes.iter().map(|node| called(graph, special, node));
     let of_nodes = all.map(|found| found.map(|(kernel, call)| kernel.planes(&call))).collect::<Result<Vec<_>>>()?;
     planes::apart(special, &of_nodes).into_iter().for_each(|id| lowering.move_planes_apart(id));
@@ -240,7 +244,6 @@ pub fn build_sliced(
         kernel.lower(&call, &mut lowering).map_err(|e| e.in_node(call.node))?;
     }
     endings::join(&mut lowering);
-    // What lies as f16 is unpacked by whoever reads it.
     let hoisted = if residency.halves { vec![] } else { hoist(special, &mut lowering, residency.short) };
     assemble(special, &lowering, &hoisted, residency, &|node| graph.nodes[node].name.clone())
 }

@@ -97,7 +97,10 @@ fn gemm(rng: &mut Rng) -> Vec<Case> {
         }
         // Large enough for threads that share operands.
         let case = Case::new("Gemm").int("transA", ta).int("transB", tb);
-        cases.push(case.random(&shape(ta, 70, 33)).random(&shape(tb, 33, 130)).random(&[130]));
+        cases.push(case.clone().random(&shape(ta, 70, 33)).random(&shape(tb, 33, 130)).random(&[130]));
+        // With weights, which are moved where that makes them vec4.
+        cases.push(case.clone().random(&shape(ta, 21, 36)).random(&shape(tb, 36, 68)).frozen().random(&[68]));
+        cases.push(case.random(&shape(ta, 40, 64)).random(&shape(tb, 64, 96)).frozen());
     }
     cases
 }
