@@ -5,7 +5,7 @@
 
 use consort::kernels::Class;
 use consort::lane::gpu::{Gpu, GpuLane, probe};
-use consort::lane::host::block_on;
+use consort::lane::host::{block_on, sleep};
 
 #[test]
 fn the_probes_measure_every_rate() {
@@ -26,5 +26,34 @@ fn the_probes_measure_every_rate() {
             let share = probe::utilisation(&lane, class, &m).await.expect("a probe").expect("every class has one");
             assert!(share > 0.0 && share <= 1.0, "{class:?}: {share}");
         }
+    });
+}
+
+#[test]
+fn who_executes_waits_for_one_run_of_the_tuner_and_not_for_all() {
+    block_on(async {
+        let lane = GpuLane::new(Gpu::open().await.expect("a Vulkan device: apt-get install mesa-vulkan-drivers"), None);
+        let measured = probe::measure(&lane, None).await.expect("probes");
+        let mine = lane.turn().await;
+        let mut tuned = std::pin::pin!(probe::tune(&lane, &measured));
+        // It compiles beside an execution, and runs nothing.
+        let a_while = std::pin::pin!(sleep(3000));
+        let early = futures_util::future::select(tuned.as_mut(), a_while).await;
+        let waits = matches!(early, futures_util::future::Either::Right(_));
+        assert!(waits, "the tuner ran beside an execution");
+        drop(mine);
+        let mut turns = 0;
+        loop {
+            let turn = std::pin::pin!(async { drop(lane.turn().await) });
+            match futures_util::future::select(turn, tuned.as_mut()).await {
+                futures_util::future::Either::Left(_) => turns += 1,
+                futures_util::future::Either::Right((result, _)) => break result.expect("the tuner"),
+            }
+            // The tuner goes on, one run at most.
+            if let Some(result) = futures_util::FutureExt::now_or_never(tuned.as_mut()) {
+                break result.expect("the tuner");
+            }
+        }
+        assert!(turns > 8, "only {turns} turns while the tuner ran");
     });
 }

@@ -9,7 +9,6 @@ use crate::lane::gpu::probe;
 use crate::lane::host::{LocalFuture, sleep, spawn};
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
-use futures_util::lock::Mutex;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -27,8 +26,6 @@ pub struct Probing {
     begun: Cell<bool>,
     /// Whether someone waits for it.
     wanted: Cell<bool>,
-    /// The lane's, for one execution or one step of the measurement at a time.
-    turn: Mutex<()>,
 }
 
 impl std::fmt::Debug for Probing {
@@ -47,18 +44,12 @@ impl Probing {
             done: Cell::default(),
             begun: Cell::default(),
             wanted: Cell::default(),
-            turn: Mutex::default(),
         }
     }
 
     /// Whether the predictor knows what classes reach.
     pub(super) fn done(&self) -> bool {
         self.done.get()
-    }
-
-    /// Waits for the lane.
-    pub(super) async fn turn(&self) -> futures_util::lock::MutexGuard<'_, ()> {
-        self.turn.lock().await
     }
 }
 
@@ -122,13 +113,13 @@ impl Inner {
         Ok(())
     }
 
-    /// One step, beside no execution; where nobody waits, beside no preparation either.
+    /// One step, begun beside no execution; where nobody waits, beside no preparation either. A call that comes meanwhile
+    /// waits for one run of what is measured, not for the step: see [`crate::lane::gpu::GpuLane::turn`].
     async fn step<T>(&self, what: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
         let idle = || self.queue.idle() && self.preparing.get() == 0;
         while !(self.probing.wanted.get() || self.closed.get() || idle()) {
             sleep(LOOK_MS).await;
         }
-        let _turn = self.probing.turn().await;
         if self.closed.get() {
             return Err(Error::new(Kind::Closed, "the pool is closed"));
         }

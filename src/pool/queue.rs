@@ -194,7 +194,7 @@ impl Inner {
     /// Runs `plan` and lets the predictor see what it took, where nothing else was under way.
     async fn execute_plan(&self, items: &[Item], plan: &Plan) -> Result<Outcome> {
         let works: Vec<Work> = items.iter().map(|item| item.work.clone()).collect();
-        let _turn = self.probing.turn().await;
+        let _turn = self.lane.turn().await;
         let (before, quiet) = (self.preparations.get(), self.preparing.get() == 0);
         let pending = self.lane.submit(&works, &plan.schedule).await?;
         let outcome = self.lane.finish(pending).await?;

@@ -13,6 +13,7 @@ use crate::graph::ContentHash;
 use crate::kernels::{QUAD, Tuning};
 use crate::memory::{SlotPlan, align, weight_bytes};
 use crate::program::{Dispatch, Making, Place, Program};
+use futures_util::lock::{Mutex, MutexGuard};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -60,6 +61,7 @@ pub struct GpuLane {
     pub(super) staging: Staging,
     pub(super) nudge: Cell<bool>,
     tuning: Cell<Tuning>,
+    turn: Mutex<()>,
     pub(super) traffic: Traffic,
     weights: Weights,
     pipelines: Pipelines,
@@ -80,6 +82,7 @@ impl GpuLane {
             staging: Staging::default(),
             nudge: Cell::new(false),
             tuning: Cell::default(),
+            turn: Mutex::default(),
             traffic: Traffic::default(),
             weights: Weights::default(),
             pipelines: Pipelines::new(Rc::clone(&gpu)),
@@ -120,6 +123,12 @@ impl GpuLane {
     /// Says whether empty submits follow while a map is awaited; see the probes.
     pub fn set_nudge(&self, nudge: bool) {
         self.nudge.set(nudge);
+    }
+
+    /// Waits for the lane: one execution at a time, and none beside a run of what the lane measures itself with. What is
+    /// compiled or brought meanwhile needs no turn.
+    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     /// The kernel variants that programs for this lane are built with.

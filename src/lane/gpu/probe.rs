@@ -6,7 +6,7 @@ use super::{GpuLane, Input, Outcome, Output, Progress, Work};
 use crate::error::{Error, Kind, Result};
 use crate::graph::HostTensor;
 use crate::kernels::{Class, QUAD, Tuning};
-use crate::lane::host::now_ms;
+use crate::lane::host::{next_turn, now_ms};
 use crate::program::{DispatchCost, Program, Strategy, probe, schedule};
 use std::rc::Rc;
 
@@ -343,8 +343,13 @@ impl<'a> Probe<'a> {
         let program = &*self.work.prepared.program;
         let each = vec![vec![1.0; program.dispatches.len()]];
         let schedule = schedule(&[program], Strategy::Sequential, &each, submit_ms);
+        let turn = self.lane.turn().await;
         let pending = self.lane.submit(std::slice::from_ref(&self.work), &schedule).await?;
-        self.lane.finish(pending).await
+        let outcome = self.lane.finish(pending).await;
+        drop(turn);
+        // Who waits for a turn has it before the next run.
+        next_turn().await;
+        outcome
     }
 }
 
