@@ -36,7 +36,7 @@ pub struct Residency {
     pub outputs: Vec<bool>,
     /// Whether large weights lie there as f16.
     pub halves: bool,
-    /// Whether memory is short: then no weight is repacked into more than it takes.
+    /// Whether memory is short: then no weight is repacked.
     pub short: bool,
 }
 
@@ -223,8 +223,9 @@ pub fn build_sliced(
     slice_bytes: usize,
 ) -> Result<Program> {
     let mut lowering = Lowering::new(special, tuning);
-    // What lies as f16 is unpacked by whoever reads it.
-    if !residency.halves {
+    // What lies as f16 is unpacked by whoever reads it; and what a weight is made of lies beside it for a while.
+    let repacks = !residency.halves && !residency.short;
+    if repacks {
         lowering.allow_repacks();
     }
     let all = special.nodes.iter().map(|node| called(graph, special, node));
@@ -244,7 +245,7 @@ pub fn build_sliced(
         kernel.lower(&call, &mut lowering).map_err(|e| e.in_node(call.node))?;
     }
     endings::join(&mut lowering);
-    let hoisted = if residency.halves { vec![] } else { hoist(special, &mut lowering, residency.short) };
+    let hoisted = if repacks { hoist(special, &mut lowering) } else { vec![] };
     assemble(special, &lowering, &hoisted, residency, &|node| graph.nodes[node].name.clone())
 }
 

@@ -22,8 +22,7 @@ pub(super) struct Hoisted {
 }
 
 /// Takes such dispatches out of `lowering`; what they write is a weight from now on.
-/// Where memory is short, only such as take no more than what they are made of.
-pub(super) fn hoist(special: &Specialised, lowering: &mut Lowering<'_>, short: bool) -> Vec<Hoisted> {
+pub(super) fn hoist(special: &Specialised, lowering: &mut Lowering<'_>) -> Vec<Hoisted> {
     let written = |call: &KernelCall| -> Vec<TensorId> {
         let slots = call.shader.slots.iter().zip(&call.bindings);
         slots.filter(|(slot, _)| slot.writes).map(|(_, b)| b.tensor).collect()
@@ -39,7 +38,7 @@ pub(super) fn hoist(special: &Specialised, lowering: &mut Lowering<'_>, short: b
         .filter(|id| matches!(lowering.tensors[id.0].home, Home::Constant(_)))
         .map(|id| bytes(id, lowering))
         .sum();
-    let mut left = if short { 0.0 } else { all as f64 * MOST_GROWTH };
+    let mut left = all as f64 * MOST_GROWTH;
     let (mut hoisted, mut kept) = (vec![], vec![]);
     for (node, call) in std::mem::take(&mut lowering.calls) {
         let makes = match written(&call)[..] {
