@@ -90,7 +90,7 @@ fn what_is_made_of_a_weight_takes_its_place() {
 
 #[test]
 fn what_takes_more_is_made_within_bounds() {
-    // Four times as much, of the only weight that there is, is more than half of all.
+    // Four times as much, of the only weight that there is, is more than two thirds of all.
     let (conv, input) = winograd();
     let alone = program(&(conv.clone(), input.clone()), &Residency::default());
     assert_eq!(kept(&alone), (32 * 32 * 9 * 4, 0));

@@ -5,8 +5,9 @@ use crate::graph::{ContentHash, Specialised, TensorId};
 use crate::kernels::{Home, KernelCall, Lowering};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What repacked weights may take more than those which they are made of, as a share of all: memory is dear.
-const MOST_GROWTH: f64 = 0.5;
+/// What repacked weights may take more than those which they are made of, all together, as a share of all weights: memory is
+/// dear.
+const MOST_GROWTH: f64 = 2.0 / 3.0;
 
 /// A dispatch that left the program.
 #[derive(Debug)]
@@ -38,27 +39,25 @@ pub(super) fn hoist(special: &Specialised, lowering: &mut Lowering<'_>) -> Vec<H
         .filter(|id| matches!(lowering.tensors[id.0].home, Home::Constant(_)))
         .map(|id| bytes(id, lowering))
         .sum();
-    let mut left = all as f64 * MOST_GROWTH;
+    let candidate = |call: &KernelCall, lowering: &Lowering<'_>| {
+        let &[y] = &written(call)[..] else { return None };
+        if lowering.tensors[y.0].home != Home::Computed || writers[&y] != 1 || outward.contains(&y) {
+            return None;
+        }
+        let read = call.bindings.iter().map(|b| b.tensor).filter(|&id| id != y);
+        let sources: Vec<(TensorId, ContentHash)> =
+            read.map(|id| Some((id, whole(id, lowering)?))).collect::<Option<_>>()?;
+        let of: BTreeMap<ContentHash, u64> = sources.iter().map(|&(id, hash)| (hash, bytes(id, lowering))).collect();
+        let growth = bytes(y, lowering).saturating_sub(of.values().sum());
+        (!sources.is_empty()).then(|| (y, growth, name(call, &sources)))
+    };
+    let growth: u64 = lowering.calls.iter().filter_map(|(_, call)| candidate(call, lowering)).map(|(_, n, _)| n).sum();
+    // All or none: a kernel that reads a weight is another pipeline than one that reads what the program computes.
+    let grows = growth as f64 <= all as f64 * MOST_GROWTH;
     let (mut hoisted, mut kept) = (vec![], vec![]);
     for (node, call) in std::mem::take(&mut lowering.calls) {
-        let makes = match written(&call)[..] {
-            [y] if lowering.tensors[y.0].home == Home::Computed && writers[&y] == 1 && !outward.contains(&y) => {
-                let read = call.bindings.iter().map(|b| b.tensor).filter(|&id| id != y);
-                let sources: Option<Vec<(TensorId, ContentHash)>> =
-                    read.map(|id| Some((id, whole(id, lowering)?))).collect();
-                let growth = |sources: &[(TensorId, ContentHash)]| {
-                    let of: BTreeMap<ContentHash, u64> =
-                        sources.iter().map(|&(id, hash)| (hash, bytes(id, lowering))).collect();
-                    bytes(y, lowering) as f64 - of.values().sum::<u64>() as f64
-                };
-                let fits = |sources: &Vec<(TensorId, ContentHash)>| !sources.is_empty() && growth(sources) <= left;
-                sources.filter(fits).map(|sources| (y, growth(&sources), name(&call, &sources)))
-            }
-            _ => None,
-        };
-        match makes {
-            Some((y, growth, makes)) => {
-                left -= growth.max(0.0);
+        match candidate(&call, lowering).filter(|(_, growth, _)| grows || *growth == 0) {
+            Some((y, _, makes)) => {
                 lowering.tensors[y.0].home = Home::Constant(makes);
                 hoisted.push(Hoisted { node, call, makes, bytes: bytes(y, lowering) });
             }
