@@ -1,91 +1,40 @@
-//! The operators: one file per family, its WGSL beside it; attributes, shape rule, CPU reference and kernels said once.
+//! The operators, a room for each family: attributes, shape rule, CPU reference and kernels said once, WGSL beside them.
 //! Knows the graph's contract; must never know a device, memory places, models or JS.
 //!
-//! To add an operator: implement [`Kernel`] (and `graph::Operator`) in its family's file and name it in that
-//! family's `OPERATORS` list; a new family gets one line in [`FAMILIES`].
+//! To add an operator: implement [`Kernel`] (and `graph::Operator`) in its family's room and name it in that room's
+//! `OPERATORS`; a new family gets one line in [`FAMILIES`]. What all of them are made of is [`base`], the floor below; a
+//! family knows another only downwards: convolution, attention and movement know product, attention knows softmax.
 
-pub mod argument;
 pub mod attention;
-mod attention_stream;
-pub mod binary;
-pub mod call;
-pub mod ceiling;
-pub mod concat;
-pub mod conv;
-mod conv_direct;
-mod conv_implicit;
-pub mod conv_transpose;
-mod conv_unfold;
-mod depthwise;
-pub mod endings;
-pub mod epilogue;
-pub mod gather;
-pub mod limits;
-pub mod lowering;
-pub mod map;
-pub mod matmul;
+pub mod base;
+pub mod convolution;
+pub mod elementwise;
 pub mod movement;
-pub mod normalise;
-pub mod operand;
-mod placed;
-pub mod planes;
-pub mod pool;
+pub mod normalisation;
+pub mod pooling;
 pub mod product;
-mod product_shared;
-mod product_split;
-mod product_tile;
-pub mod reduce;
+pub mod reduction;
 pub mod resize;
-pub mod rows;
-pub mod select;
-pub mod shape;
 pub mod softmax;
-mod softmax_held;
-pub mod tuning;
-pub mod unary;
-pub mod view;
-pub mod wgsl;
-pub mod window;
-mod winograd;
 
-pub use call::{Binding, Class, Element, KernelCall, Shader, Slot};
-pub use lowering::{Home, LoweredTensor, Lowering};
-pub use planes::Planes;
-pub use tuning::{QUAD, Tuning};
+pub use base::{
+    Binding, Class, Element, Home, Kernel, KernelCall, LoweredTensor, Lowering, Planes, QUAD, Shader, Slot, Tuning,
+    ceiling, endings, planes, wgsl,
+};
 
-use crate::error::Result;
-use crate::graph::{Call, Operator, OperatorSet};
+use crate::graph::{Operator, OperatorSet};
 
-/// An operator with its GPU kernels.
-pub trait Kernel: Operator {
-    /// Appends the dispatches that compute the outputs on the GPU.
-    fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()>;
-
-    /// Which operands may be planes that lie apart.
-    fn planes(&self, _: &Call<'_>) -> Planes {
-        Planes::Dense
-    }
-}
-
-/// Every operator, by family.
-pub const FAMILIES: &[&[&'static dyn Kernel]] = &[
-    argument::OPERATORS,
-    binary::OPERATORS,
-    concat::OPERATORS,
-    conv::OPERATORS,
-    conv_transpose::OPERATORS,
-    gather::OPERATORS,
-    matmul::OPERATORS,
+/// Every operator, by family and its files.
+pub const FAMILIES: &[&[&[&'static dyn Kernel]]] = &[
+    convolution::OPERATORS,
+    elementwise::OPERATORS,
     movement::OPERATORS,
-    normalise::OPERATORS,
-    pool::OPERATORS,
-    reduce::OPERATORS,
+    normalisation::OPERATORS,
+    pooling::OPERATORS,
+    product::OPERATORS,
+    reduction::OPERATORS,
     resize::OPERATORS,
-    select::OPERATORS,
-    shape::OPERATORS,
     softmax::OPERATORS,
-    unary::OPERATORS,
-    view::OPERATORS,
 ];
 
 /// All operators of [`FAMILIES`].
@@ -98,7 +47,7 @@ impl Registry {
         let domain = if domain == "ai.onnx" { "" } else { domain };
         FAMILIES
             .iter()
-            .flat_map(|family| family.iter())
+            .flat_map(|family| family.iter().copied().flatten())
             .find(|k| k.op_type() == op_type && k.domain() == domain)
             .copied()
     }

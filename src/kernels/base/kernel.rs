@@ -1,0 +1,16 @@
+//! The contract of an operator's kernels. Knows the graph's contract and dispatches; must never know one operator.
+
+use super::{Lowering, Planes};
+use crate::error::Result;
+use crate::graph::{Call, Operator};
+
+/// An operator with its GPU kernels.
+pub trait Kernel: Operator {
+    /// Appends the dispatches that compute the outputs on the GPU.
+    fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()>;
+
+    /// Which operands may be planes that lie apart.
+    fn planes(&self, _: &Call<'_>) -> Planes {
+        Planes::Dense
+    }
+}

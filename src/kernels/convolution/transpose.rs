@@ -1,0 +1,186 @@
+//! ConvTranspose: the gradient of a convolution by its input, used to enlarge.
+
+use crate::error::{Error, Kind, Result};
+use crate::graph::{Call, HostTensor, Operator, TensorType};
+use crate::kernels::base::limits::{rounds, word};
+use crate::kernels::base::operand::{float, float_shape, optional_values, values};
+use crate::kernels::base::rows::{GROUP, spread};
+use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
+
+/// The operators of this family.
+pub const OPERATORS: &[&dyn Kernel] = &[&ConvTranspose];
+
+static PLAIN: Shader = Shader {
+    name: "conv-transpose",
+    class: Class::Conv,
+    source: include_str!("transpose.wgsl"),
+    slots: &[Slot::read("x"), Slot::read("w"), Slot::write("y")],
+};
+static WITH_BIAS: Shader = Shader {
+    name: "conv-transpose-bias",
+    class: Class::Conv,
+    source: include_str!("transpose.wgsl"),
+    slots: &[Slot::read("x"), Slot::read("w"), Slot::write("y"), Slot::read("bias")],
+};
+
+/// Of (N, C, spatial…) with weights (C, M/group, kernel…) and an optional bias (M); one or two spatial axes.
+#[derive(Debug)]
+pub struct ConvTranspose;
+
+/// One spatial axis.
+#[derive(Clone, Copy, Debug)]
+struct Axis {
+    input: usize,
+    output: usize,
+    kernel: usize,
+    stride: usize,
+    dilation: usize,
+    before: usize,
+}
+
+impl Axis {
+    /// An axis that is not there.
+    const NONE: Axis = Axis { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, before: 0 };
+
+    /// The input element that tap `k` brings to output element `o`.
+    fn source(&self, o: usize, k: usize) -> Option<usize> {
+        let at = (o + self.before).checked_sub(k * self.dilation)?;
+        (at.is_multiple_of(self.stride) && at / self.stride < self.input).then_some(at / self.stride)
+    }
+}
+
+#[derive(Debug)]
+struct Rule {
+    batch: usize,
+    channels: usize,
+    filters: usize,
+    group: usize,
+    y: Axis,
+    x: Axis,
+    shape: Vec<usize>,
+}
+
+fn rule(call: &Call<'_>) -> Result<Rule> {
+    let (x, w) = (float_shape(call, 0)?, float_shape(call, 1)?);
+    let invalid = |why: &str| {
+        Error::new(Kind::InvalidInput, format!("a transposed convolution of shape {x:?} with weights {w:?}: {why}"))
+    };
+    let axes = x.len().checked_sub(2).filter(|n| (1..=2).contains(n) && w.len() == n + 2);
+    let axes = axes.ok_or_else(|| invalid("one or two spatial axes are understood"))?;
+    let group = usize::try_from(call.attributes.int("group", 1)?).ok().filter(|&g| g > 0 && x[1].is_multiple_of(g));
+    let group = group.ok_or_else(|| invalid("the group does not divide the channels"))?;
+    if x[1] != w[0] {
+        return Err(invalid("the channels differ"));
+    }
+    match call.attributes.string("auto_pad", "NOTSET")? {
+        "NOTSET" | "VALID" => {}
+        other => return Err(Error::new(Kind::Unsupported, format!("auto_pad '{other}' of a transposed convolution"))),
+    }
+    if call.attributes.ints("output_shape")?.is_some_and(|s| !s.is_empty()) {
+        return Err(Error::new(Kind::Unsupported, "output_shape of a transposed convolution"));
+    }
+    if call.attributes.ints("kernel_shape")?.is_some_and(|k| !k.iter().copied().eq(w[2..].iter().map(|&d| d as i64))) {
+        return Err(invalid("kernel_shape is not that of the weights"));
+    }
+    let list = |name: &str, count: usize, default: i64, least: i64| {
+        let given = call.attributes.ints(name)?.map(<[i64]>::to_vec).unwrap_or_else(|| vec![default; count]);
+        let sound = given.len() == count && given.iter().all(|v| (least..1 << 20).contains(v));
+        if sound { Ok(given) } else { Err(invalid(&format!("{name} {given:?}"))) }
+    };
+    let (strides, dilations) = (list("strides", axes, 1, 1)?, list("dilations", axes, 1, 1)?);
+    let (pads, extra) = (list("pads", 2 * axes, 0, 0)?, list("output_padding", axes, 0, 0)?);
+    let axis = |i: usize| {
+        let (input, kernel) = (x[2 + i], w[2 + i]);
+        let (stride, dilation) = (strides[i] as usize, dilations[i] as usize);
+        if input == 0 || kernel == 0 {
+            return Err(invalid("an empty axis"));
+        }
+        let whole = (input - 1) * stride + extra[i] as usize + (kernel - 1) * dilation + 1;
+        let output = whole.checked_sub((pads[i] + pads[axes + i]) as usize).filter(|&o| o > 0);
+        let output = output.ok_or_else(|| invalid("nothing is left of the output"))?;
+        Ok(Axis { input, output, kernel, stride, dilation, before: pads[i] as usize })
+    };
+    let (y, last) = if axes == 2 { (axis(0)?, axis(1)?) } else { (Axis::NONE, axis(0)?) };
+    let filters = w[1] * group;
+    if call.optional(2).is_some() && float_shape(call, 2)? != [filters] {
+        return Err(invalid(&format!("a bias of shape {:?}", float_shape(call, 2)?)));
+    }
+    let mut shape = vec![x[0], filters];
+    shape.extend(if axes == 2 { vec![y.output, last.output] } else { vec![last.output] });
+    Ok(Rule { batch: x[0], channels: x[1], filters, group, y, x: last, shape })
+}
+
+impl Operator for ConvTranspose {
+    fn op_type(&self) -> &'static str {
+        "ConvTranspose"
+    }
+
+    fn attributes(&self) -> &'static [&'static str] {
+        &["auto_pad", "dilations", "group", "kernel_shape", "output_padding", "output_shape", "pads", "strides"]
+    }
+
+    fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
+        Ok(vec![float(rule(call)?.shape)])
+    }
+
+    fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
+        let r = rule(call)?;
+        let (x, w, bias) = (values(inputs, 0)?, values(inputs, 1)?, optional_values(inputs, 2));
+        let (channels, filters) = (r.channels / r.group, r.filters / r.group);
+        let mut out = Vec::with_capacity(r.shape.iter().product());
+        for (n, f) in (0..r.batch).flat_map(|n| (0..r.filters).map(move |f| (n, f))) {
+            let part = f / filters;
+            for (oy, ox) in (0..r.y.output).flat_map(|oy| (0..r.x.output).map(move |ox| (oy, ox))) {
+                let mut sum = bias.as_ref().map_or(0.0, |b| b[f]);
+                for (ky, iy) in (0..r.y.kernel).filter_map(|k| Some((k, r.y.source(oy, k)?))) {
+                    for (kx, ix) in (0..r.x.kernel).filter_map(|k| Some((k, r.x.source(ox, k)?))) {
+                        for c in part * channels..(part + 1) * channels {
+                            let from = ((n * r.channels + c) * r.y.input + iy) * r.x.input + ix;
+                            let tap = ((c * filters + f % filters) * r.y.kernel + ky) * r.x.kernel + kx;
+                            sum += x[from] * w[tap];
+                        }
+                    }
+                }
+                out.push(sum as f32);
+            }
+        }
+        Ok(vec![HostTensor::f32(r.shape, out)?])
+    }
+}
+
+impl Kernel for ConvTranspose {
+    fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
+        let r = rule(call)?;
+        let bias = call.optional(2).map(|_| out.input(2)).transpose()?;
+        let mut tensors = vec![out.input(0)?, out.input(1)?, out.output(0)?];
+        tensors.extend(bias);
+        let (channels, filters) = (r.channels / r.group, r.filters / r.group);
+        rounds(r.y.kernel * (1 + r.x.kernel * (1 + channels)))?;
+        let count: usize = r.shape.iter().product();
+        let workgroups = spread(count.div_ceil(GROUP))?;
+        let (y, x) = (r.y, r.x);
+        let sizes = [
+            vec![r.filters, filters, r.channels, channels],
+            vec![y.output, x.output, y.input, x.input, y.kernel, x.kernel],
+            vec![y.stride, x.stride, y.dilation, x.dilation, y.before, x.before],
+        ];
+        let mut params = vec![word(count)?, workgroups[0]];
+        for size in sizes.concat() {
+            params.push(word(size)?);
+        }
+        // Of a kernel's taps, every stride-th meets an input element.
+        let taps = (y.kernel.div_ceil(y.stride) * x.kernel.div_ceil(x.stride)) as f64;
+        let bytes = tensors.iter().map(|&id| out.bytes(id)).sum();
+        out.dispatch(KernelCall {
+            shader: if bias.is_some() { &WITH_BIAS } else { &PLAIN },
+            snippets: vec![("first", if bias.is_some() { "bias[filter_index]" } else { "0.0" }.to_owned())],
+            constants: vec![],
+            bindings: tensors.into_iter().map(|tensor| Binding { tensor, element: Element::F32 }).collect(),
+            params,
+            workgroups,
+            flops: 2.0 * count as f64 * channels as f64 * taps,
+            bytes,
+        });
+        Ok(())
+    }
+}

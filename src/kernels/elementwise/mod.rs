@@ -1,0 +1,12 @@
+//! Operators that compute each element of their output from the elements at its place: of one operand, of two that
+//! broadcast, or chosen by a condition. Each is a map, and chains of them become one dispatch.
+//! Knows expressions; must never know another family.
+
+pub mod binary;
+pub mod select;
+pub mod unary;
+
+use super::base::Kernel;
+
+/// The operators of this family.
+pub const OPERATORS: &[&[&dyn Kernel]] = &[binary::OPERATORS, select::OPERATORS, unary::OPERATORS];

@@ -1,0 +1,102 @@
+//! Gather: slices of one axis by index, as embeddings are looked up.
+
+use crate::error::{Error, Kind, Result};
+use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
+use crate::kernels::base::limits::word;
+use crate::kernels::base::operand::axis;
+use crate::kernels::base::rows::{GROUP, spread};
+use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
+
+/// The operators of this family.
+pub const OPERATORS: &[&dyn Kernel] = &[&Gather];
+
+static SHADER: Shader = Shader {
+    name: "gather",
+    class: Class::Movement,
+    source: include_str!("gather.wgsl"),
+    slots: &[Slot::read("x"), Slot::read("at"), Slot::write("y")],
+};
+
+/// Slices of `axis` in the order of the indices. An index out of range is an error on the host; on the GPU, which
+/// cannot refuse, it reads the nearest slice.
+#[derive(Debug)]
+pub struct Gather;
+
+fn rule(call: &Call<'_>) -> Result<(usize, TensorType)> {
+    let (x, at) = (&call.input(0)?.ty, &call.input(1)?.ty);
+    if !matches!(at.dtype, DType::Int32 | DType::Int64) {
+        return Err(Error::new(Kind::InvalidModel, format!("indices of type {}", at.dtype.name())));
+    }
+    let axis = axis(call.attributes.int("axis", 0)?, x.shape.len())?;
+    if x.shape[axis] == 0 && !at.is_empty() {
+        return Err(Error::new(Kind::InvalidInput, format!("nothing to gather from shape {:?}", x.shape)));
+    }
+    let shape = [&x.shape[..axis], &at.shape, &x.shape[axis + 1..]].concat();
+    Ok((axis, TensorType::new(x.dtype, shape)))
+}
+
+impl Operator for Gather {
+    fn op_type(&self) -> &'static str {
+        "Gather"
+    }
+
+    fn attributes(&self) -> &'static [&'static str] {
+        &["axis"]
+    }
+
+    fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
+        Ok(vec![rule(call)?.1])
+    }
+
+    fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
+        let (axis, ty) = rule(call)?;
+        let missing = || Error::new(Kind::InvalidModel, "an input is missing");
+        let x = inputs.first().copied().flatten().ok_or_else(missing)?;
+        let at = inputs.get(1).copied().flatten().and_then(HostTensor::to_i64).ok_or_else(missing)?;
+        let size = x.shape()[axis] as i64;
+        let at: Vec<usize> = at
+            .into_iter()
+            .map(|i| {
+                let from_front = if i < 0 { i + size } else { i };
+                usize::try_from(from_front)
+                    .ok()
+                    .filter(|_| from_front < size)
+                    .ok_or_else(|| Error::new(Kind::InvalidInput, format!("index {i} of an axis of {size}")))
+            })
+            .collect::<Result<_>>()?;
+        let outer: usize = x.shape()[..axis].iter().product();
+        let inner: usize = x.shape()[axis + 1..].iter().product();
+        let size = size as usize;
+        let places =
+            (0..outer).flat_map(|o| at.iter().flat_map(move |&i| (o * size + i) * inner..(o * size + i + 1) * inner));
+        Ok(vec![x.pick(ty.shape, places)?])
+    }
+}
+
+impl Kernel for Gather {
+    fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
+        let (axis, ty) = rule(call)?;
+        let (x, at, y) = (out.input(0)?, out.input(1)?, out.output(0)?);
+        let shape = &out.ty(x).shape;
+        let (size, inner): (usize, usize) = (shape[axis], shape[axis + 1..].iter().product());
+        let indices = out.ty(at).len();
+        let element = Element::of(ty.dtype);
+        let workgroups = spread(ty.len().div_ceil(GROUP))?;
+        let params = [ty.len(), workgroups[0] as usize, size, inner, indices];
+        out.dispatch(KernelCall {
+            shader: &SHADER,
+            snippets: vec![],
+            constants: vec![],
+            bindings: vec![
+                Binding { tensor: x, element },
+                Binding { tensor: at, element: Element::I32 },
+                Binding { tensor: y, element },
+            ],
+            params: params.into_iter().map(word).collect::<Result<_>>()?,
+            workgroups,
+            flops: 0.0,
+            bytes: 2.0 * out.bytes(y) + out.bytes(at),
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! Operators that compute nothing: they move elements, join tensors, pick parts of them, or only see them under another
+//! shape. Knows strides, and of products that they can store where a move would take them; must never know other families.
+
+pub mod concat;
+pub mod gather;
+pub mod moves;
+pub mod shape;
+pub mod view;
+
+use super::base::Kernel;
+
+/// The operators of this family.
+pub const OPERATORS: &[&[&dyn Kernel]] =
+    &[concat::OPERATORS, gather::OPERATORS, moves::OPERATORS, shape::OPERATORS, view::OPERATORS];

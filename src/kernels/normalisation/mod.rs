@@ -1,0 +1,204 @@
+//! LayerNormalization over the last axes, and BatchNormalization as it is when a model only runs.
+
+use crate::error::{Error, Kind, Result};
+use crate::graph::{Call, HostTensor, Operator, TensorType};
+use crate::kernels::base::limits::word;
+use crate::kernels::base::map::{Map, Strided};
+use crate::kernels::base::operand::{at_most_outputs, axis, float, float_shape, optional_values, values};
+use crate::kernels::base::rows::Rows;
+use crate::kernels::base::{Binding, Class, Kernel, KernelCall, Lowering, Planes, Shader, Slot};
+use crate::kernels::elementwise::unary::literal;
+
+/// The operators of this family.
+pub const OPERATORS: &[&[&dyn Kernel]] = &[&[&LayerNormalization, &BatchNormalization]];
+
+const SOURCE: &str = concat!(include_str!("../base/lanes.wgsl"), include_str!("normalise.wgsl"));
+static PLAIN: Shader = Shader {
+    name: "layer-norm",
+    class: Class::Reduce,
+    source: SOURCE,
+    slots: &[Slot::read("x"), Slot::read("scale"), Slot::write("y")],
+};
+static WITH_BIAS: Shader = Shader {
+    name: "layer-norm-bias",
+    class: Class::Reduce,
+    source: SOURCE,
+    slots: &[Slot::read("x"), Slot::read("scale"), Slot::write("y"), Slot::read("bias")],
+};
+
+/// `(x − mean) / √(variance + epsilon) · scale + bias` over the axes from `axis` on.
+#[derive(Debug)]
+pub struct LayerNormalization;
+
+/// `(x − mean) / √(variance + epsilon) · scale + bias` with one of each for every channel.
+#[derive(Debug)]
+pub struct BatchNormalization;
+
+fn layer_rows(call: &Call<'_>) -> Result<Rows> {
+    at_most_outputs(call, 1)?;
+    let shape = float_shape(call, 0)?;
+    let axis = axis(call.attributes.int("axis", -1)?, shape.len())?;
+    let rows = Rows::of(shape, axis, shape.len());
+    if call.attributes.int("stash_type", 1)? != 1 {
+        return Err(Error::new(Kind::Unsupported, "a stash_type other than float32"));
+    }
+    for i in 1..3 {
+        if call.optional(i).is_some() && float_shape(call, i)?.iter().product::<usize>() != rows.len {
+            return Err(Error::new(
+                Kind::InvalidModel,
+                format!("input {i} of shape {:?} for rows of {} elements", float_shape(call, i)?, rows.len),
+            ));
+        }
+    }
+    Ok(rows)
+}
+
+impl Operator for LayerNormalization {
+    fn op_type(&self) -> &'static str {
+        "LayerNormalization"
+    }
+
+    fn attributes(&self) -> &'static [&'static str] {
+        &["axis", "epsilon", "stash_type"]
+    }
+
+    fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
+        layer_rows(call)?;
+        Ok(vec![float(float_shape(call, 0)?)])
+    }
+
+    fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
+        let rows = layer_rows(call)?;
+        let epsilon = f64::from(call.attributes.float("epsilon", 1e-5)?);
+        let (x, scale, bias) = (values(inputs, 0)?, values(inputs, 1)?, optional_values(inputs, 2));
+        let mut y = Vec::with_capacity(x.len());
+        for row in x.chunks(rows.len.max(1)) {
+            let n = row.len() as f64;
+            let mean = row.iter().sum::<f64>() / n;
+            let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+            for (i, v) in row.iter().enumerate() {
+                let shift = bias.as_ref().map_or(0.0, |b| b[i]);
+                y.push(((v - mean) / (variance + epsilon).sqrt() * scale[i] + shift) as f32);
+            }
+        }
+        Ok(vec![HostTensor::f32(float_shape(call, 0)?, y)?])
+    }
+}
+
+impl Kernel for LayerNormalization {
+    fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
+        let rows = layer_rows(call)?;
+        let (x, scale, bias, y) = (out.input(0)?, out.input(1)?, out.optional_input(2), out.output(0)?);
+        let cover = rows.cover(rows.bound_len(), 2, out.tuning())?;
+        let mut bindings = vec![x, scale, y];
+        bindings.extend(bias);
+        let bytes = bindings.iter().map(|&id| out.bytes(id)).sum();
+        out.dispatch(KernelCall {
+            shader: if bias.is_some() { &WITH_BIAS } else { &PLAIN },
+            snippets: vec![
+                ("parts", rows.parts().to_owned()),
+                ("wide", rows.element().wide().to_string()),
+                ("bias", if bias.is_some() { " + bias[i]" } else { "" }.to_owned()),
+            ]
+            .into_iter()
+            .chain(cover.snippets("rows"))
+            .collect(),
+            constants: vec![],
+            bindings: bindings.into_iter().map(|tensor| Binding { tensor, element: rows.element() }).collect(),
+            params: vec![
+                word(rows.count())?,
+                word(rows.bound_len())?,
+                call.attributes.float("epsilon", 1e-5)?.to_bits(),
+                cover.workgroups[0],
+            ],
+            workgroups: cover.workgroups,
+            flops: 8.0 * (rows.count() * rows.len) as f64,
+            bytes,
+        });
+        Ok(())
+    }
+}
+
+fn channels(call: &Call<'_>) -> Result<usize> {
+    at_most_outputs(call, 1)?;
+    if call.attributes.int("training_mode", 0)? != 0 {
+        return Err(Error::new(Kind::Unsupported, "training_mode"));
+    }
+    let shape = float_shape(call, 0)?;
+    let channels = *shape.get(1).ok_or_else(|| Error::new(Kind::InvalidModel, format!("no channels in {shape:?}")))?;
+    for i in 1..5 {
+        if float_shape(call, i)? != [channels] {
+            return Err(Error::new(
+                Kind::InvalidModel,
+                format!("input {i} of shape {:?} for {channels} channels", float_shape(call, i)?),
+            ));
+        }
+    }
+    Ok(channels)
+}
+
+impl Operator for BatchNormalization {
+    fn op_type(&self) -> &'static str {
+        "BatchNormalization"
+    }
+
+    fn attributes(&self) -> &'static [&'static str] {
+        &["epsilon", "momentum", "training_mode"]
+    }
+
+    fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
+        channels(call)?;
+        Ok(vec![float(float_shape(call, 0)?)])
+    }
+
+    fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
+        let channels = channels(call)?;
+        let shape = float_shape(call, 0)?;
+        let inner: usize = shape[2..].iter().product();
+        let epsilon = f64::from(call.attributes.float("epsilon", 1e-5)?);
+        let x = values(inputs, 0)?;
+        let (scale, bias, mean, variance) =
+            (values(inputs, 1)?, values(inputs, 2)?, values(inputs, 3)?, values(inputs, 4)?);
+        let y = x.iter().enumerate().map(|(i, v)| {
+            let c = i / inner % channels;
+            ((v - mean[c]) / (variance[c] + epsilon).sqrt() * scale[c] + bias[c]) as f32
+        });
+        Ok(vec![HostTensor::f32(shape, y.collect())?])
+    }
+}
+
+impl Kernel for BatchNormalization {
+    fn planes(&self, _: &Call<'_>) -> Planes {
+        Planes::First
+    }
+
+    // Two maps of three operands: a binding each for x and four numbers of a channel would be more than one map has.
+    fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
+        channels(call)?;
+        let (x, y) = (out.input(0)?, out.output(0)?);
+        let shape = out.ty(y).shape.clone();
+        let normal = out.temporary(float(shape.clone()));
+        let mut per_channel = vec![0; shape.len()];
+        per_channel[1] = 1;
+        let of = |tensor| Strided { tensor, base: 0, strides: per_channel.clone() };
+        let epsilon = literal(call.attributes.float("epsilon", 1e-5)?);
+        Map {
+            moves: false,
+            expression: format!("(u - v) * inverseSqrt(w + {epsilon})"),
+            functions: "",
+            operands: vec![Strided::broadcast(x, &shape, &shape), of(out.input(3)?), of(out.input(4)?)],
+            output: normal,
+            flops: 4.0,
+        }
+        .lower(out)?;
+        Map {
+            moves: false,
+            expression: "u * v + w".to_owned(),
+            functions: "",
+            operands: vec![Strided::broadcast(normal, &shape, &shape), of(out.input(1)?), of(out.input(2)?)],
+            output: y,
+            flops: 2.0,
+        }
+        .lower(out)
+    }
+}

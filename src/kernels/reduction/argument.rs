@@ -1,0 +1,110 @@
+//! ArgMax and ArgMin: where along an axis the greatest or least element lies.
+
+use crate::error::{Error, Kind, Result};
+use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
+use crate::kernels::base::limits::{rounds, word};
+use crate::kernels::base::operand::{axis, values};
+use crate::kernels::base::rows::{GROUP, Rows, spread};
+use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
+
+/// The operators of this family.
+pub const OPERATORS: &[&dyn Kernel] = &[&Argument { greatest: true }, &Argument { greatest: false }];
+
+static SHADER: Shader = Shader {
+    name: "argument",
+    class: Class::Reduce,
+    source: include_str!("argument.wgsl"),
+    slots: &[Slot::read("x"), Slot::write("y")],
+};
+
+/// The place of the greatest or least element; the first of equal ones unless `select_last_index` is set.
+#[derive(Debug)]
+pub struct Argument {
+    greatest: bool,
+}
+
+impl Argument {
+    fn rule(&self, call: &Call<'_>) -> Result<(Rows, Vec<usize>)> {
+        let ty = &call.input(0)?.ty;
+        if ty.dtype == DType::Bool {
+            return Err(Error::new(Kind::Unsupported, format!("{} of bool", self.op_type())));
+        }
+        let axis = axis(call.attributes.int("axis", 0)?, ty.shape.len())?;
+        if ty.shape[axis] == 0 {
+            let message = format!("{} along axis {axis} of shape {:?}, which is empty", self.op_type(), ty.shape);
+            return Err(Error::new(Kind::InvalidInput, message));
+        }
+        let mut shape = ty.shape.clone();
+        if call.attributes.int("keepdims", 1)? != 0 {
+            shape[axis] = 1;
+        } else {
+            shape.remove(axis);
+        }
+        Ok((Rows::of(&ty.shape, axis, axis + 1), shape))
+    }
+
+    fn last(call: &Call<'_>) -> Result<bool> {
+        Ok(call.attributes.int("select_last_index", 0)? != 0)
+    }
+}
+
+impl Operator for Argument {
+    fn op_type(&self) -> &'static str {
+        if self.greatest { "ArgMax" } else { "ArgMin" }
+    }
+
+    fn attributes(&self) -> &'static [&'static str] {
+        &["axis", "keepdims", "select_last_index"]
+    }
+
+    fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
+        Ok(vec![TensorType::new(DType::Int64, self.rule(call)?.1)])
+    }
+
+    fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
+        let (rows, shape) = self.rule(call)?;
+        let last = Self::last(call)?;
+        let x = values(inputs, 0)?;
+        let place = |row: usize| {
+            let at = |i: usize| x[rows.start(row) + i * rows.inner];
+            let mut best = 0;
+            for i in 1..rows.len {
+                let better = if self.greatest { at(i) > at(best) } else { at(i) < at(best) };
+                if better || (last && at(i) == at(best)) {
+                    best = i;
+                }
+            }
+            best as i64
+        };
+        Ok(vec![HostTensor::i64(shape, (0..rows.count()).map(place).collect())?])
+    }
+}
+
+impl Kernel for Argument {
+    fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
+        let (rows, _) = self.rule(call)?;
+        let (x, y) = (out.input(0)?, out.output(0)?);
+        rounds(rows.len)?;
+        let better = match (self.greatest, Self::last(call)?) {
+            (true, false) => ">",
+            (true, true) => ">=",
+            (false, false) => "<",
+            (false, true) => "<=",
+        };
+        let workgroups = spread(rows.count().div_ceil(GROUP))?;
+        out.dispatch(KernelCall {
+            shader: &SHADER,
+            snippets: vec![("better", better.to_owned())],
+            constants: vec![],
+            bindings: vec![
+                Binding { tensor: x, element: Element::of(call.input(0)?.ty.dtype) },
+                Binding { tensor: y, element: Element::I32 },
+            ],
+            params: vec![word(rows.count())?, word(rows.len)?, word(rows.inner)?, workgroups[0]],
+            workgroups,
+            flops: (rows.count() * rows.len) as f64,
+            bytes: out.bytes(x) + out.bytes(y),
+        });
+        Ok(())
+    }
+}
