@@ -1,17 +1,17 @@
-//! MatMul and Gemm: shapes, references, and the strides with which [`self::product`] computes them.
+//! MatMul and Gemm: shapes, references, and the strides with which [`Product`] computes them.
 
-mod product;
 mod shared;
 mod split;
+mod strided;
 mod tile;
 mod window;
 
-pub(in crate::kernels) use product::stored_apart;
-pub use product::{Matrix, Product};
+pub(in crate::kernels) use strided::stored_apart;
+pub use strided::{Matrix, Product};
 pub(in crate::kernels) use tile::SWAPS;
 pub use window::Window;
 
-use self::product::BATCH_RANK;
+use self::strided::BATCH_RANK;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 use crate::kernels::base::epilogue::{ACTIVATION, ACTIVATION_PARAMS, Activation};

@@ -1,7 +1,7 @@
 //! A product with too few results to keep many cores busy: its k is split, and the parts are added up by a second kernel.
 //! Knows products; must never know which operator asks.
 
-use super::product::{BATCH_RANK, Product};
+use super::strided::{BATCH_RANK, Product};
 use crate::error::Result;
 use crate::kernels::base::epilogue::{Activation, FINISH};
 use crate::kernels::base::limits::word;
