@@ -1,6 +1,6 @@
 //! Real browsers: where they are, the flags that tests need, a driver and a session that end with their owner.
 
-use crate::setup::{find, geckodriver_path};
+use crate::tools::{find, tools};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
 use fantoccini::{Client, ClientBuilder};
@@ -78,6 +78,11 @@ impl Browser {
         let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().with_context(|| format!("could not start {}", path.display()))
     }
+}
+
+/// Path of geckodriver: the system's, or the one that cargo installed.
+pub fn geckodriver_path(root: &Path) -> PathBuf {
+    find(&["geckodriver"]).unwrap_or_else(|| tools(root).join("bin/geckodriver"))
 }
 
 /// A driver with an open browser.

@@ -3,7 +3,8 @@
 use crate::browsers::Browser;
 use crate::drive::Drive;
 use crate::serve::serve;
-use crate::setup::{self, cargo, run, vulkan};
+use crate::setup::{self, vulkan};
+use crate::tools::{cargo, root, run};
 use crate::{data, package, report};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
@@ -43,7 +44,7 @@ impl Steps {
 
 /// Runs every step; stops at the first that fails.
 pub fn verify(options: &Options) -> Result<()> {
-    let root = &crate::root();
+    let root = &root();
     let mut steps = Steps(vec![]);
     if !options.web {
         native(root, &mut steps)?;
