@@ -17,9 +17,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::{Either, join, join_all, select};
 use js_sys::{Function, Promise, Reflect};
 use pool::{feeds, fresh, host, load, options, request, run, shared, source};
-use std::pin::pin;
 use std::rc::Rc;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test as test, wasm_bindgen_test_configure};
 
@@ -299,14 +298,9 @@ async fn a_budget_is_kept_and_what_fits_still_runs() {
     pool.close();
 }
 
-/// An AbortSignal that has fired, or one that fires after `ms`.
-fn signal(ms: Option<u32>) -> web_sys::AbortSignal {
-    ms.map_or_else(web_sys::AbortSignal::abort, web_sys::AbortSignal::timeout_with_u32)
-}
-
 #[test]
 async fn a_signal_that_fires_ends_a_fetch() {
-    let error = browser::fetch("/", Some(&signal(None)), &mut |_, _| {}).await.unwrap_err();
+    let error = browser::fetch("/", Some(&web_sys::AbortSignal::abort()), &mut |_, _| {}).await.unwrap_err();
     says(&error, Kind::Aborted, &["aborted"]);
 }
 
@@ -315,11 +309,17 @@ async fn a_signal_that_fires_ends_a_call_and_no_other() {
     let pool = shared().await;
     let session = load(&pool, "net", embedding(1)).await;
     let ask = || request(&session, "ids", HostTensor::i64([2], vec![1, 2]).unwrap());
+    let controller = Function::new_no_args("return new AbortController()").call0(&JsValue::UNDEFINED).unwrap();
+    let signal = || Some(Reflect::get(&controller, &"signal".into()).unwrap().unchecked_into());
     // As the surface for JS does it: whichever comes first, and the call is dropped where that is the signal.
-    let (call, fired) = (pin!(run(&pool, ask())), pin!(browser::aborted(Some(signal(None)))));
-    let Either::Left((ended, _)) = select(fired, call).await else { panic!("the call came first") };
+    let mut call = select(Box::pin(browser::aborted(signal())), Box::pin(run(&pool, ask())));
+    assert!((&mut call).now_or_never().is_none(), "a call is answered before its turn");
+    let beside = run(&pool, ask());
+    Function::new_with_args("c", "c.abort()").call1(&JsValue::UNDEFINED, &controller).unwrap();
+    let Either::Left((ended, _)) = call.await else { panic!("the call came first") };
     says(&ended, Kind::Aborted, &["signal"]);
-    says(&browser::aborted(Some(signal(Some(20)))).await, Kind::Aborted, &["signal"]);
+    beside.await.unwrap();
+    says(&browser::aborted(signal()).await, Kind::Aborted, &["signal"]);
     assert!(browser::aborted(None).now_or_never().is_none());
     run(&pool, ask()).await.unwrap();
     pool.release(session.id);

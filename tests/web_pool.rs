@@ -364,7 +364,7 @@ async fn every_strategy_is_predicted_with_an_interval() {
 
 #[test]
 async fn what_runs_took_is_learned_from() {
-    let pool = shared().await;
+    let pool = fresh().await;
     let all = three(&pool).await;
     let shapes = |r: &Request| r.feeds.iter().map(|(name, t)| (name.clone(), t.shape().to_vec())).collect();
     let set: Vec<_> = all.iter().map(|(_, _, r, _)| (r.session, shapes(r))).collect();
@@ -385,7 +385,7 @@ async fn what_runs_took_is_learned_from() {
     let (a, b) = (&before.strategies[0], &after.strategies[0]);
     assert!(b.interval_ms[0] > 0.0 && b.interval_ms[0] < b.predicted_ms && b.predicted_ms < b.interval_ms[1]);
     assert!(b.predicted_ms.is_finite() && b.predicted_ms != a.predicted_ms, "nothing was learned: {a:?} {b:?}");
-    all.iter().for_each(|(session, ..)| pool.release(session.id));
+    pool.close();
 }
 
 #[test]
@@ -400,7 +400,8 @@ async fn a_comparison_measures_what_was_predicted() {
         let (p, [low, high]) = (&s.prediction, s.spread_ms);
         assert!(low > 0.0 && low <= s.measured_ms && s.measured_ms <= high && high.is_finite(), "{s:?}");
         assert!(p.interval_ms[0] < p.predicted_ms && p.predicted_ms < p.interval_ms[1], "{s:?}");
-        assert_eq!(p.predicted_bytes, s.measured_bytes, "{s:?}");
+        let off = (p.predicted_bytes as f64 / s.measured_bytes as f64 - 1.0).abs();
+        assert!(off < 0.01, "{} bytes predicted, {} allocated", p.predicted_bytes, s.measured_bytes);
         assert!(!s.measured_timeline.is_empty());
     }
     assert!(report.regret >= 0.0 && report.regret.is_finite(), "{}", report.regret);

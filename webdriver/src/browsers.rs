@@ -64,11 +64,16 @@ impl Browser {
         })
     }
 
+    /// Where its driver is.
+    pub fn driver_path(self, root: &Path) -> Result<PathBuf> {
+        match self {
+            Browser::Chromium => find(&["chromedriver"]).ok_or_else(|| anyhow!("chromedriver was not found")),
+            Browser::Firefox => Ok(geckodriver_path(root)),
+        }
+    }
+
     fn driver(self, root: &Path, port: u16) -> Result<Child> {
-        let path = match self {
-            Browser::Chromium => find(&["chromedriver"]).ok_or_else(|| anyhow!("chromedriver was not found"))?,
-            Browser::Firefox => geckodriver_path(root),
-        };
+        let path = self.driver_path(root)?;
         let mut command = Command::new(&path);
         match self {
             Browser::Chromium => command.args([format!("--port={port}"), "--disable-build-check".to_owned()]),

@@ -6,6 +6,7 @@ mod data;
 mod demo;
 mod drive;
 mod kernels;
+mod pack;
 mod package;
 mod peers;
 mod published;

@@ -9,6 +9,8 @@ use std::process::Command;
 
 /// A geckodriver that speaks with the Firefox of current Debian releases.
 const GECKODRIVER: &str = "0.37.1";
+/// What runs the crate's own tests in a page.
+const WASM_PACK: &str = "0.15.0";
 
 /// The wasm target of the toolchain.
 pub fn wasm_target() -> Result<()> {
@@ -87,14 +89,30 @@ pub fn curl() -> Result<PathBuf> {
 }
 
 fn geckodriver(root: &Path) -> Result<()> {
-    if geckodriver_path(root).is_file() {
+    if geckodriver_path(root).is_file() { Ok(()) } else { tool(root, "geckodriver", "geckodriver", GECKODRIVER) }
+}
+
+/// wasm-pack, and beside it the wasm-bindgen that it looks for: of the version that the crate is linked with.
+pub fn wasm_pack(root: &Path) -> Result<()> {
+    tool(root, "wasm-pack", "wasm-pack", WASM_PACK)?;
+    let lock = std::fs::read_to_string(root.join("Cargo.lock"))?;
+    let version = lock.split("name = \"wasm-bindgen\"\nversion = \"").nth(1).and_then(|rest| rest.split('"').next());
+    tool(root, "wasm-bindgen", "wasm-bindgen-cli", version.context("Cargo.lock names no wasm-bindgen")?)
+}
+
+/// Builds `package` at `version` into `target/tools`, where its `binary` is not there already. Unoptimised, which takes
+/// half the time: what these tools do is little.
+fn tool(root: &Path, binary: &str, package: &str, version: &str) -> Result<()> {
+    let there = says(Command::new(tools(root).join("bin").join(binary)).arg("--version"));
+    if there.is_some_and(|says| says.split_whitespace().any(|word| word == version)) {
         return Ok(());
     }
-    println!("installing geckodriver {GECKODRIVER} into target/tools");
+    println!("installing {package} {version} into target/tools");
     let install = |locked: &[&str]| {
         let mut command = Command::new(cargo());
-        command.current_dir(root).args(["install", "--quiet", "-j2", "--root"]).arg(tools(root));
-        run(command.args(locked).arg(format!("geckodriver@{GECKODRIVER}")))
+        command.current_dir(root).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        command.args(["install", "--quiet", "--debug", "--force", "-j2", "--root"]).arg(tools(root));
+        run(command.args(locked).arg(format!("{package}@{version}")))
     };
     // A registry mirror may lack one of the locked versions: newer ones do as well.
     install(&["--locked"]).or_else(|_| install(&[]))
