@@ -46,14 +46,15 @@ fn sources(folders: &[&str]) -> Vec<(String, String)> {
     files.iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).collect()
 }
 
-/// The rooms that `text` names by `crate::…`.
+/// The rooms that `text` names by `crate::…` or `crate::{…, …}`.
 fn used(text: &str) -> Vec<String> {
-    let mut rooms: Vec<String> = text
-        .split("crate::")
-        .skip(1)
-        .map(|rest| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect())
-        .filter(|room: &String| !room.is_empty())
-        .collect();
+    let word = |rest: &str| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+    let named = |rest: &str| match rest.strip_prefix('{') {
+        Some(list) => list.split('}').next().unwrap().split(',').map(|one| word(one.trim())).collect(),
+        None => vec![word(rest)],
+    };
+    let mut rooms: Vec<String> =
+        text.split("crate::").skip(1).flat_map(named).filter(|room: &String| !room.is_empty()).collect();
     rooms.sort();
     rooms.dedup();
     rooms
@@ -87,6 +88,22 @@ fn the_map_has_no_circle() {
             assert!(below, "'{room}' may use '{other}', which does not stand below it");
         }
     }
+}
+
+#[test]
+fn the_files_of_webdriver_have_no_circle() {
+    let mut uses: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (file, text) in sources(&["webdriver/src"]) {
+        let name = file.trim_start_matches("webdriver/src/").split('/').next().unwrap().trim_end_matches(".rs");
+        uses.entry(name.to_owned()).or_default().extend(used(&text).into_iter().filter(|other| other != name));
+    }
+    assert!(uses["demo"].contains(&"data".to_owned()), "what demo.rs uses was not found");
+    // What uses nothing that is left stands at the bottom: taken away again and again, nothing may remain.
+    while let Some(lowest) = uses.keys().find(|name| uses[*name].iter().all(|other| !uses.contains_key(other))) {
+        let lowest = lowest.clone();
+        uses.remove(&lowest);
+    }
+    assert!(uses.is_empty(), "each of these uses another, in a circle: {uses:?}");
 }
 
 #[test]

@@ -116,7 +116,8 @@ fn live_bytes(items: &[Item]) -> u64 {
     }) as u64
 }
 
-#[cfg(test)]
+// proptest does not build for wasm.
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

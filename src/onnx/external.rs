@@ -135,7 +135,8 @@ fn fill(data: &mut Data, range: Range, slot: std::ops::Range<usize>, bytes: &[u8
     }
 }
 
-#[cfg(test)]
+// proptest does not build for wasm.
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! Real browsers: where they are, the flags that tests need, a driver and a session that end with their owner.
 
-use crate::setup::{find, geckodriver_path};
+use crate::tools::{find, tools};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
 use fantoccini::{Client, ClientBuilder};
@@ -64,11 +64,16 @@ impl Browser {
         })
     }
 
+    /// Where its driver is.
+    pub fn driver_path(self, root: &Path) -> Result<PathBuf> {
+        match self {
+            Browser::Chromium => find(&["chromedriver"]).ok_or_else(|| anyhow!("chromedriver was not found")),
+            Browser::Firefox => Ok(geckodriver_path(root)),
+        }
+    }
+
     fn driver(self, root: &Path, port: u16) -> Result<Child> {
-        let path = match self {
-            Browser::Chromium => find(&["chromedriver"]).ok_or_else(|| anyhow!("chromedriver was not found"))?,
-            Browser::Firefox => geckodriver_path(root),
-        };
+        let path = self.driver_path(root)?;
         let mut command = Command::new(&path);
         match self {
             Browser::Chromium => command.args([format!("--port={port}"), "--disable-build-check".to_owned()]),
@@ -78,6 +83,11 @@ impl Browser {
         let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().with_context(|| format!("could not start {}", path.display()))
     }
+}
+
+/// Path of geckodriver: the system's, or the one that cargo installed.
+pub fn geckodriver_path(root: &Path) -> PathBuf {
+    find(&["geckodriver"]).unwrap_or_else(|| tools(root).join("bin/geckodriver"))
 }
 
 /// A driver with an open browser.

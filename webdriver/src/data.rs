@@ -1,7 +1,8 @@
 //! Writes the workload models as files that the page fetches. Knows paths; must never know what a page does with them.
 
 use crate::published;
-use anyhow::{Context, Result};
+use crate::tools::put;
+use anyhow::Result;
 use consort_models::{CHOSEN, Data, Golden, Input, MODELS, Model, PUBLISHED, cases};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -78,10 +79,4 @@ fn written(home: &Path, name: &str, given: &[Input]) -> Result<Vec<Value>> {
 fn goldens(golden: Vec<Golden>) -> Vec<Value> {
     let value = |g: Golden| json!({ "name": g.name, "dims": g.dims, "every": g.every, "values": g.values });
     golden.into_iter().map(value).collect()
-}
-
-/// Writes a file whole or not at all: a run that was stopped must not leave half of one.
-pub fn put(path: &Path, bytes: &[u8]) -> Result<()> {
-    let part = path.with_extension("part");
-    std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).with_context(|| path.display().to_string())
 }

@@ -4,6 +4,7 @@ use crate::browsers::Browser;
 use crate::drive::Drive;
 use crate::serve::serve;
 use crate::setup;
+use crate::tools::root;
 use crate::{data, package, report};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -42,7 +43,7 @@ pub struct Options {
 
 /// Runs the demo.
 pub fn demo(options: &Options) -> Result<()> {
-    let root = &crate::root();
+    let root = &root();
     package::build(root)?;
     data::write(root)?;
     let serving = serve(root, options.port)?;

@@ -3,6 +3,7 @@
 use crate::browsers::Browser;
 use crate::drive::Drive;
 use crate::serve::serve;
+use crate::tools::{cargo, root};
 use crate::{package, setup};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -38,8 +39,8 @@ pub fn kernels(options: &Options) -> Result<()> {
 
 fn native() -> Result<Value> {
     setup::vulkan()?;
-    let mut command = Command::new(setup::cargo());
-    command.current_dir(crate::root()).args(["run", "--quiet", "--package", "consort-conformance", "--example"]);
+    let mut command = Command::new(cargo());
+    command.current_dir(root()).args(["run", "--quiet", "--package", "consort-conformance", "--example"]);
     let output = command.arg("kernels").stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         bail!("the native run ended with {}", output.status);
@@ -50,7 +51,7 @@ fn native() -> Result<Value> {
 }
 
 fn browser(browser: Browser) -> Result<Value> {
-    let root = &crate::root();
+    let root = &root();
     package::build_conformance(root)?;
     setup::browser(root, browser)?;
     let serving = serve(root, None)?;

@@ -6,16 +6,17 @@ mod data;
 mod demo;
 mod drive;
 mod kernels;
+mod pack;
 mod package;
 mod peers;
 mod published;
 mod report;
 mod serve;
 mod setup;
+mod tools;
 mod verify;
 
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -35,11 +36,6 @@ enum Command {
     Peers(peers::Options),
     /// Formats, lints, and tests natively and in real browsers.
     Verify(verify::Options),
-}
-
-/// The repository's root, which does not depend on where the command was typed.
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn main() -> ExitCode {

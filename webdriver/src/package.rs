@@ -1,6 +1,7 @@
 //! Builds wasm: cargo, then wasm-bindgen, and wasm-opt for the npm package. Knows the build; must never know browsers.
 
-use crate::setup::{cargo, npm, npm_packages, run, wasm_target};
+use crate::setup::{npm, npm_packages, wasm_target};
+use crate::tools::{cargo, run};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;

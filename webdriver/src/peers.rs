@@ -3,6 +3,7 @@
 use crate::browsers::Browser;
 use crate::drive::Drive;
 use crate::serve::serve;
+use crate::tools::root;
 use crate::{data, package, setup};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -33,7 +34,7 @@ pub struct Options {
 
 /// Measures, and prints the table.
 pub fn peers(options: &Options) -> Result<()> {
-    let root = &crate::root();
+    let root = &root();
     package::build(root)?;
     data::write(root)?;
     setup::npm_peers(root)?;

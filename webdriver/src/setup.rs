@@ -1,33 +1,16 @@
 //! Makes a fresh machine ready: what is missing is installed where that is possible, else named with the line to type.
 //! Knows tools and where they are found; must never know what they are used for.
 
-use crate::browsers::Browser;
+use crate::browsers::{Browser, geckodriver_path};
+use crate::tools::{cargo, find, run, says, tools};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A geckodriver that speaks with the Firefox of current Debian releases.
 const GECKODRIVER: &str = "0.37.1";
-
-/// Runs `command` with its output passed through; fails where it fails.
-pub fn run(command: &mut Command) -> Result<()> {
-    let text = format!("{command:?}").replace('"', "");
-    let status = command.status().with_context(|| format!("could not start: {text}"))?;
-    if status.success() { Ok(()) } else { bail!("{status}: {text}") }
-}
-
-/// What `command` prints, trimmed; `None` where it cannot be started or fails.
-fn says(command: &mut Command) -> Option<String> {
-    let output = command.output().ok().filter(|o| o.status.success())?;
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-/// The first of `names` that is an executable on PATH.
-pub fn find(names: &[&str]) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    names.iter().flat_map(|name| folders.iter().map(move |f| f.join(name))).find(|p| p.is_file())
-}
+/// What runs the crate's own tests in a page.
+const WASM_PACK: &str = "0.15.0";
 
 /// The wasm target of the toolchain.
 pub fn wasm_target() -> Result<()> {
@@ -105,33 +88,34 @@ pub fn curl() -> Result<PathBuf> {
     find(&["curl"]).context("curl was not found")
 }
 
-/// Where tools of this repository are kept.
-fn tools(root: &Path) -> PathBuf {
-    root.join("target/tools")
-}
-
-/// Path of geckodriver: the system's, or the one that cargo installed.
-pub fn geckodriver_path(root: &Path) -> PathBuf {
-    find(&["geckodriver"]).unwrap_or_else(|| tools(root).join("bin/geckodriver"))
-}
-
 fn geckodriver(root: &Path) -> Result<()> {
-    if geckodriver_path(root).is_file() {
+    if geckodriver_path(root).is_file() { Ok(()) } else { tool(root, "geckodriver", "geckodriver", GECKODRIVER) }
+}
+
+/// wasm-pack, and beside it the wasm-bindgen that it looks for: of the version that the crate is linked with.
+pub fn wasm_pack(root: &Path) -> Result<()> {
+    tool(root, "wasm-pack", "wasm-pack", WASM_PACK)?;
+    let lock = std::fs::read_to_string(root.join("Cargo.lock"))?;
+    let version = lock.split("name = \"wasm-bindgen\"\nversion = \"").nth(1).and_then(|rest| rest.split('"').next());
+    tool(root, "wasm-bindgen", "wasm-bindgen-cli", version.context("Cargo.lock names no wasm-bindgen")?)
+}
+
+/// Builds `package` at `version` into `target/tools`, where its `binary` is not there already. Unoptimised, which takes
+/// half the time: what these tools do is little.
+fn tool(root: &Path, binary: &str, package: &str, version: &str) -> Result<()> {
+    let there = says(Command::new(tools(root).join("bin").join(binary)).arg("--version"));
+    if there.is_some_and(|says| says.split_whitespace().any(|word| word == version)) {
         return Ok(());
     }
-    println!("installing geckodriver {GECKODRIVER} into target/tools");
+    println!("installing {package} {version} into target/tools");
     let install = |locked: &[&str]| {
         let mut command = Command::new(cargo());
-        command.current_dir(root).args(["install", "--quiet", "-j2", "--root"]).arg(tools(root));
-        run(command.args(locked).arg(format!("geckodriver@{GECKODRIVER}")))
+        command.current_dir(root).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        command.args(["install", "--quiet", "--debug", "--force", "-j2", "--root"]).arg(tools(root));
+        run(command.args(locked).arg(format!("{package}@{version}")))
     };
     // A registry mirror may lack one of the locked versions: newer ones do as well.
     install(&["--locked"]).or_else(|_| install(&[]))
-}
-
-/// The cargo that started this program.
-pub fn cargo() -> PathBuf {
-    std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
 }
 
 /// Where npm's packages are: binaryen for the build, d3 and Plot for the page, pinned by a lock file.

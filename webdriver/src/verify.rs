@@ -3,8 +3,9 @@
 use crate::browsers::Browser;
 use crate::drive::Drive;
 use crate::serve::serve;
-use crate::setup::{self, cargo, run, vulkan};
-use crate::{data, package, report};
+use crate::setup::{self, vulkan};
+use crate::tools::{cargo, root, run};
+use crate::{data, pack, package, report};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use std::path::Path;
@@ -26,6 +27,9 @@ pub struct Options {
     /// Of the browser tests only these, by file.
     #[arg(long, value_name = "NAME,…", requires = "web")]
     suites: Option<String>,
+    /// Of the browser tests only `wasm-pack test`.
+    #[arg(long, conflicts_with_all = ["native", "suites"])]
+    pack: bool,
 }
 
 /// The steps so far and how long each took.
@@ -43,9 +47,9 @@ impl Steps {
 
 /// Runs every step; stops at the first that fails.
 pub fn verify(options: &Options) -> Result<()> {
-    let root = &crate::root();
+    let root = &root();
     let mut steps = Steps(vec![]);
-    if !options.web {
+    if !options.web && !options.pack {
         native(root, &mut steps)?;
     }
     if !options.native {
@@ -64,7 +68,7 @@ fn native(root: &Path, steps: &mut Steps) -> Result<()> {
         run(in_root(root).args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
         // What only a page has is not built above.
         setup::wasm_target()?;
-        let web = ["clippy", "--quiet", "--package", "consort", "--package", "consort-conformance", "--lib"];
+        let web = ["clippy", "--quiet", "--package", "consort", "--package", "consort-conformance", "--lib", "--tests"];
         run(in_root(root).args(web).args(["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"]))
     })?;
     steps.step("native tests", || {
@@ -73,21 +77,46 @@ fn native(root: &Path, steps: &mut Steps) -> Result<()> {
     })
 }
 
-/// The browser tests in every browser, and what a page sees where there is no WebGPU.
+/// The browser tests in every browser, what a page sees where there is no WebGPU, and the crate's own tests.
 fn browsers(root: &Path, steps: &mut Steps, options: &Options) -> Result<()> {
-    steps.step("npm package and models", || {
-        package::build(root)?;
-        package::build_conformance(root)?;
-        data::write(root)
-    })?;
-    let serving = serve(root, None)?;
     let wanted = |browser: &Browser| options.browser.is_none_or(|only| only == *browser);
     let all: Vec<Browser> = [Browser::Chromium, Browser::Firefox].into_iter().filter(wanted).collect();
-    // Side by side: much of the time one of them compiles shaders, on one core.
     let names: Vec<String> = all.iter().map(Browser::to_string).collect();
-    steps.step(&format!("browser tests in {}", names.join(" and ")), || {
-        // A package manager is for one at a time.
-        all.iter().try_for_each(|&browser| setup::installed(browser))?;
+    let names = names.join(" and ");
+    setup::wasm_target()?;
+    std::thread::scope(|scope| {
+        // Building a package ends on one core: tools are built beside it, and nothing beside the tests.
+        let tools = scope.spawn(|| {
+            all.iter().try_for_each(|&browser| setup::driver(root, browser))?;
+            if options.suites.is_none() { setup::wasm_pack(root) } else { Ok(()) }
+        });
+        if !options.pack {
+            steps.step("npm package and models", || {
+                package::build(root)?;
+                package::build_conformance(root)?;
+                data::write(root)
+            })?;
+        }
+        steps.step("tools and browsers", || {
+            // A package manager is for one at a time.
+            all.iter().try_for_each(|&browser| setup::installed(browser))?;
+            tools.join().unwrap_or_else(|_| Err(anyhow!("the thread of the tools panicked")))
+        })
+    })?;
+    if !options.pack {
+        pages(root, steps, options, &all, &names)?;
+    }
+    if options.suites.is_some() {
+        return Ok(());
+    }
+    steps.step(&format!("wasm-pack test in {names}"), || pack::test(root, &all))
+}
+
+/// The tests of the npm package, by those who import it.
+fn pages(root: &Path, steps: &mut Steps, options: &Options, all: &[Browser], names: &str) -> Result<()> {
+    let serving = serve(root, None)?;
+    // Side by side: much of the time one of them compiles shaders, on one core.
+    steps.step(&format!("browser tests in {names}"), || {
         let suites = options.suites.as_deref();
         let ends: Vec<Result<()>> = std::thread::scope(|scope| {
             let running: Vec<_> =
@@ -101,7 +130,6 @@ fn browsers(root: &Path, steps: &mut Steps, options: &Options) -> Result<()> {
 
 /// The tests in one browser: those of `suites`, or all.
 fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>) -> Result<()> {
-    setup::driver(root, browser)?;
     if let Some(suites) = suites {
         return tests(root, browser, true, port, suites);
     }

@@ -190,7 +190,8 @@ pub struct Slice {
     rows: usize,
 }
 
-#[cfg(test)]
+// proptest does not build for wasm.
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use proptest::prelude::*;
