@@ -1,7 +1,8 @@
 //! Where operators put their dispatches while a program is built: tensors by id, no memory places yet.
 
-use super::map::{Chain, Strided, reshaped};
+use super::chain::Chain;
 use super::planes::APART;
+use super::strides::{Strided, reshaped};
 use super::{KernelCall, Tuning};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{ContentHash, DType, Source, Specialised, TensorId, TensorType};

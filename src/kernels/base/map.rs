@@ -2,9 +2,11 @@
 //! moves (transpose, slice, expand) are all such maps. Knows strides and the shader; must never know an operator.
 
 use super::call::TAKEN_IN;
+use super::chain::{Chain, OPERANDS};
 use super::epilogue::FINISH;
 use super::limits::word;
 use super::rows::{GROUP, spread};
+use super::strides::{Strided, broadcast_strides};
 use super::wgsl::replace_word;
 use super::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot};
 use crate::error::{Error, Kind, Result};
@@ -17,8 +19,6 @@ const RANK: usize = 8;
 pub(in crate::kernels) const MOST_BINDINGS: usize = 8;
 pub(in crate::kernels) const MOST_PARAMS: usize = 64;
 const SOURCE: &str = include_str!("map.wgsl");
-/// Operands of one dispatch.
-const OPERANDS: usize = 5;
 const NAMES: [&str; OPERANDS] = ["a", "b", "c", "s3", "s4"];
 /// What an expression calls its operands, in order.
 const VALUES: [&str; 3] = ["u", "v", "w"];
@@ -42,68 +42,6 @@ static MAPS: [Shader; OPERANDS] = [
 ];
 static MOVE: Shader = shader("move", Class::Movement, &[Slot::read("a"), Slot::write("y")]);
 
-/// An operand and where its elements lie for each axis of the output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Strided {
-    /// The tensor.
-    pub tensor: TensorId,
-    /// Element that belongs to the output's first.
-    pub base: i64,
-    /// Elements from one to the next along each axis of the output; 0 where it is repeated.
-    pub strides: Vec<i64>,
-}
-
-impl Strided {
-    /// `tensor` of `shape`, broadcast to `output`.
-    pub fn broadcast(tensor: TensorId, shape: &[usize], output: &[usize]) -> Strided {
-        Strided { tensor, base: 0, strides: broadcast_strides(shape, output) }
-    }
-}
-
-/// Strides of a tensor of `shape` read under the broadcast shape `output`.
-pub fn broadcast_strides(shape: &[usize], output: &[usize]) -> Vec<i64> {
-    let own = contiguous(shape);
-    let lead = output.len() - shape.len();
-    (0..output.len()).map(|i| if i < lead || shape[i - lead] == 1 { 0 } else { own[i - lead] }).collect()
-}
-
-/// Row-major strides of `shape`.
-pub fn contiguous(shape: &[usize]) -> Vec<i64> {
-    let mut strides = vec![1; shape.len()];
-    for i in (1..shape.len()).rev() {
-        strides[i - 1] = strides[i] * shape[i] as i64;
-    }
-    strides
-}
-
-/// Strides of a tensor of `shape` with `strides` seen under the shape `to`, which has as many elements; 0 where an axis
-/// has one. `None` where an axis of `to` has no one stride.
-pub fn reshaped(shape: &[usize], strides: &[i64], to: &[usize]) -> Option<Vec<i64>> {
-    // Axes of one element say nothing; neighbours that follow each other are one.
-    let mut runs: Vec<(usize, i64)> = vec![];
-    for (&size, &stride) in shape.iter().zip(strides).filter(|(size, _)| **size != 1) {
-        match runs.last_mut() {
-            Some((before, apart)) if *apart == stride * size as i64 => (*before, *apart) = (*before * size, stride),
-            _ => runs.push((size, stride)),
-        }
-    }
-    let mut out = vec![0; to.len()];
-    // From the end: each axis of `to` is a part of one run.
-    let mut rest = runs.pop();
-    for (axis, &size) in to.iter().enumerate().rev().filter(|(_, size)| **size != 1) {
-        let (left, stride) = rest?;
-        if size == 0 || !left.is_multiple_of(size) {
-            return None;
-        }
-        out[axis] = stride;
-        rest = match left / size {
-            1 => runs.pop(),
-            more => Some((more, stride * size as i64)),
-        };
-    }
-    rest.is_none().then_some(out)
-}
-
 /// One dispatch that computes each element of `output` from its operands.
 #[derive(Debug)]
 pub struct Map {
@@ -121,73 +59,23 @@ pub struct Map {
     pub flops: f64,
 }
 
-/// Maps that are one dispatch: those before the last as steps.
-#[derive(Clone, Debug)]
-pub(in crate::kernels) struct Chain {
-    /// Expressions over operands `e0`, `e1` … and over earlier steps `t0`, `t1` …; the last is what is written.
-    steps: Vec<String>,
-    functions: Vec<&'static str>,
-    operands: Vec<Strided>,
-    /// How many nodes read each operand here.
-    reads: Vec<usize>,
-    flops: f64,
-}
-
-/// `text` with names of operands or steps changed all at once.
-fn renamed(text: &str, from: &str, to: &[String]) -> String {
-    let through = |i: usize| format!("r_{i}");
-    let text = (0..to.len()).fold(text.to_owned(), |t, i| replace_word(&t, &format!("{from}{i}"), &through(i)));
-    to.iter().enumerate().fold(text, |t, (i, name)| replace_word(&t, &through(i), name))
-}
-
-impl Chain {
-    fn new(map: &Map) -> Chain {
+impl Map {
+    fn chain(&self) -> Chain {
         let named = VALUES.iter().enumerate();
-        let expression = named.fold(map.expression.clone(), |t, (i, name)| replace_word(&t, name, &format!("e{i}")));
+        let expression = named.fold(self.expression.clone(), |t, (i, name)| replace_word(&t, name, &format!("e{i}")));
         Chain {
             steps: vec![expression],
-            functions: if map.functions.is_empty() { vec![] } else { vec![map.functions] },
-            operands: map.operands.clone(),
-            reads: vec![1; map.operands.len()],
-            flops: map.flops,
+            functions: if self.functions.is_empty() { vec![] } else { vec![self.functions] },
+            operands: self.operands.clone(),
+            reads: vec![1; self.operands.len()],
+            flops: self.flops,
         }
     }
 
-    /// `self` with operand `k` computed by `before` in the same dispatch; `None` where that takes too many operands.
-    fn after(&self, k: usize, before: &Chain) -> Option<Chain> {
-        let (mut operands, mut reads): (Vec<Strided>, Vec<usize>) = (vec![], vec![]);
-        let mut place = |o: &Strided, times: usize| {
-            let found = operands.iter().position(|p| p == o);
-            let at = found.unwrap_or_else(|| {
-                operands.push(o.clone());
-                reads.push(0);
-                operands.len() - 1
-            });
-            reads[at] += times;
-            format!("e{at}")
-        };
-        let own: Vec<String> = before.operands.iter().zip(&before.reads).map(|(o, &r)| place(o, r)).collect();
-        let result = format!("t{}", before.steps.len() - 1);
-        let mine = self.operands.iter().zip(&self.reads).enumerate();
-        let mine: Vec<String> = mine.map(|(i, (o, &r))| if i == k { result.clone() } else { place(o, r) }).collect();
-        if operands.len() > OPERANDS {
-            return None;
-        }
-        let shifted: Vec<String> = (0..self.steps.len()).map(|i| format!("t{}", before.steps.len() + i)).collect();
-        let mut steps: Vec<String> = before.steps.iter().map(|s| renamed(s, "e", &own)).collect();
-        // The steps' own names first: an operand becomes a step of `before`.
-        steps.extend(self.steps.iter().map(|s| renamed(&renamed(s, "t", &shifted), "e", &mine)));
-        let mut functions = before.functions.clone();
-        functions.extend(self.functions.iter().filter(|f| !before.functions.contains(f)));
-        Some(Chain { steps, functions, operands, reads, flops: before.flops + self.flops })
-    }
-}
-
-impl Map {
     /// Appends the dispatch; takes in maps that only compute its operands.
     pub fn lower(self, out: &mut Lowering<'_>) -> Result<()> {
         let shape = out.ty(self.output).shape.clone();
-        let mut chain = Chain::new(&self);
+        let mut chain = self.chain();
         let float = |id: TensorId, out: &Lowering<'_>| out.ty(id).dtype == DType::Float32;
         let joins = !self.moves && float(self.output, out);
         let own = broadcast_strides(&shape, &shape);
@@ -295,7 +183,7 @@ fn repeating(shape: &[usize], strides: &[i64]) -> Option<(usize, usize)> {
     Some((shape[last + 1..].iter().product(), shape[first..=last].iter().product()))
 }
 
-/// `step` with each number that it spells as [`super::unary::literal`] does put into `numbers`, as bits, and read from
+/// `step` with each number that it spells as [`super::wgsl::literal`] does put into `numbers`, as bits, and read from
 /// `params.taken` from entry `first` on.
 fn without_numbers(step: &str, first: usize, numbers: &mut Vec<u32>) -> String {
     let (mut out, mut rest) = (String::new(), step);
@@ -483,18 +371,6 @@ mod tests {
         assert_eq!((dims, strides), (vec![12, 2], vec![vec![1, 12], vec![1, 0]]));
         let (dims, _) = merged(&output, &[strided(&output, &output), strided(&output, &output)]);
         assert_eq!(dims, [24]);
-    }
-
-    #[test]
-    fn strides_survive_a_reshape_where_each_axis_keeps_one() {
-        // Heads of 128 tokens, moved to the front, and flattened.
-        let (shape, strides) = ([1, 12, 128, 32], [0, 32, 384, 1]);
-        assert_eq!(reshaped(&shape, &strides, &[12, 128, 32]), Some(vec![32, 384, 1]));
-        assert_eq!(reshaped(&shape, &strides, &[2, 6, 128, 4, 8]), Some(vec![192, 32, 384, 8, 1]));
-        assert_eq!(reshaped(&shape, &strides, &[12 * 128, 32]), None);
-        assert_eq!(reshaped(&[128, 12, 32], &[384, 32, 1], &[128, 384]), Some(vec![384, 1]));
-        assert_eq!(reshaped(&[3, 4], &[1, 3], &[12]), None);
-        assert_eq!(reshaped(&[1, 1], &[0, 0], &[1]), Some(vec![0]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod ceiling;
+pub mod chain;
 pub mod endings;
 pub mod epilogue;
 mod kernel;
@@ -13,6 +14,7 @@ pub mod operand;
 pub mod placed;
 pub mod planes;
 pub mod rows;
+pub mod strides;
 pub mod tuning;
 pub mod wgsl;
 pub mod window;

@@ -2,7 +2,7 @@
 //! Knows strides; must never know what reads them.
 
 use super::Lowering;
-use super::map::{Strided, contiguous};
+use super::strides::{Strided, contiguous};
 use crate::graph::TensorId;
 
 /// An operand with the elements from one step to the next along each of its axes.

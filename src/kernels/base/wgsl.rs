@@ -110,6 +110,14 @@ pub fn binding_number(same_as: &[usize], i: usize) -> usize {
     1 + (0..first).filter(|&j| same_as[j] == j).count()
 }
 
+/// `value` as a WGSL literal; an infinity, which WGSL cannot write, is the greatest float.
+pub fn literal(value: f32) -> String {
+    let finite = if value.is_nan() { 0.0 } else { value.clamp(f32::MIN, f32::MAX) };
+    // As the exact f64: the shortest text that rounds to the greatest f32 lies above it, which a browser refuses.
+    let text = format!("{:e}", f64::from(finite));
+    format!("f32({text}{})", if text.contains(['.', 'e']) { "" } else { ".0" })
+}
+
 /// Replaces the identifier `from` where it stands as a whole word.
 pub(in crate::kernels) fn replace_word(text: &str, from: &str, to: &str) -> String {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';

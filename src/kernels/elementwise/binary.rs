@@ -1,10 +1,11 @@
 //! Operators of two operands with broadcasting: arithmetic, comparison, logic.
 
-use super::unary::literal;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, Operand, Operator, TensorId, TensorType};
-use crate::kernels::base::map::{Map, Strided, broadcast_strides};
+use crate::kernels::base::map::Map;
 use crate::kernels::base::operand::{broadcast, values};
+use crate::kernels::base::strides::{Strided, places};
+use crate::kernels::base::wgsl::literal;
 use crate::kernels::base::{Kernel, Lowering, Planes};
 
 /// What an operator takes and gives.
@@ -174,22 +175,4 @@ fn scalar(operand: &Operand) -> Option<f32> {
     let value = operand.value.as_ref().filter(|v| v.len() == 1)?;
     let number = value.to_f64()[0] as f32;
     number.is_finite().then_some(number)
-}
-
-/// For each element of `output`, the element of a tensor of `shape` that is broadcast to it.
-pub fn places(shape: &[usize], output: &[usize]) -> impl Iterator<Item = usize> + use<> {
-    strided_places(output.to_vec(), broadcast_strides(shape, output), 0)
-}
-
-/// For each element of a tensor of `shape`, `base` and its index times `strides`.
-pub fn strided_places(shape: Vec<usize>, strides: Vec<i64>, base: i64) -> impl Iterator<Item = usize> {
-    let count: usize = shape.iter().product();
-    (0..count).map(move |mut i| {
-        let mut at = base;
-        for (size, stride) in shape.iter().zip(&strides).rev() {
-            at += (i % size) as i64 * stride;
-            i /= size;
-        }
-        at as usize
-    })
 }

@@ -1,11 +1,12 @@
 //! Choosing and converting elements: Where, Cast, Clip, Not.
 
-use super::binary::places;
-use super::unary::literal;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
-use crate::kernels::base::map::{Map, Strided};
+use crate::kernels::base::map::Map;
 use crate::kernels::base::operand::{broadcast, values};
+use crate::kernels::base::strides::Strided;
+use crate::kernels::base::strides::places;
+use crate::kernels::base::wgsl::literal;
 use crate::kernels::base::{Kernel, Lowering, Planes};
 
 /// The operators of this family.

@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Attributes, Call, DType, HostTensor, Operator, TensorType};
-use crate::kernels::base::map::{Map, Strided};
+use crate::kernels::base::map::Map;
+use crate::kernels::base::strides::Strided;
+use crate::kernels::base::wgsl::literal;
 use crate::kernels::base::{Kernel, Lowering, Planes};
 
 /// One such operator.
@@ -152,12 +154,4 @@ impl Kernel for Unary {
         }
         .lower(out)
     }
-}
-
-/// `value` as a WGSL literal; an infinity, which WGSL cannot write, is the greatest float.
-pub fn literal(value: f32) -> String {
-    let finite = if value.is_nan() { 0.0 } else { value.clamp(f32::MIN, f32::MAX) };
-    // As the exact f64: the shortest text that rounds to the greatest f32 lies above it, which a browser refuses.
-    let text = format!("{:e}", f64::from(finite));
-    format!("f32({text}{})", if text.contains(['.', 'e']) { "" } else { ".0" })
 }

@@ -2,10 +2,11 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorId, TensorType};
-use crate::kernels::base::map::{Map, Strided, broadcast_strides, contiguous};
+use crate::kernels::base::map::Map;
 use crate::kernels::base::operand::{axis, broadcast};
+use crate::kernels::base::strides::strided_places;
+use crate::kernels::base::strides::{Strided, broadcast_strides, contiguous};
 use crate::kernels::base::{Kernel, KernelCall, Lowering};
-use crate::kernels::elementwise::binary::strided_places;
 use crate::kernels::product::stored_apart;
 
 /// The operators of this family.

@@ -3,11 +3,12 @@
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 use crate::kernels::base::limits::word;
-use crate::kernels::base::map::{Map, Strided};
+use crate::kernels::base::map::Map;
 use crate::kernels::base::operand::{at_most_outputs, axis, float, float_shape, optional_values, values};
 use crate::kernels::base::rows::Rows;
+use crate::kernels::base::strides::Strided;
+use crate::kernels::base::wgsl::literal;
 use crate::kernels::base::{Binding, Class, Kernel, KernelCall, Lowering, Planes, Shader, Slot};
-use crate::kernels::elementwise::unary::literal;
 
 /// The operators of this family.
 pub const OPERATORS: &[&[&dyn Kernel]] = &[&[&LayerNormalization, &BatchNormalization]];

@@ -15,9 +15,9 @@ use self::strided::BATCH_RANK;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 use crate::kernels::base::epilogue::{ACTIVATION, ACTIVATION_PARAMS, Activation};
-use crate::kernels::base::map::contiguous;
 use crate::kernels::base::operand::{broadcast, float, float_shape, optional_values, values};
 use crate::kernels::base::placed::Placed;
+use crate::kernels::base::strides::contiguous;
 use crate::kernels::base::{Class, Kernel, Lowering};
 
 /// The operators of this family.
