@@ -16,6 +16,7 @@ pub mod planes;
 pub mod rows;
 pub mod strides;
 pub mod tuning;
+pub mod variant;
 pub mod wgsl;
 pub mod window;
 
@@ -24,3 +25,4 @@ pub use kernel::Kernel;
 pub use lowering::{Home, LoweredTensor, Lowering};
 pub use planes::Planes;
 pub use tuning::{QUAD, Tuning};
+pub use variant::{Variant, Work};

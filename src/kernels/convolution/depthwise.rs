@@ -1,13 +1,13 @@
 //! The depthwise convolution kernel: one filter over one channel, a tile of pixels in registers.
 //! Knows the tile; must never know attributes.
 
-use super::{Convolution, Operands};
+use super::geometry::{Convolution, Operands, Task};
 use crate::error::Result;
 use crate::kernels::base::epilogue::FINISH;
 use crate::kernels::base::limits::word;
 use crate::kernels::base::rows::spread;
 use crate::kernels::base::tuning::LOAD;
-use crate::kernels::base::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
+use crate::kernels::base::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning, Variant};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -29,13 +29,26 @@ const WORKGROUP: usize = 64;
 /// Taps that are unrolled at most.
 const UNROLLED: usize = 25;
 
+/// One filter over one channel.
+pub(super) struct Depthwise;
+
+impl Variant<Task> for Depthwise {
+    fn suits(&self, task: &Task, _: &Lowering<'_>) -> bool {
+        suits(&task.conv)
+    }
+
+    fn lower(&self, task: &Task, out: &mut Lowering<'_>) -> Result<()> {
+        lower(&task.conv, task.operands, out)
+    }
+}
+
 /// Whether this kernel computes `conv`.
-pub(super) fn suits(conv: &Convolution) -> bool {
+fn suits(conv: &Convolution) -> bool {
     conv.group == conv.channels && conv.group > 1 && conv.y.kernel * conv.x.kernel <= UNROLLED
 }
 
 /// Appends the dispatch.
-pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'_>) -> Result<()> {
+fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'_>) -> Result<()> {
     let (y, x) = (&conv.y, &conv.x);
     let (rows, pixels) = size(conv, out);
     let row_tiles = x.output.div_ceil(pixels);

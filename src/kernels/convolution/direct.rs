@@ -1,13 +1,13 @@
 //! The direct convolution kernel: a tile of filters × pixels in registers, loops over channels and taps.
 //! Knows the tile; must never know attributes.
 
-use super::{Convolution, Operands};
+use super::geometry::{Convolution, Operands, Task};
 use crate::error::Result;
 use crate::kernels::base::epilogue::FINISH;
 use crate::kernels::base::limits::{rounds, word, workgroups};
 use crate::kernels::base::tuning::{LOAD, QUAD};
 use crate::kernels::base::window::Axis;
-use crate::kernels::base::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
+use crate::kernels::base::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning, Variant};
 use crate::kernels::product::SWAPS;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -53,8 +53,21 @@ struct Tile {
     quads: bool,
 }
 
+/// Any convolution, tap by tap.
+pub(super) struct Direct;
+
+impl Variant<Task> for Direct {
+    fn suits(&self, _: &Task, _: &Lowering<'_>) -> bool {
+        true
+    }
+
+    fn lower(&self, task: &Task, out: &mut Lowering<'_>) -> Result<()> {
+        lower(&task.conv, task.operands, out)
+    }
+}
+
 /// Appends the dispatch.
-pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'_>) -> Result<()> {
+fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'_>) -> Result<()> {
     let (y, x) = (&conv.y, &conv.x);
     let looped = x.kernel > UNROLLED || (x.kernel - 1) * x.dilation > 2 * UNROLLED;
     let last = |a: &Axis| (a.output.max(1) - 1) * a.stride + (a.kernel - 1) * a.dilation;

@@ -1,17 +1,30 @@
 //! Convolution as a product of the weights with what its window sees, which lies nowhere: workgroups gather it from the
 //! image into memory that their threads share. Knows windows and products; must never know attributes.
 
-use super::{Convolution, Operands};
+use super::geometry::Task;
 use crate::error::Result;
-use crate::kernels::base::{Class, Lowering};
+use crate::kernels::base::{Class, Lowering, Variant};
 use crate::kernels::product::{Matrix, Product, Window};
 
-/// Appends the dispatch where workgroups share what they read, and says whether they do.
-pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'_>) -> Result<bool> {
+/// A product through a window.
+pub(super) struct Implicit;
+
+impl Variant<Task> for Implicit {
+    fn suits(&self, task: &Task, out: &Lowering<'_>) -> bool {
+        // Elsewhere each thread would gather for itself.
+        task.conv.group == 1 && out.plane(task.operands.y) > 0 && product(task, out).is_shared(out)
+    }
+
+    fn lower(&self, task: &Task, out: &mut Lowering<'_>) -> Result<()> {
+        product(task, out).lower(out)
+    }
+}
+
+fn product(Task { conv, operands }: &Task, out: &Lowering<'_>) -> Product {
     // What lies between the planes of the result is a column like any other.
     let (plane, pixels) = (out.plane(operands.x), out.plane(operands.y));
     let k = conv.channels * conv.y.kernel * conv.x.kernel;
-    let product = Product {
+    Product {
         class: Class::Conv,
         m: conv.filters,
         n: pixels,
@@ -26,10 +39,5 @@ pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'
         alpha: 1.0,
         beta: 1.0,
         activation: conv.activation,
-    };
-    let shared = conv.group == 1 && pixels > 0 && product.is_shared(out);
-    if shared {
-        product.lower(out)?;
     }
-    Ok(shared)
 }

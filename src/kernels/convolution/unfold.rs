@@ -2,13 +2,13 @@
 //! Products are the best kernels that there are; what unfolding stores and loads again, many filters share.
 //! Knows tiles of the image; must never know attributes.
 
-use super::{Convolution, Operands};
+use super::geometry::{Convolution, Operands, Task};
 use crate::error::Result;
 use crate::kernels::base::limits::word;
 use crate::kernels::base::operand::float;
 use crate::kernels::base::planes::APART;
 use crate::kernels::base::rows::{GROUP, spread};
-use crate::kernels::base::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot};
+use crate::kernels::base::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Variant};
 use crate::kernels::product::{Matrix, Product};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -29,8 +29,21 @@ const FILTERS: usize = 48;
 /// Pixels of a tile to choose from.
 const PIXELS: [usize; 6] = [16, 14, 8, 7, 5, 4];
 
+/// A product with the image unfolded.
+pub(super) struct Unfold;
+
+impl Variant<Task> for Unfold {
+    fn suits(&self, task: &Task, out: &Lowering<'_>) -> bool {
+        suits(&task.conv, task.operands, out)
+    }
+
+    fn lower(&self, task: &Task, out: &mut Lowering<'_>) -> Result<()> {
+        lower(&task.conv, task.operands, out)
+    }
+}
+
 /// Whether `conv` is better done so.
-pub(super) fn suits(conv: &Convolution, operands: Operands, out: &Lowering<'_>) -> bool {
+fn suits(conv: &Convolution, operands: Operands, out: &Lowering<'_>) -> bool {
     let k = conv.channels * conv.y.kernel * conv.x.kernel;
     let pixels = conv.batch * conv.y.output * conv.x.output;
     let plain = conv.group == 1 && conv.x.kernel <= UNROLLED && pixels > 0;
@@ -40,7 +53,7 @@ pub(super) fn suits(conv: &Convolution, operands: Operands, out: &Lowering<'_>) 
 }
 
 /// Appends both dispatches.
-pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'_>) -> Result<()> {
+fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'_>) -> Result<()> {
     let (y, x) = (&conv.y, &conv.x);
     let k = conv.channels * y.kernel * x.kernel;
     let plane = out.plane(operands.y);

@@ -2,7 +2,7 @@
 //! Source: A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, section 4.
 //! Knows the transforms and when they pay; must never know attributes.
 
-use super::{Convolution, Operands};
+use super::geometry::{Convolution, Operands, Task};
 use crate::error::Result;
 use crate::graph::TensorId;
 use crate::kernels::base::epilogue::FINISH;
@@ -10,7 +10,8 @@ use crate::kernels::base::limits::word;
 use crate::kernels::base::operand::float;
 use crate::kernels::base::rows::{GROUP, spread};
 use crate::kernels::base::tuning::LOAD;
-use crate::kernels::base::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot};
+use crate::kernels::base::window::Axis;
+use crate::kernels::base::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Variant};
 use crate::kernels::product::{Matrix, Product};
 use std::fmt::Write as _;
 
@@ -80,28 +81,42 @@ impl Tiles {
     }
 }
 
-/// Whether the convolution has the right form, and is large enough for its transforms to pay.
-pub(super) fn suits(conv: &Convolution, out: &Lowering<'_>) -> bool {
-    let plain =
-        |a: &crate::kernels::base::window::Axis| a.kernel == 3 && a.stride == 1 && a.dilation == 1 && a.output > 0;
-    if !out.tuning().winograd || conv.group != 1 || !plain(&conv.y) || !plain(&conv.x) {
-        return false;
+/// Fewer multiply-adds, more loads.
+pub(super) struct Winograd;
+
+impl Variant<Task> for Winograd {
+    fn suits(&self, task: &Task, out: &Lowering<'_>) -> bool {
+        suits(&task.conv, out)
     }
+
+    fn cost(&self, task: &Task, _: &Lowering<'_>) -> usize {
+        cost(&task.conv)
+    }
+
+    fn lower(&self, task: &Task, out: &mut Lowering<'_>) -> Result<()> {
+        lower(&task.conv, task.operands, out)
+    }
+}
+
+/// Whether the convolution has the right form, and the adapter is one where its transforms may pay.
+fn suits(conv: &Convolution, out: &Lowering<'_>) -> bool {
+    let plain = |a: &Axis| a.kernel == 3 && a.stride == 1 && a.dilation == 1 && a.output > 0;
+    out.tuning().winograd && conv.group == 1 && plain(&conv.y) && plain(&conv.x)
+}
+
+/// Multiply-adds and, as many as they weigh, loads and stores of the product and of the transforms.
+fn cost(conv: &Convolution) -> usize {
     let tiles = Tiles::of(conv);
-    // Multiply-adds and, as many as they weigh, loads and stores; a wide tile loads a seventh of what it multiplies.
-    let product = |count: usize| count + count / 7 * LOAD;
     let each = conv.channels * conv.filters;
-    let pixels = conv.batch * conv.y.output * conv.x.output;
-    let direct = product(each * pixels * 9);
     let transforms = LOAD
         * (conv.channels * tiles.padded * 2 * PLANES + conv.filters * tiles.all * (PLANES + TILE * TILE) + each * 45);
     // A workgroup of the product takes 32 columns.
-    let columns = tiles.padded.next_multiple_of(32);
-    product(each * columns * PLANES) + transforms < direct
+    let count = each * tiles.padded.next_multiple_of(32) * PLANES;
+    count + count / 7 * LOAD + transforms
 }
 
 /// Appends the four dispatches.
-pub(super) fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'_>) -> Result<()> {
+fn lower(conv: &Convolution, operands: Operands, out: &mut Lowering<'_>) -> Result<()> {
     let tiles = Tiles::of(conv);
     let (channels, filters) = (conv.channels, conv.filters);
     let u = out.temporary(float(vec![PLANES, filters, channels]));

@@ -1,17 +1,24 @@
 //! MatMul and Gemm: shapes, references, and the strides with which [`Product`] computes them.
 
+mod apart;
+mod dot;
+mod gather;
+mod operands;
+mod quads;
 mod shared;
 mod split;
-mod strided;
+mod stored;
 mod tile;
+mod tiled;
+mod variants;
 mod window;
 
-pub(in crate::kernels) use strided::stored_apart;
-pub use strided::{Matrix, Product};
+pub use operands::{Matrix, Product};
+pub(in crate::kernels) use stored::stored_apart;
 pub(in crate::kernels) use tile::SWAPS;
 pub use window::Window;
 
-use self::strided::BATCH_RANK;
+use self::operands::BATCH_RANK;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 use crate::kernels::base::epilogue::{ACTIVATION, ACTIVATION_PARAMS, Activation};

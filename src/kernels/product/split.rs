@@ -1,7 +1,7 @@
 //! A product with too few results to keep many cores busy: its k is split, and the parts are added up by a second kernel.
 //! Knows products; must never know which operator asks.
 
-use super::strided::{BATCH_RANK, Product};
+use super::operands::{BATCH_RANK, Product};
 use crate::error::Result;
 use crate::kernels::base::epilogue::{Activation, FINISH};
 use crate::kernels::base::limits::word;
@@ -32,7 +32,7 @@ const EACH: usize = 4;
 /// Into how many parts to split k: one where there are results enough, or where it does not come out even.
 fn parts(product: &Product, out: &Lowering<'_>) -> usize {
     let tuning = out.tuning();
-    let batches: usize = product.batch.iter().map(|b| b.0).product();
+    let batches = product.batches();
     let threads = (product.m * product.n * batches).div_ceil(EACH);
     let able = tuning.barriers
         && product.window.is_none()
@@ -47,19 +47,22 @@ fn parts(product: &Product, out: &Lowering<'_>) -> usize {
     if able { (2..=MOST).rev().find(even).unwrap_or(1) } else { 1 }
 }
 
-/// Appends `product` as several of its parts and their sum, and says whether that is worth while.
-pub(super) fn lower(product: &Product, out: &mut Lowering<'_>) -> Result<bool> {
+/// Appends a product as one dispatch.
+type Whole = fn(&Product, &mut Lowering<'_>) -> Result<()>;
+
+/// Appends `product` as several of its parts, by `whole`, and their sum; says whether that is worth while.
+pub(super) fn lower(product: &Product, whole: Whole, out: &mut Lowering<'_>) -> Result<bool> {
     let parts = parts(product, out);
     if parts == 1 {
         return Ok(false);
     }
-    let batches: usize = product.batch.iter().map(|b| b.0).product();
+    let batches = product.batches();
     let (size, k) = (product.m * product.n * batches, product.k / parts);
     let t = out.temporary(float(vec![parts, batches, product.m, product.n]));
     let mut batch = product.batch.clone();
     batch.push((parts, k * product.a.col, k * product.b.row));
     let part = Product { k, batch, y: t, bias: None, alpha: 1.0, activation: Activation::Identity, ..product.clone() };
-    part.lower_whole(out)?;
+    whole(&part, out)?;
     let (c_row, c_col) = product.bias.map_or((0, 0), |c| (c.row, c.col));
     let workgroups = spread(size.div_ceil(GROUP))?;
     let bias = " + params.beta * c[i / params.n % params.m * params.c_row + i % params.n * params.c_col]";
