@@ -1,7 +1,6 @@
 //! Loading as JS asks for it: the model and its external data fetched or taken as bytes, progress called back.
 
-use super::signal;
-use super::values::{from_js, set};
+use super::values::{from_js, set, signal};
 use crate::browser::{fetch, resolve};
 use crate::error::{Error, Kind, Result};
 use crate::onnx::{ExternalData, external_files};

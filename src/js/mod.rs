@@ -13,7 +13,7 @@ use futures_util::future::{Either, select};
 use serde::Deserialize;
 use std::pin::pin;
 use std::rc::Rc;
-use values::{Feeds, from_js, outputs_to_js, tensor, tensor_to_js, thrown, to_js};
+use values::{Feeds, from_js, outputs_to_js, signal, tensor, tensor_to_js, thrown, to_js};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
@@ -66,11 +66,6 @@ impl CallOptions {
         };
         Ok(RunOptions { strategy, goal: goal(self.goal.as_deref())? })
     }
-}
-
-/// The `signal` of an options object.
-fn signal(options: &JsValue) -> Option<AbortSignal> {
-    js_sys::Reflect::get(options, &"signal".into()).ok()?.dyn_into().ok()
 }
 
 /// `work`, or `Aborted` where the signal fires first: the work is dropped then.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
+use web_sys::AbortSignal;
 
 /// An error as JS catches it: `{kind, message, model?, node?}`.
 pub fn thrown(error: &Error) -> JsValue {
@@ -129,4 +130,9 @@ pub fn tensor_to_js(tensor: &HostTensor) -> Object {
     let value = described(tensor.dtype(), tensor.shape());
     set(&value, "data", &data);
     value
+}
+
+/// The `signal` of an options object.
+pub fn signal(options: &JsValue) -> Option<AbortSignal> {
+    Reflect::get(options, &"signal".into()).ok()?.dyn_into().ok()
 }

@@ -1,7 +1,7 @@
 //! External data as it arrives: given whole, or in pieces of which only what a tensor needs is kept, once.
 //! Knows files and ranges; must never know where pieces come from.
 
-use super::tensor::decode;
+use super::elements::decode;
 use crate::graph::{DType, Data};
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! Bytes → graph. Knows the ONNX format; must never know devices, JS, or how anything is computed.
 
+mod elements;
 mod external;
 mod proto;
 mod read;

@@ -1,5 +1,6 @@
 //! TensorProto → constants. Knows how ONNX stores elements, inline and in external files.
 
+use super::elements::decode;
 use super::external::{ExternalData, Range};
 use super::proto::{DATA_TYPES, EXTERNAL, TensorProto};
 use crate::error::{Error, Kind, Result};
@@ -168,20 +169,4 @@ fn form(proto: &TensorProto) -> Result<(DType, Vec<usize>, usize)> {
         .filter(|n| n.checked_mul(8).is_some())
         .ok_or_else(|| invalid(format!("has shape {shape:?}")))?;
     Ok((dtype, shape, count))
-}
-
-/// Little-endian elements.
-pub(super) fn decode(dtype: DType, bytes: &[u8]) -> Data {
-    let four = |c: &[u8]| [c[0], c[1], c[2], c[3]];
-    match dtype {
-        DType::Float32 => Data::Float32(bytes.chunks_exact(4).map(|c| f32::from_le_bytes(four(c))).collect()),
-        DType::Int32 => Data::Int32(bytes.chunks_exact(4).map(|c| i32::from_le_bytes(four(c))).collect()),
-        DType::Int64 => Data::Int64(
-            bytes
-                .chunks_exact(8)
-                .map(|c| i64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]))
-                .collect(),
-        ),
-        DType::Bool => Data::Bool(bytes.iter().map(|&b| u8::from(b != 0)).collect()),
-    }
 }

@@ -3,17 +3,16 @@
 
 mod build;
 mod cost;
+mod data;
 mod fuse;
 mod hoist;
 mod planes;
 pub mod probe;
 mod schedule;
 
-pub use build::{
-    BoundRange, Dispatch, KernelSource, Making, Place, Placed, Port, Program, Residency, Weight, build, build_sliced,
-    halved,
-};
+pub use build::{build, build_sliced};
 pub use cost::{DispatchCost, ProgramCost};
+pub use data::{BoundRange, Dispatch, KernelSource, Making, Place, Placed, Port, Program, Residency, Weight, halved};
 pub use fuse::{Fused, fuse};
 pub use planes::apart;
 pub use schedule::{Command, Schedule, Strategy, schedule};

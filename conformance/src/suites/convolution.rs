@@ -1,6 +1,6 @@
 //! Convolutions: general, pointwise, depthwise, grouped, along one axis, transposed.
 
-use super::Refusal;
+use super::given::Refusal;
 use crate::case::Case;
 use consort::graph::Attribute;
 use fastrand::Rng;

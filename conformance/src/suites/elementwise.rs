@@ -1,6 +1,6 @@
 //! Element-wise operators: arithmetic, comparison and logic with every broadcast, functions of one input, selection.
 
-use super::{Refusal, dims, narrowed};
+use super::given::{Refusal, dims, narrowed};
 use crate::case::{Case, f32s, i64s, random};
 use consort::graph::{Attribute, Data, HostTensor};
 use fastrand::Rng;

@@ -1,6 +1,6 @@
 //! Element-wise operators after a product, a convolution or each other: what a dispatch takes into its epilogue.
 
-use super::Refusal;
+use super::given::Refusal;
 use crate::case::{
     Case,
     Read::{self, Given, Result},

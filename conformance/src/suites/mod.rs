@@ -4,6 +4,7 @@ mod attention;
 mod convolution;
 mod elementwise;
 mod epilogues;
+mod given;
 mod movement;
 mod planes;
 mod products;
@@ -12,10 +13,7 @@ mod windows;
 
 use crate::case::Case;
 use fastrand::Rng;
-use std::ops::Range;
-
-/// A case that must be refused, with words that its message has.
-pub type Refusal = (Case, &'static [&'static str]);
+pub use given::Refusal;
 
 /// The cases of one family.
 #[derive(Clone, Copy, Debug)]
@@ -40,15 +38,3 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "epilogues", cases: epilogues::cases, refusals: epilogues::refusals },
     Suite { name: "planes apart", cases: planes::cases, refusals: Vec::new },
 ];
-
-/// A random shape: how many dimensions, and how large each.
-fn dims(rng: &mut Rng, rank: Range<usize>, size: Range<usize>) -> Vec<usize> {
-    let rank = rng.usize(rank);
-    (0..rank).map(|_| rng.usize(size.clone())).collect()
-}
-
-/// The shape, or one that broadcasts to it: some dimensions 1, some leading ones left out.
-fn narrowed(rng: &mut Rng, shape: &[usize]) -> Vec<usize> {
-    let from = if rng.u8(0..3) == 0 { rng.usize(0..=shape.len()) } else { 0 };
-    shape[from..].iter().map(|&d| if rng.u8(0..3) == 0 { 1 } else { d }).collect()
-}

@@ -1,6 +1,6 @@
 //! Moves without arithmetic: Transpose, Slice, Expand, Concat, Gather, and the views that move nothing.
 
-use super::{Refusal, dims, narrowed};
+use super::given::{Refusal, dims, narrowed};
 use crate::case::{Case, i64s};
 use fastrand::Rng;
 

@@ -1,6 +1,6 @@
 //! Matrix products: MatMul with every broadcast, Gemm with its transpositions and additions.
 
-use super::dims;
+use super::given::dims;
 use crate::case::Case;
 use crate::case::Read::{Given, Result};
 use fastrand::Rng;

@@ -1,6 +1,6 @@
 //! What works along rows: softmax, normalisations, reductions.
 
-use super::{Refusal, dims};
+use super::given::{Refusal, dims};
 use crate::case::{Case, i64s};
 use fastrand::Rng;
 

@@ -1,6 +1,6 @@
 //! What looks at windows or places of planes: pooling, resizing.
 
-use super::Refusal;
+use super::given::Refusal;
 use crate::case::{Case, f32s};
 use fastrand::Rng;
 
