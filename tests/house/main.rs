@@ -183,6 +183,11 @@ fn every_file_says_what_it_is_and_can_be_read_at_once() {
         if !text.starts_with("//! ") {
             faults.push(format!("{file} lacks its opening doc: what it is, what it knows, what it must never know"));
         }
+        let room = file.starts_with("src/") && file.ends_with("/mod.rs");
+        let opening = text.lines().take_while(|line| line.starts_with("//!"));
+        if room && !opening.collect::<String>().contains("must never") {
+            faults.push(format!("{file} does not open with what its room must never know or decide"));
+        }
         if text.lines().count() > LINES {
             faults.push(format!("{file} has more than {LINES} lines: split it"));
         }

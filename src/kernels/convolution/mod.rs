@@ -1,4 +1,5 @@
-//! Conv in one and two dimensions: its shapes and reference, and the choice among the kernels that compute it.
+//! Convolution in one and two dimensions, and transposed: attributes, shapes and references; `variants.rs` chooses among
+//! the kernels that compute Conv. Knows products, of which some kernels are made; must never know other families.
 
 mod depthwise;
 mod direct;

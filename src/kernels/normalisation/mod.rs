@@ -1,4 +1,5 @@
 //! LayerNormalization over the last axes, and BatchNormalization as it is when a model only runs.
+//! Knows rows and maps; must never know another family.
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};

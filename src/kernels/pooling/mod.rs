@@ -1,4 +1,5 @@
 //! MaxPool and AveragePool in one and two dimensions.
+//! Knows windows; must never know another family.
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};

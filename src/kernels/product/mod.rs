@@ -1,4 +1,5 @@
-//! MatMul and Gemm: shapes, references, and the strides with which [`Product`] computes them.
+//! MatMul and Gemm: shapes, references, and the strides with which [`Product`] computes them; `variants.rs` chooses among
+//! the kernels. Knows where operands lie; must never know another family.
 
 mod apart;
 mod dot;

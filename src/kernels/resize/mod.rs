@@ -1,4 +1,5 @@
 //! Resize along the last two axes, to the nearest element or linearly.
+//! Knows scales and places; must never know another family.
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};

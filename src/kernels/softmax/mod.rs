@@ -1,4 +1,5 @@
 //! Softmax and LogSoftmax, along one axis since opset 13 and over all axes from `axis` on before.
+//! Knows rows; must never know another family.
 
 mod held;
 
