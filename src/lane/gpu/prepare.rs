@@ -2,6 +2,7 @@
 
 use super::alloc::{Allocator, Block, Counts, Purpose};
 use super::pipelines::{Pipeline, Pipelines};
+use super::progress::Progress;
 use super::resident::{Input, Resident, resident_bytes};
 use super::staging::{Arena, Staging};
 use super::tape::{Encoder, Group, Tape, group};
@@ -17,19 +18,6 @@ use futures_util::lock::{Mutex, MutexGuard};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
-
-/// Where to report how far a preparation is.
-pub struct Progress<'a> {
-    /// Bytes of weights on the GPU, and all of them.
-    pub upload: &'a dyn Fn(u64, u64),
-    /// Pipelines compiled, and all of them.
-    pub compile: &'a dyn Fn(usize, usize),
-}
-
-impl Progress<'_> {
-    /// Reports nothing.
-    pub const SILENT: Progress<'static> = Progress { upload: &|_, _| {}, compile: &|_, _| {} };
-}
 
 /// The holder of what the lane measures itself with: it has no weights, and its traffic is nobody's.
 pub(super) const NOBODY: u64 = u64::MAX;

@@ -1,7 +1,8 @@
 //! Resident weights: one read-only buffer for each content, shared by every session that holds it.
 
 use super::alloc::{Allocator, Block, Purpose};
-use super::{Gpu, Progress};
+use super::device::Gpu;
+use super::progress::Progress;
 use crate::error::{Error, Kind, Result};
 use crate::graph::ContentHash;
 use crate::memory::{WeightBook, weight_bytes};
