@@ -1,6 +1,7 @@
 //! The JSON of inputs and goldens. Knows their form; must never know which models there are.
 
-use crate::{Case, Data, Error, Golden, Input, recipe};
+use crate::recipe;
+use crate::types::{Case, Data, Error, Golden, Input};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;

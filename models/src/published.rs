@@ -1,7 +1,8 @@
 //! Models that people use, from published packages: where each is fetched from, its digest, inputs and goldens.
 //! Knows names and digests; must never know how anything is fetched.
 
-use crate::{Error, Golden, Input, files};
+use crate::files;
+use crate::types::{Error, Golden, Input};
 use std::io::Read as _;
 
 /// A model inside a package of the Python Package Index. The packages are under Apache-2.0 and MIT licences.

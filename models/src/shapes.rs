@@ -1,16 +1,9 @@
 //! Every model at other shapes than its own: other batches, lengths and sizes; goldens by
 //! onnxruntime through `shapes.py`. Knows those files; must never know how a model is run.
 
-use crate::{Error, Golden, Input, PUBLISHED, files};
-
-/// Inputs at one set of shapes, and what onnxruntime gave for them.
-#[derive(Clone, Debug)]
-pub struct Case {
-    /// Inputs.
-    pub inputs: Vec<Input>,
-    /// Outputs.
-    pub golden: Vec<Golden>,
-}
+use crate::files;
+use crate::published::{PUBLISHED, Published};
+use crate::types::{Case, Error};
 
 macro_rules! cases {
     ($($name:literal),*) => {
@@ -28,7 +21,7 @@ const FILES: [(&str, &str); 15] = cases!(
 pub fn cases(model: &str) -> Result<Vec<Case>, Error> {
     let Some((name, text)) = FILES.iter().find(|(name, _)| *name == model) else { return Ok(vec![]) };
     let published = PUBLISHED.iter().find(|p| p.name == model);
-    let own = published.map(crate::Published::inputs).transpose()?.unwrap_or_default();
+    let own = published.map(Published::inputs).transpose()?.unwrap_or_default();
     files::cases(name, text, &own)
 }
 
