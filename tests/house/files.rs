@@ -1,5 +1,6 @@
 //! Which file of a crate uses which, as its `use` lines and paths say: names are followed through re-exports to the file
-//! that defines them. Knows Rust's modules; must never know a rule of the house.
+//! that defines them. What stands in the arguments of a macro, or is called as a method, is not seen.
+//! Knows Rust's modules; must never know a rule of the house.
 
 use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};

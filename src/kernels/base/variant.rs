@@ -38,3 +38,60 @@ pub fn lower<W: Work>(variants: &[&dyn Variant<W>], work: &W, out: &mut Lowering
     let best = suiting.min_by_key(|variant| variant.cost(work, out));
     best.ok_or_else(|| Error::new(Kind::Internal, "no kernel computes this"))?.lower(work, out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{DType, TensorType};
+
+    struct Taps(usize);
+
+    impl Work for Taps {
+        fn multiply_adds(&self) -> usize {
+            self.0
+        }
+    }
+
+    /// Leaves a tensor of as many elements as its name says.
+    struct Way {
+        name: usize,
+        suits: bool,
+        spares: usize,
+    }
+
+    impl Variant<Taps> for Way {
+        fn suits(&self, _: &Taps, _: &Lowering<'_>) -> bool {
+            self.suits
+        }
+
+        fn cost(&self, work: &Taps, _: &Lowering<'_>) -> usize {
+            work.weight() - self.spares
+        }
+
+        fn lower(&self, _: &Taps, out: &mut Lowering<'_>) -> Result<()> {
+            out.temporary(TensorType::new(DType::Float32, vec![self.name]));
+            Ok(())
+        }
+    }
+
+    fn chosen(ways: &[Way]) -> Option<usize> {
+        let mut out = Lowering::default();
+        let list: Vec<&dyn Variant<Taps>> = ways.iter().map(|way| way as &dyn Variant<Taps>).collect();
+        lower(&list, &Taps(700), &mut out).ok()?;
+        out.tensors.first().map(|tensor| tensor.ty.len())
+    }
+
+    #[test]
+    fn the_cheapest_that_suits_is_taken_and_of_equal_ones_the_first() {
+        let way = |name, suits, spares| Way { name, suits, spares };
+        assert_eq!(chosen(&[way(1, true, 0), way(2, true, 0)]), Some(1));
+        assert_eq!(chosen(&[way(1, true, 0), way(2, true, 5)]), Some(2));
+        assert_eq!(chosen(&[way(1, false, 9), way(2, true, 0), way(3, true, 0)]), Some(2));
+        assert_eq!(chosen(&[way(1, false, 9)]), None);
+    }
+
+    #[test]
+    fn loads_weigh_with_the_multiply_adds() {
+        assert_eq!(Taps(700).weight(), 700 + 100 * LOAD);
+    }
+}
