@@ -72,7 +72,7 @@ export type Goal = 'latency' | 'throughput' | 'memory';
 export interface PoolOptions {
   /** Lanes that may be used; default: every lane that works here. */
   lanes?: readonly Lane[];
-  /** Upper bound of the bytes that the pool may hold on the GPU. */
+  /** Upper bound of the bytes that the pool may hold on each lane. */
   memoryBudget?: number;
   /** Default goal; `'latency'` where absent. */
   goal?: Goal;
@@ -126,6 +126,8 @@ export interface LoadOptions {
    * Factors beyond 65504 become infinite.
    */
   products?: 'float32' | 'float16';
+  /** Lanes that it may run on; default: every lane of the pool. */
+  lanes?: readonly Lane[];
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
 }
@@ -152,7 +154,8 @@ export interface RunOptions {
 export class Session {
   private constructor();
   readonly name: string;
-  readonly lane: Lane;
+  /** Where it runs. */
+  readonly lanes: readonly Lane[];
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
   readonly inputMetadata: readonly ValueMetadata[];
@@ -212,6 +215,7 @@ export interface StrategyPrediction {
 
 /** What `pool.predict` returns. */
 export interface Prediction {
+  lane: Lane;
   strategies: readonly StrategyPrediction[];
   recommended: Strategy;
   /** Why, in words and numbers. */
@@ -231,6 +235,7 @@ export interface StrategyComparison extends StrategyPrediction {
 
 /** What `pool.compare` returns. */
 export interface Comparison {
+  lane: Lane;
   strategies: readonly StrategyComparison[];
   recommended: Strategy;
   measuredBest: Strategy;
@@ -264,21 +269,36 @@ export interface Accuracy {
   }[];
 }
 
-/** The pool's memory on the GPU, in bytes. */
+/** What one lane holds, in bytes. */
+export interface LaneMemory {
+  lane: Lane;
+  weights: number;
+  arenas: number;
+  staging: number;
+  parameters: number;
+  tensors: number;
+  total: number;
+  highWater: number;
+  liveBytes: number;
+}
+
+/** The pool's memory on all lanes, in bytes. */
 export interface MemoryReport {
   weights: number;
   arenas: number;
   staging: number;
   parameters: number;
-  /** Tensors that the page keeps on the GPU. */
+  /** Tensors that the page keeps on a lane. */
   tensors: number;
   total: number;
-  /** Most that was ever held at one time. */
+  /** Most that each lane ever held at one time, added up. */
   highWater: number;
   /** Lower bound of `arenas` for these sessions one after another: most activation bytes alive at one time. */
   liveBytes: number;
+  lanes: readonly LaneMemory[];
   sessions: readonly {
     name: string;
+    lane: Lane;
     /** Weights that this session uses. */
     weights: number;
     /** Of these, bytes that other sessions use too. */
@@ -293,6 +313,7 @@ export interface MemoryReport {
 
 /** Who lies where in a session's arena, and when. */
 export interface MemoryMap {
+  lane: Lane;
   arena: number;
   liveBytes: number;
   /** Step 0 is the upload, then one for each dispatch, the last is the download. */
@@ -322,12 +343,25 @@ export interface Capabilities {
     features: readonly string[];
     limits: Readonly<Record<string, number>>;
   };
+  /** What each lane runs on. */
+  devices: readonly {
+    lane: Lane;
+    fingerprint: string;
+    vendor: string;
+    architecture: string;
+    device: string;
+    description: string;
+    isFallbackAdapter: boolean;
+    features: readonly string[];
+    limits: Readonly<Record<string, number>>;
+  }[];
   /** Name of this combination of adapter, features and limits. */
   fingerprint: string;
 }
 
-/** The ceilings of the adapter and the waits of the browser, measured by `Pool.create`. */
+/** The ceilings of a lane and the waits of the browser, measured by `Pool.create`. */
 export interface Profile {
+  lane: Lane;
   fingerprint: string;
   /** Multiply-adds count as two operations. */
   gflops: number;
@@ -351,7 +385,10 @@ export class Pool {
   /** Rejects with kind `no-webgpu` where there is no adapter. */
   static create(options?: PoolOptions): Promise<Pool>;
   readonly capabilities: Capabilities;
+  /** Of the preferred lane. */
   readonly profile: Profile;
+  /** Of every lane, the preferred first. */
+  readonly profiles: readonly Profile[];
   /** Loads a model from a URL (its external data beside it), from its bytes, or from both kinds with its external data. */
   load(source: ModelSource | ModelWithData, options?: LoadOptions): Promise<Session>;
   /** Runs all requests in one execution; the outputs come in their order. */
@@ -363,7 +400,8 @@ export class Pool {
   upload<T extends TensorType>(tensor: Tensor<T>): Promise<Tensor<T>>;
   traffic(): TrafficReport;
   memory(): MemoryReport;
-  accuracy(): Accuracy;
+  /** On a lane; default: the preferred one. */
+  accuracy(lane?: Lane): Accuracy;
   /** Releases every session and the device; calls in flight are rejected with kind `closed`. */
   close(): Promise<void>;
 }

@@ -187,7 +187,7 @@ export class Session {
     this.#pool = pool;
     this.#id = loaded.id;
     this.name = loaded.name;
-    this.lane = loaded.lane;
+    this.lanes = Object.freeze(loaded.lanes);
     this.inputMetadata = Object.freeze(loaded.inputs);
     this.outputMetadata = Object.freeze(loaded.outputs);
     this.inputNames = Object.freeze(loaded.inputs.map((i) => i.name));
@@ -229,7 +229,8 @@ export class Pool {
     if (token !== inside) throw new TypeError('a Pool comes from Pool.create');
     this.#pool = pool;
     this.capabilities = Object.freeze(pool.capabilities());
-    this.profile = Object.freeze(pool.profile());
+    this.profiles = Object.freeze(pool.profiles().map(Object.freeze));
+    this.profile = this.profiles[0];
     Object.freeze(this);
   }
 
@@ -281,8 +282,12 @@ export class Pool {
     return this.#pool.memory();
   }
 
-  accuracy() {
-    return this.#pool.accuracy();
+  accuracy(lane) {
+    try {
+      return this.#pool.accuracy(lane);
+    } catch (error) {
+      throw known(error);
+    }
   }
 
   async close() {

@@ -7,7 +7,8 @@ use consort::graph::{
     Attribute, Attributes, DType, Dim, Graph, HostTensor, Node, Value, ValueId, reference, specialise,
 };
 use consort::kernels::{Registry, Tuning};
-use consort::lane::gpu::{Gpu, GpuLane, Input, Progress, Work};
+use consort::lane::Progress;
+use consort::lane::gpu::{Gpu, GpuLane, Input, Work};
 use consort::lane::host::block_on;
 use consort::onnx::{content_hash, hashed};
 use consort::program::{Residency, Strategy, build_sliced, schedule};
@@ -82,7 +83,7 @@ fn slices_give_what_the_nodes_give() {
             }
             let prepared = Rc::new(lane.prepare(1, program, &Progress::SILENT).await.unwrap());
             let words = inputs.iter().map(|t| Input::Words(t.to_device_words().unwrap().into())).collect();
-            let schedule = schedule(&[&*prepared.program], Strategy::Sequential, &[], 8.0);
+            let schedule = schedule(&[prepared.program.extent()], Strategy::Sequential, &[], 8.0);
             let work = Work { prepared, inputs: words };
             let outcome = lane.finish(lane.submit(&[work], &schedule).await.unwrap()).await.unwrap();
             let (have, want) = (outcome.outputs[0][0].host().unwrap().as_f32().unwrap(), expected.as_f32().unwrap());

@@ -5,7 +5,8 @@
 
 use consort::graph::{Graph, HostTensor, Specialised, reference, specialise};
 use consort::kernels::{Registry, Tuning};
-use consort::lane::gpu::{Gpu, GpuLane, Input, Progress, Work};
+use consort::lane::Progress;
+use consort::lane::gpu::{Gpu, GpuLane, Input, Work};
 use consort::lane::host::block_on;
 use consort::onnx::{ExternalData, content_hash, read};
 use consort::program::{Residency, Strategy, build, schedule};
@@ -94,7 +95,7 @@ async fn agree(tuning: Tuning) {
     sets.extend(Strategy::ALL.map(|s| (s, (0..models.len()).collect())));
     for (strategy, set) in sets {
         let set_works: Vec<Work> = set.iter().map(|&i| works[i].clone()).collect();
-        let programs: Vec<_> = set_works.iter().map(|w| &*w.prepared.program).collect();
+        let programs: Vec<_> = set_works.iter().map(|w| w.prepared.program.extent()).collect();
         let schedule = schedule(&programs, strategy, &[], 8.0);
         let expected = lane.predict_bytes(
             &set_works.iter().map(|w| Rc::clone(&w.prepared.program)).collect::<Vec<_>>(),

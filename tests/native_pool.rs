@@ -251,7 +251,7 @@ fn a_comparison_measures_what_was_predicted() {
             assert!(off < 0.01, "{} bytes predicted, {} allocated", p.predicted_bytes, s.measured_bytes);
             assert!(s.measured_ms > 0.0 && p.interval_ms[0] < p.predicted_ms && p.predicted_ms < p.interval_ms[1]);
         }
-        let accuracy = pool.accuracy();
+        let (_, accuracy) = pool.accuracy().remove(0);
         println!(
             "{} of {}: {:?} → {:?}",
             accuracy.held_out, accuracy.observations, accuracy.error_before, accuracy.error_after

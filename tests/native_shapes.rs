@@ -6,7 +6,8 @@
 
 use consort::graph::{Graph, HostTensor, Specialised, ValueId, specialise};
 use consort::kernels::{Registry, Tuning};
-use consort::lane::gpu::{Gpu, GpuLane, Input, Progress, Work};
+use consort::lane::Progress;
+use consort::lane::gpu::{Gpu, GpuLane, Input, Work};
 use consort::lane::host::block_on;
 use consort::onnx::{ExternalData, content_hash, read};
 use consort::program::{Residency, Strategy, build, schedule};
@@ -90,7 +91,7 @@ async fn prepare(lane: &GpuLane) -> Vec<Case> {
 async fn check(lane: &GpuLane, strategy: Strategy, set: &[&Case]) {
     let works: Vec<Work> = set.iter().map(|c| c.work.clone()).collect();
     let programs: Vec<_> = works.iter().map(|w| Rc::clone(&w.prepared.program)).collect();
-    let plain: Vec<_> = programs.iter().map(|p| &**p).collect();
+    let plain: Vec<_> = programs.iter().map(|p| p.extent()).collect();
     let schedule = schedule(&plain, strategy, &[], 8.0);
     let expected = lane.predict_bytes(&programs, &schedule.slots);
     let before = lane.traffic().readbacks;

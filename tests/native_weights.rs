@@ -7,7 +7,8 @@ use consort::graph::{
     Attribute, Attributes, Constant, Dim, Graph, HostTensor, Node, Specialised, Value, ValueId, specialise,
 };
 use consort::kernels::{Registry, Tuning};
-use consort::lane::gpu::{Gpu, GpuLane, Input, Progress, Work};
+use consort::lane::Progress;
+use consort::lane::gpu::{Gpu, GpuLane, Input, Work};
 use consort::lane::host::block_on;
 use consort::onnx::content_hash;
 use consort::program::{Program, Residency, Strategy, build, schedule};
@@ -137,7 +138,7 @@ fn it_is_made_once_shared_and_freed() {
             assert_eq!(lane.counts().weights, bytes, "what it is made of is freed, and nothing is held twice");
             let inputs = vec![Input::Words(input.to_device_words().unwrap().into())];
             let work = [Work { prepared, inputs }];
-            let plan = schedule(&[&*work[0].prepared.program], Strategy::Sequential, &[], 8.0);
+            let plan = schedule(&[work[0].prepared.program.extent()], Strategy::Sequential, &[], 8.0);
             let outcome = lane.finish(lane.submit(&work, &plan).await.unwrap()).await.unwrap();
             results.push(outcome.outputs[0][0].host().unwrap().as_f32().unwrap().to_vec());
         }

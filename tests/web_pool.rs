@@ -54,7 +54,7 @@ async fn three(pool: &Pool) -> Vec<(Rc<Session>, Vec<u8>, Request, HostTensor)> 
 #[test]
 async fn a_pool_says_what_the_adapter_is_and_what_it_reaches() {
     let pool = shared().await;
-    let (facts, profile) = (pool.capabilities(), pool.profile());
+    let (facts, profile) = (pool.capabilities(), pool.profiles().remove(0));
     assert!(facts.lanes.contains(&"gpu"));
     assert!(facts.webgpu.limits["maxBufferSize"] >= 268_435_456.0, "{:?}", facts.webgpu.limits);
     assert_eq!(facts.fingerprint, profile.fingerprint);
@@ -370,12 +370,12 @@ async fn what_runs_took_is_learned_from() {
     let set: Vec<_> = all.iter().map(|(_, _, r, _)| (r.session, shapes(r))).collect();
     // What kernels reach is measured here: the predictor learns from no run before that.
     let before = pool.predict(set.clone(), None).await.unwrap();
-    let seen = pool.accuracy();
+    let (_, seen) = pool.accuracy().remove(0);
     let requests: Vec<Request> = all.iter().map(|(_, _, request, _)| request.clone()).collect();
     for _ in 0..8 {
         pool.run(requests.clone(), RunOptions { strategy: Some(Strategy::Sequential), goal: None }).await.unwrap();
     }
-    let learned = pool.accuracy();
+    let (_, learned) = pool.accuracy().remove(0);
     // The first run of a program is no observation.
     assert!(learned.observations >= seen.observations + 6, "{} → {}", seen.observations, learned.observations);
     assert!(learned.held_out > seen.held_out);

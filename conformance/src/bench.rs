@@ -4,7 +4,8 @@
 use anyhow::{Context, Result, anyhow};
 use consort::graph::Attribute;
 use consort::kernels::{QUAD, Tuning};
-use consort::lane::gpu::{AdapterFacts, Gpu, GpuLane, probe as lane_probe};
+use consort::lane::gpu::{Gpu, GpuLane, probe as lane_probe};
+use consort::lane::{Facts, Measured};
 use consort::program::Program;
 use consort::program::probe::{self, Example};
 use serde::Serialize;
@@ -49,7 +50,7 @@ pub struct Row {
 
 impl Row {
     /// With its shares of what `found` says that the adapter reaches.
-    fn of(self, found: &lane_probe::Measured) -> Row {
+    fn of(self, found: &Measured) -> Row {
         let share = self.sample.utilisation(found.flops_per_s, found.bytes_per_s, found.dispatch_s);
         let directly = self.defined.map(|flops| flops / (self.ms * 1e-3) / found.flops_per_s);
         Row { of_ceiling: share, directly_of_ceiling: directly, ..self }
@@ -60,7 +61,7 @@ impl Row {
 #[derive(Serialize)]
 pub struct Table {
     /// What the adapter says of itself.
-    pub adapter: AdapterFacts,
+    pub adapter: Facts,
     /// The variants that were chosen on it.
     pub tuning: Tuning,
     /// Billions of floating-point operations per second in registers only.
@@ -218,7 +219,7 @@ pub async fn measure(line: &dyn Fn(&str)) -> Result<Table> {
 
 async fn row(
     lane: &GpuLane,
-    found: &lane_probe::Measured,
+    found: &Measured,
     family: &'static str,
     size: &'static str,
     make: impl Fn(usize) -> consort::Result<Program>,

@@ -3,7 +3,8 @@
 
 use anyhow::{Context, Result, anyhow};
 use consort::kernels::Tuning;
-use consort::lane::gpu::{Gpu, GpuLane, Progress, Work};
+use consort::lane::Progress;
+use consort::lane::gpu::{Gpu, GpuLane, Work};
 use consort::program::{Strategy, probe, schedule};
 use std::rc::Rc;
 
@@ -27,7 +28,7 @@ impl Replay {
     /// Replays it in one submit, and waits for its end; the milliseconds from the first call of WebGPU to the submit.
     pub async fn once(&self) -> Result<f64> {
         let program = &*self.work.prepared.program;
-        let schedule = schedule(&[program], Strategy::Sequential, &[], f64::INFINITY);
+        let schedule = schedule(&[program.extent()], Strategy::Sequential, &[], f64::INFINITY);
         let pending =
             self.lane.submit(std::slice::from_ref(&self.work), &schedule).await.map_err(|e| anyhow!("{e}"))?;
         let outcome = self.lane.finish(pending).await.map_err(|e| anyhow!("{e}"))?;

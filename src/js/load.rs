@@ -18,7 +18,7 @@ use wasm_bindgen::{JsCast, JsValue};
 pub struct Loaded {
     id: f64,
     name: String,
-    lane: &'static str,
+    lanes: [&'static str; 1],
     inputs: Vec<ValueInfo>,
     outputs: Vec<ValueInfo>,
 }
@@ -28,7 +28,7 @@ impl Loaded {
         Loaded {
             id: session.id as f64,
             name: session.name.clone(),
-            lane: "gpu",
+            lanes: [session.lane],
             inputs: session.input_info(),
             outputs: session.output_info(),
         }
@@ -43,6 +43,7 @@ struct Plain {
     free_dimensions: BTreeMap<String, f64>,
     weights: Precision,
     products: Precision,
+    lanes: Option<Vec<String>>,
 }
 
 /// How weights lie on the device, or what products may multiply.
@@ -78,7 +79,9 @@ pub async fn load(pool: &Pool, source: &JsValue, options: &JsValue) -> Result<Rc
     let fetched = fetch_all(source, url.as_deref(), options, &progress).await.map_err(|e| e.in_model(&name))?;
     let halves = matches!(plain.weights, Precision::Float16);
     let half_products = matches!(plain.products, Precision::Float16);
-    let source = Source { name, bytes: fetched.0, external: fetched.1, free_dimensions, halves, half_products };
+    let (bytes, external) = fetched;
+    let lanes = plain.lanes;
+    let source = Source { name, bytes, external, free_dimensions, halves, half_products, lanes };
     pool.load(source, &|phase, done, total| progress.tell(phase, done, total)).await
 }
 
@@ -88,7 +91,7 @@ fn field(object: &JsValue, name: &str) -> JsValue {
 
 fn plain(options: &JsValue) -> Result<Plain> {
     let object = Object::new();
-    for name in ["name", "freeDimensions", "weights", "products"] {
+    for name in ["name", "freeDimensions", "weights", "products", "lanes"] {
         let value = field(options, name);
         if !value.is_undefined() {
             set(&object, name, &value);

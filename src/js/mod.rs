@@ -106,9 +106,6 @@ impl WasmPool {
         console_error_panic_hook::set_once();
         let open = async {
             let options: CreateOptions = from_js(options, "the pool's options")?;
-            if options.lanes.as_ref().is_some_and(|lanes| !lanes.iter().any(|lane| lane == "gpu")) {
-                return Err(Error::new(Kind::Unsupported, "none of the lanes asked for is known; there is 'gpu'"));
-            }
             let memory_budget = match options.memory_budget {
                 Some(bytes) if !(bytes.is_finite() && bytes > 0.0) => {
                     return Err(Error::new(Kind::InvalidInput, format!("a memory budget of {bytes} bytes")));
@@ -118,7 +115,8 @@ impl WasmPool {
             let goal = goal(options.goal.as_deref())?.unwrap_or_default();
             let shelf: Option<Rc<dyn Shelf>> =
                 if shelf.is_object() { Some(Rc::new(shelf::JsShelf(shelf))) } else { None };
-            Pool::create(PoolOptions { memory_budget, goal, measure: options.measure }, shelf).await
+            let CreateOptions { lanes, measure, .. } = options;
+            Pool::create(PoolOptions { lanes, memory_budget, goal, measure }, shelf).await
         };
         open.await.map(|pool| WasmPool { pool }).map_err(|e| thrown(&e))
     }
@@ -128,9 +126,9 @@ impl WasmPool {
         to_js(&self.pool.capabilities())
     }
 
-    /// `Profile`.
-    pub fn profile(&self) -> std::result::Result<JsValue, JsValue> {
-        to_js(&self.pool.profile())
+    /// A `Profile` of each lane, the preferred first.
+    pub fn profiles(&self) -> std::result::Result<JsValue, JsValue> {
+        to_js(&self.pool.profiles())
     }
 
     /// `MemoryReport`.
@@ -138,9 +136,13 @@ impl WasmPool {
         to_js(&self.pool.memory())
     }
 
-    /// `Accuracy`.
-    pub fn accuracy(&self) -> std::result::Result<JsValue, JsValue> {
-        to_js(&self.pool.accuracy())
+    /// The `Accuracy` on a lane; on the preferred one where `lane` is `undefined`.
+    pub fn accuracy(&self, lane: Option<String>) -> std::result::Result<JsValue, JsValue> {
+        let all = self.pool.accuracy();
+        let of = all.iter().find(|(name, _)| lane.as_deref().is_none_or(|lane| lane == *name));
+        let unknown =
+            || Error::new(Kind::InvalidInput, format!("this pool has no lane '{}'", lane.unwrap_or_default()));
+        to_js(&of.ok_or_else(unknown).map_err(|e| thrown(&e))?.1)
     }
 
     /// `MemoryMap`, or `null` before a program is ready.
@@ -178,7 +180,7 @@ impl WasmPool {
         self.pool.dispose(id as u64);
     }
 
-    /// Loads a model from a URL or bytes: `{id, name, lane, inputs, outputs}`.
+    /// Loads a model from a URL or bytes: `{id, name, lanes, inputs, outputs}`.
     pub fn load(&self, source: JsValue, options: JsValue) -> js_sys::Promise {
         let pool = self.pool.clone();
         wasm_bindgen_futures::future_to_promise(async move {

@@ -1,7 +1,9 @@
 //! Time, turns and tasks of the thread that a lane runs on: the page's event loop, or a busy loop in native tests.
 
-/// A future that need not be `Send`.
-pub type LocalFuture<T> = std::pin::Pin<Box<dyn Future<Output = T>>>;
+/// A future that need not be `Send`, and may borrow.
+pub type Task<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + 'a>>;
+/// One that borrows nothing.
+pub type LocalFuture<T> = Task<'static, T>;
 
 #[cfg(target_arch = "wasm32")]
 mod imp {

@@ -1,5 +1,18 @@
-//! Lanes: places that execute programs and measure what that took.
+//! Lanes: places that execute programs and measure what that took, all behind one interface.
 //! Knows `program` and a device; must never know the predictor, sessions or JS values.
 
 pub mod gpu;
 pub mod host;
+mod interface;
+mod measured;
+mod open;
+mod tensor;
+mod traffic;
+mod work;
+
+pub use interface::{Lane, NOBODY, Turn};
+pub use measured::{Counts, Facts, Measured};
+pub use open::{NAMES, open};
+pub use tensor::{Input, Output, Resident};
+pub use traffic::{Traffic, TrafficCounts};
+pub use work::{Compiled, Footprint, Order, Outcome, Progress, SubmitSpan, Work};

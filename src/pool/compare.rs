@@ -1,34 +1,41 @@
-//! Every strategy in turn on the same requests: measured beside predicted.
+//! Every strategy in turn on the same requests: measured beside predicted. Knows plans and executions; must never know
+//! how either is made.
 
+use super::desk::Desk;
+use super::executing::run as run_on;
+use super::options::RunOptions;
 use super::plan::Plan;
-use super::queue::{self, Execution};
+use super::queue::{Execution, Item};
 use super::report::{Comparison, StrategyComparison};
-use super::{Pool, Request, RunOptions};
 use crate::error::{Error, Kind, Result};
-use crate::lane::gpu::Outcome;
+use crate::lane::Outcome;
 use crate::predict::{Goal, Span, SpanKind, Strategy};
+use std::rc::Rc;
 
 /// Most repeats of a comparison.
 const MOST_REPEATS: usize = 100;
 
-pub(super) async fn compare(pool: &Pool, requests: Vec<Request>, repeats: usize, goal: Goal) -> Result<Comparison> {
-    let inner = &pool.inner;
-    inner.check()?;
-    if requests.is_empty() || repeats == 0 || repeats > MOST_REPEATS {
-        let text = format!("a comparison of {} requests, {repeats} times", requests.len());
+/// Refuses what cannot be compared.
+pub(super) fn check(requests: usize, repeats: usize) -> Result<()> {
+    if requests == 0 || repeats == 0 || repeats > MOST_REPEATS {
+        let text = format!("a comparison of {requests} requests, {repeats} times");
         return Err(Error::new(Kind::InvalidInput, text));
     }
-    let items = pool.items(&requests).await?;
-    inner.measured().await?;
+    Ok(())
+}
+
+/// Compares on `desk`, to which all of `items` belong.
+pub(super) async fn compare(desk: &Rc<Desk>, items: Vec<Item>, repeats: usize, goal: Goal) -> Result<Comparison> {
+    desk.measure_now().await?;
     let run = async |strategy| {
         // Through the queue: a call with a strategy shares its execution with no other.
-        queue::run(inner, items.clone(), RunOptions { strategy: Some(strategy), goal: None }).await
+        run_on(desk, items.clone(), RunOptions { strategy: Some(strategy), goal: None }).await
     };
     for strategy in Strategy::ALL {
         run(strategy).await?;
     }
     let set: Vec<_> = items.iter().map(|item| &*item.ready).collect();
-    let (plans, choice) = inner.plans(&set, goal)?;
+    let (plans, choice) = desk.plans(&set, goal)?;
     let mut runs: Vec<Vec<Execution>> = Strategy::ALL.iter().map(|_| vec![]).collect();
     for _ in 0..repeats {
         for (strategy, runs) in Strategy::ALL.into_iter().zip(&mut runs) {
@@ -46,6 +53,7 @@ pub(super) async fn compare(pool: &Pool, requests: Vec<Request>, repeats: usize,
     let best = strategies.iter().min_by(better).ok_or_else(nothing)?;
     let chosen = strategies.iter().find(|s| s.prediction.strategy == choice.strategy).ok_or_else(nothing)?;
     Ok(Comparison {
+        lane: desk.lane.name(),
         recommended: choice.strategy,
         measured_best: best.prediction.strategy,
         regret: chosen.measured_ms / best.measured_ms - 1.0,

@@ -1,14 +1,15 @@
 //! Plans: for a set of ready programs, what each strategy would do, take and hold, and which is best.
 
-use super::Inner;
+use super::desk::Desk;
 use super::report::{Prediction, StrategyPrediction};
-use super::session::{Ready, Session};
+use super::session::Ready;
 use crate::error::{Error, Kind, Result};
+use crate::lane::Compiled;
 use crate::predict::{Candidate, Choice, Forecast, Goal, Strategy, choose};
-use crate::program::{Program, ProgramCost, Schedule, schedule};
+use crate::program::{Extent, ProgramCost, Schedule, schedule};
 use std::rc::Rc;
 
-/// A submit is kept below this, so that the page keeps its turns on the GPU.
+/// A submit is kept below this, so that the page keeps its turns on the device.
 const SUBMIT_MS: f64 = 8.0;
 
 /// One strategy for one set of requests.
@@ -16,7 +17,7 @@ const SUBMIT_MS: f64 = 8.0;
 pub struct Plan {
     pub(super) schedule: Schedule,
     pub(super) forecast: Forecast,
-    /// GPU bytes that it will hold.
+    /// Bytes that the lane will hold.
     pub(super) bytes: u64,
 }
 
@@ -33,16 +34,16 @@ impl Plan {
     }
 }
 
-impl Inner {
+impl Desk {
     /// The plan of `strategy` for `set`.
     pub(super) fn plan(&self, set: &[&Ready], strategy: Strategy) -> Plan {
         let predictor = self.predictor.borrow();
-        let programs: Vec<Rc<Program>> = set.iter().map(|r| Rc::clone(&r.prepared.program)).collect();
-        let costs: Vec<&ProgramCost> = set.iter().map(|r| &*r.cost).collect();
+        let programs: Vec<Rc<Compiled>> = set.iter().map(|r| Rc::clone(&r.compiled)).collect();
+        let costs: Vec<&ProgramCost> = set.iter().map(|r| &r.compiled.cost).collect();
         let dispatch_ms: Vec<Vec<f64>> =
             costs.iter().map(|c| c.dispatches.iter().map(|d| predictor.dispatch_ms(d)).collect()).collect();
-        let borrowed: Vec<&Program> = programs.iter().map(|p| &**p).collect();
-        let schedule = schedule(&borrowed, strategy, &dispatch_ms, SUBMIT_MS);
+        let extents: Vec<Extent> = programs.iter().map(|p| p.extent).collect();
+        let schedule = schedule(&extents, strategy, &dispatch_ms, SUBMIT_MS);
         let forecast = predictor.forecast(&costs, strategy, schedule.submits());
         let bytes = self.lane.predict_bytes(&programs, &schedule.slots);
         Plan { schedule, forecast, bytes }
@@ -60,7 +61,7 @@ impl Inner {
                 bytes: p.bytes,
             })
             .collect();
-        let costs: Vec<&ProgramCost> = set.iter().map(|r| &*r.cost).collect();
+        let costs: Vec<&ProgramCost> = set.iter().map(|r| &r.compiled.cost).collect();
         let how = |p: &Plan| (p.schedule.strategy, p.schedule.submits());
         let unsure = match plans.as_slice() {
             [first, rest @ ..] => {
@@ -77,13 +78,13 @@ impl Inner {
         Ok((plans, choice))
     }
 
-    pub(super) fn prediction(&self, items: &[(Rc<Session>, Rc<Ready>)], goal: Goal) -> Result<Prediction> {
-        if items.is_empty() {
+    pub(super) fn prediction(&self, set: &[&Ready], goal: Goal) -> Result<Prediction> {
+        if set.is_empty() {
             return Err(Error::new(Kind::InvalidInput, "there are no requests to predict"));
         }
-        let set: Vec<&Ready> = items.iter().map(|(_, ready)| &**ready).collect();
-        let (plans, choice) = self.plans(&set, goal)?;
+        let (plans, choice) = self.plans(set, goal)?;
         Ok(Prediction {
+            lane: self.lane.name(),
             strategies: plans.iter().map(Plan::prediction).collect(),
             recommended: choice.strategy,
             reason: choice.reason,

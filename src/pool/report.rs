@@ -1,11 +1,9 @@
 //! What the pool tells: the plain values that cross to JS, in the shapes that `pkg/index.d.ts` states.
 
-use super::Inner;
-use super::known::fingerprint;
+use crate::lane::{Counts, Facts, Lane};
 use crate::predict::{Span, Strategy};
 use crate::program::Placed;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// What one strategy is expected to cost.
 #[derive(Clone, Debug, Serialize)]
@@ -19,7 +17,7 @@ pub struct StrategyPrediction {
     pub interval_ms: [f64; 2],
     /// Requests per second when the same set is run again and again.
     pub predicted_throughput: f64,
-    /// GPU bytes that the execution needs.
+    /// Bytes that the execution needs on its lane.
     pub predicted_bytes: u64,
     /// What happens when.
     pub timeline: Vec<Span>,
@@ -29,6 +27,8 @@ pub struct StrategyPrediction {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Prediction {
+    /// Name of the lane.
+    pub lane: &'static str,
     /// Every strategy.
     pub strategies: Vec<StrategyPrediction>,
     /// The best of them for the goal.
@@ -58,6 +58,8 @@ pub struct StrategyComparison {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Comparison {
+    /// Name of the lane.
+    pub lane: &'static str,
     /// Every strategy.
     pub strategies: Vec<StrategyComparison>,
     /// What was chosen before they ran.
@@ -76,6 +78,8 @@ pub struct Comparison {
 pub struct SessionMemory {
     /// The session.
     pub name: String,
+    /// Name of its lane.
+    pub lane: &'static str,
     /// Weights that it uses.
     pub weights: u64,
     /// Of these, bytes that other sessions use too.
@@ -92,6 +96,8 @@ pub struct SessionMemory {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MemoryMap {
+    /// Name of the lane.
+    pub lane: &'static str,
     /// Size of the arena.
     pub arena: u64,
     /// Most bytes alive at one time.
@@ -102,65 +108,107 @@ pub struct MemoryMap {
     pub tensors: Vec<Placed>,
 }
 
-/// The pool's memory on the GPU, in bytes.
+/// What one lane holds, in bytes.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MemoryReport {
-    /// Weights, each content once.
-    pub weights: u64,
-    /// Arenas.
-    pub arenas: u64,
-    /// Upload and readback buffers.
-    pub staging: u64,
-    /// Kernel parameters.
-    pub parameters: u64,
-    /// Tensors that callers keep on the device.
-    pub tensors: u64,
+pub struct LaneMemory {
+    /// Name of the lane.
+    pub lane: &'static str,
+    /// Weights, arenas and what else it holds.
+    #[serde(flatten)]
+    pub counts: Counts,
     /// All of it.
     pub total: u64,
     /// Most that was ever held at one time.
     pub high_water: u64,
+    /// The least that arenas can be for its sessions one after another: most activation bytes alive at one time.
+    pub live_bytes: u64,
+}
+
+/// The pool's memory on its lanes, in bytes.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryReport {
+    /// Weights, on each lane each content once.
+    pub weights: u64,
+    /// Arenas.
+    pub arenas: u64,
+    /// What inputs and outputs pass through.
+    pub staging: u64,
+    /// Kernel parameters.
+    pub parameters: u64,
+    /// Tensors that callers keep on a lane.
+    pub tensors: u64,
+    /// All of it.
+    pub total: u64,
+    /// Most that each lane ever held at one time, added up.
+    pub high_water: u64,
     /// The least that arenas can be for these sessions one after another: most activation bytes alive at one time.
     pub live_bytes: u64,
+    /// By lane.
+    pub lanes: Vec<LaneMemory>,
     /// By session.
     pub sessions: Vec<SessionMemory>,
 }
 
-/// What the adapter says of itself.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct WebGpuFacts {
-    /// Vendor.
-    pub vendor: String,
-    /// Architecture.
-    pub architecture: String,
-    /// Device.
-    pub device: String,
-    /// Description.
-    pub description: String,
-    /// Whether it runs in software.
-    pub is_fallback_adapter: bool,
-    /// Features.
-    pub features: Vec<String>,
-    /// Limits by WebGPU's names.
-    pub limits: BTreeMap<&'static str, f64>,
+impl MemoryReport {
+    /// The report of `lanes` and of the `sessions` on them.
+    pub(super) fn of<'a>(lanes: impl Iterator<Item = &'a dyn Lane>, sessions: Vec<SessionMemory>) -> MemoryReport {
+        let lanes: Vec<LaneMemory> = lanes
+            .map(|lane| {
+                let (name, counts) = (lane.name(), lane.counts());
+                let live_bytes = sessions.iter().filter(|s| s.lane == name).map(|s| s.live_bytes).max().unwrap_or(0);
+                LaneMemory { lane: name, counts, total: counts.total(), high_water: lane.most_bytes(), live_bytes }
+            })
+            .collect();
+        let sum = |of: fn(&LaneMemory) -> u64| lanes.iter().map(of).sum();
+        MemoryReport {
+            weights: sum(|l| l.counts.weights),
+            arenas: sum(|l| l.counts.arenas),
+            staging: sum(|l| l.counts.staging),
+            parameters: sum(|l| l.counts.parameters),
+            tensors: sum(|l| l.counts.tensors),
+            total: sum(|l| l.total),
+            high_water: sum(|l| l.high_water),
+            live_bytes: sum(|l| l.live_bytes),
+            lanes,
+            sessions,
+        }
+    }
 }
 
-/// What this machine can do.
+/// The device of one lane.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Device {
+    /// Name of the lane.
+    pub lane: &'static str,
+    /// Name of this combination of device, features and limits.
+    pub fingerprint: String,
+    /// What it says of itself.
+    #[serde(flatten)]
+    pub facts: Facts,
+}
+
+/// What the lanes of a pool run on.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Capabilities {
-    /// Lanes that work here.
+    /// Lanes that work here, the preferred first.
     pub lanes: Vec<&'static str>,
-    /// The adapter.
-    pub webgpu: WebGpuFacts,
-    /// Name of this combination of adapter, features and limits.
+    /// What they run on.
+    pub devices: Vec<Device>,
+    /// What the preferred lane's device says of itself.
+    pub webgpu: Facts,
+    /// Name of the preferred lane's combination of device, features and limits.
     pub fingerprint: String,
 }
 
-/// What the probes at start measured.
+/// What the probes at start measured of one lane.
 #[derive(Clone, Debug, Serialize)]
 pub struct Profile {
+    /// Name of the lane.
+    pub lane: &'static str,
     /// Name of this combination of adapter, features and limits.
     pub fingerprint: String,
     /// Floating-point rate in units of 10⁹ a second.
@@ -190,61 +238,13 @@ pub struct Profile {
     pub probe_ms: f64,
 }
 
-impl Inner {
-    pub(super) fn memory(&self) -> MemoryReport {
-        let counts = self.lane.counts();
-        let sessions = self
-            .sessions
-            .borrow()
-            .values()
-            .map(|session| {
-                let (weights, shared_weights) = self.lane.weights_of(session.id);
-                let programs = session.ready();
-                let largest = programs.iter().map(|r| &r.prepared.program).max_by_key(|p| p.arena_bytes);
-                SessionMemory {
-                    name: session.name.clone(),
-                    weights,
-                    shared_weights,
-                    parameters: programs.iter().map(|r| r.prepared.program.params.len() as u64).sum(),
-                    arena: largest.map_or(0, |p| p.arena_bytes),
-                    live_bytes: largest.map_or(0, |p| p.live_bytes),
-                }
-            })
-            .collect::<Vec<_>>();
-        MemoryReport {
-            weights: counts.weights,
-            arenas: counts.arenas,
-            staging: counts.staging,
-            parameters: counts.parameters,
-            tensors: counts.tensors,
-            total: counts.total(),
-            high_water: self.lane.most_bytes(),
-            live_bytes: sessions.iter().map(|s| s.live_bytes).max().unwrap_or(0),
-            sessions,
-        }
-    }
-
-    pub(super) fn capabilities(&self) -> Capabilities {
-        let facts = self.lane.facts();
-        Capabilities {
-            lanes: vec!["gpu"],
-            webgpu: WebGpuFacts {
-                vendor: facts.vendor.clone(),
-                architecture: facts.architecture.clone(),
-                device: facts.device.clone(),
-                description: facts.description.clone(),
-                is_fallback_adapter: facts.is_fallback_adapter,
-                features: facts.features.clone(),
-                limits: facts.limits.clone(),
-            },
-            fingerprint: fingerprint(self.lane.facts()),
-        }
-    }
-
-    pub(super) fn profile(&self) -> Profile {
-        let m = &self.ceilings;
+impl Profile {
+    /// What was measured of `lane`.
+    pub(super) fn of(lane: &dyn Lane) -> Profile {
+        let m = lane.measured();
         Profile {
-            fingerprint: fingerprint(self.lane.facts()),
+            lane: lane.name(),
+            fingerprint: lane.facts().fingerprint(),
             gflops: m.flops_per_s / 1e9,
             bandwidth_gbps: m.bytes_per_s / 1e9,
             dispatch_us: m.dispatch_s * 1e6,

@@ -1,33 +1,27 @@
 //! One loaded model: its graph, the programs it was compiled to for each set of shapes, and the check of its feeds.
-//! Knows graphs and preparation; must never know strategies or predictions.
+//! Knows graphs; must never know a lane, strategies or predictions.
 
+use super::options::{Feeds, Shapes, Source};
 use super::report::MemoryMap;
 use super::tensors::{Feed, Keep};
-use super::{Inner, Source};
 use crate::error::{Error, Kind, Result};
-use crate::graph::{DType, Dim, FOLDED_ELEMENTS, Graph, ValueId, specialise};
+use crate::graph::{DType, Dim, FOLDED_ELEMENTS, Graph, ValueId};
 use crate::kernels::{Registry, Tuning};
-use crate::lane::gpu::{Prepared, Progress};
+use crate::lane::Compiled;
 use crate::lane::host::LocalFuture;
-use crate::onnx::{content_hash, read};
-use crate::program::{ProgramCost, Residency, build, halved};
-use futures_util::FutureExt as _;
+use crate::onnx::read;
+use crate::program::{Residency, halved};
 use futures_util::future::Shared;
 use serde::Serialize;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-
-/// Inputs of one call by name.
-pub type Feeds = BTreeMap<String, Feed>;
-/// Shapes of the inputs of one call by name.
-pub type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// What a program is compiled for: the shapes of all inputs, and which inputs and outputs stay on the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Form {
-    shapes: Vec<Vec<usize>>,
-    residency: Residency,
+    pub(super) shapes: Vec<Vec<usize>>,
+    pub(super) residency: Residency,
 }
 
 impl Form {
@@ -38,26 +32,7 @@ impl Form {
 }
 
 /// Forms for which a session keeps its programs.
-const KEPT: usize = 16;
-
-/// What a load is busy with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Bytes of files.
-    Download,
-    /// The file read to a graph.
-    Decode,
-    /// Bytes of weights to the GPU.
-    Upload,
-    /// Pipelines.
-    Compile,
-    /// The first call may come.
-    Ready,
-}
-
-/// Where a load reports how far it is: phase, done, total.
-pub type LoadProgress<'a> = dyn Fn(Phase, u64, u64) + 'a;
+pub(super) const KEPT: usize = 16;
 
 /// Type and shape of an input or output.
 #[derive(Clone, Debug, Serialize)]
@@ -84,12 +59,13 @@ pub enum DimInfo {
 /// A program on the lane with what the predictor sees of it.
 #[derive(Debug)]
 pub struct Ready {
-    pub(super) prepared: Rc<Prepared>,
-    pub(super) cost: Rc<ProgramCost>,
-    pub(super) output_names: Vec<String>,
+    pub(super) compiled: Rc<Compiled>,
+    /// Whether it has run before: a first run still pays the driver's own warm-up.
+    pub(super) warm: Cell<bool>,
 }
 
-type Preparation = Shared<LocalFuture<Result<Rc<Ready>>>>;
+/// A program on its way.
+pub(super) type Preparation = Shared<LocalFuture<Result<Rc<Ready>>>>;
 
 /// One loaded model.
 #[derive(Debug)]
@@ -98,21 +74,28 @@ pub struct Session {
     pub id: u64,
     /// Name in messages and reports.
     pub name: String,
-    graph: RefCell<Graph>,
+    /// Name of the lane that it runs on.
+    pub lane: &'static str,
+    pub(super) graph: RefCell<Graph>,
     /// Every program of a session has the same variants, so that equal inputs give equal results.
-    tuning: Tuning,
+    pub(super) tuning: Tuning,
     /// Whether large weights lie on the device as f16.
-    halves: bool,
+    pub(super) halves: bool,
     /// Programs by form, used last at the end.
-    programs: RefCell<Vec<(Form, Preparation)>>,
+    pub(super) programs: RefCell<Vec<(Form, Preparation)>>,
 }
 
 impl Session {
-    pub(super) fn read(id: u64, source: Source, tuning: Tuning) -> Result<Session> {
-        let graph = read(&source.name, source.bytes, &source.external, &Registry)?;
-        let (name, halves) = (source.name, source.halves);
+    /// The graph of `source`, from its file.
+    pub(super) fn graph_of(source: &mut Source) -> Result<Graph> {
+        read(&source.name, std::mem::take(&mut source.bytes), &source.external, &Registry)
+    }
+
+    /// A session of `graph` on `lane`, whose programs are of the variants `tuning`.
+    pub(super) fn new(id: u64, graph: Graph, source: &Source, lane: &'static str, tuning: Tuning) -> Session {
         let tuning = if source.half_products { tuning } else { tuning.whole() };
-        Ok(Session { id, name, graph: RefCell::new(graph), tuning, halves, programs: RefCell::default() })
+        let (name, halves) = (source.name.clone(), source.halves);
+        Session { id, name, lane, graph: RefCell::new(graph), tuning, halves, programs: RefCell::default() }
     }
 
     /// The model's inputs.
@@ -194,7 +177,7 @@ impl Session {
     }
 
     /// Shapes with every free dimension as `free` says, 1 where it does not; and whether it said all.
-    fn shapes_for(&self, free: &BTreeMap<String, usize>) -> (Vec<Vec<usize>>, bool) {
+    pub(super) fn shapes_for(&self, free: &BTreeMap<String, usize>) -> (Vec<Vec<usize>>, bool) {
         let graph = self.graph.borrow();
         let mut all = true;
         let shapes = graph
@@ -223,24 +206,26 @@ impl Session {
 
     /// Where the tensors of the program used last lie; nothing before the first is ready.
     pub(super) fn memory_map(&self) -> Option<MemoryMap> {
-        let program = Rc::clone(&self.ready().pop()?.prepared.program);
+        let ready = self.ready().pop()?;
+        let footprint = &ready.compiled.footprint;
         Some(MemoryMap {
-            arena: program.arena_bytes,
-            live_bytes: program.live_bytes,
-            steps: program.dispatches.len() + 2,
-            tensors: program.layout.clone(),
+            lane: self.lane,
+            arena: footprint.arena,
+            live_bytes: footprint.live,
+            steps: footprint.steps,
+            tensors: footprint.layout.clone(),
         })
     }
 
     /// Forgets the host's copy of large weights that the lane holds now, or has made others of: other shapes may need these
     /// as they are, if there are any.
-    fn forget(&self, prepared: &Prepared) {
+    pub(super) fn forget(&self, compiled: &Compiled) {
         let mut graph = self.graph.borrow_mut();
         let dims = graph.inputs.iter().flat_map(|&id| graph.value(id).dims.iter().flatten());
         let fixed = dims.into_iter().all(|d| matches!(d, Dim::Fixed(_)));
         for constant in graph.values.iter_mut().filter_map(|v| v.constant.as_mut()) {
             let large = constant.shape.iter().product::<usize>() > FOLDED_ELEMENTS;
-            let held = |hash| prepared.program.weights.contains_key(&hash);
+            let held = |hash| compiled.weights.contains(&hash);
             if large && (fixed || held(constant.hash) || held(halved(constant.hash))) {
                 constant.tensor = None;
             }
@@ -258,101 +243,5 @@ fn info(graph: &Graph, id: ValueId) -> ValueInfo {
         name: value.name.clone(),
         dtype: value.dtype.unwrap_or(DType::Float32),
         shape: value.dims.iter().flatten().map(dim).collect(),
-    }
-}
-
-impl Inner {
-    /// Makes a session ready for the shapes that its caller expects, or for the smallest where none are said.
-    pub(super) async fn prepare_at_load(
-        self: &Rc<Self>,
-        session: &Rc<Session>,
-        free: &BTreeMap<String, usize>,
-        progress: &LoadProgress<'_>,
-    ) -> Result<()> {
-        let (shapes, all_said) = session.shapes_for(free);
-        match self.prepare(session, Form::of(shapes), Some(progress)).await {
-            // A size of 1 was a guess: what it cannot do, a call with real shapes may.
-            Err(e) if !all_said && e.kind() == Kind::InvalidInput => Ok(()),
-            other => other.map(|_| ()),
-        }
-    }
-
-    /// The session's program for `form`: at once where it was met before, else compiled now.
-    pub(super) async fn prepare(
-        self: &Rc<Self>,
-        session: &Rc<Session>,
-        form: Form,
-        progress: Option<&LoadProgress<'_>>,
-    ) -> Result<Rc<Ready>> {
-        if let Some(progress) = progress {
-            return self.compile(session, &form, Some(progress)).await.inspect(|ready| {
-                let done: LocalFuture<_> = Box::pin(std::future::ready(Ok(Rc::clone(ready))));
-                session.programs.borrow_mut().push((form, done.shared()));
-            });
-        }
-        let known = {
-            let mut programs = session.programs.borrow_mut();
-            let at = programs.iter().position(|(key, _)| *key == form);
-            at.map(|at| {
-                let entry = programs.remove(at);
-                programs.push(entry.clone());
-                entry.1
-            })
-        };
-        if let Some(known) = known {
-            return known.await;
-        }
-        let (inner, of, key) = (Rc::clone(self), Rc::clone(session), form.clone());
-        let compile: LocalFuture<_> = Box::pin(async move { inner.compile(&of, &key, None).await });
-        let compile = compile.shared();
-        {
-            let mut programs = session.programs.borrow_mut();
-            if programs.len() >= KEPT {
-                drop(programs.remove(0));
-            }
-            programs.push((form.clone(), compile.clone()));
-        }
-        let result = compile.await;
-        if result.is_err() {
-            session.programs.borrow_mut().retain(|(key, _)| *key != form);
-        }
-        result
-    }
-
-    async fn compile(&self, session: &Session, form: &Form, progress: Option<&LoadProgress<'_>>) -> Result<Rc<Ready>> {
-        self.preparations.set(self.preparations.get() + 1);
-        self.preparing.set(self.preparing.get() + 1);
-        let result = self.compile_now(session, form, progress).await.map_err(|e| e.in_model(&session.name));
-        self.preparing.set(self.preparing.get() - 1);
-        result
-    }
-
-    async fn compile_now(
-        &self,
-        session: &Session,
-        form: &Form,
-        progress: Option<&LoadProgress<'_>>,
-    ) -> Result<Rc<Ready>> {
-        let program = {
-            let graph = session.graph.borrow();
-            let special = specialise(&graph, &Registry, content_hash, &form.shapes)?;
-            let residency =
-                Residency { halves: session.halves, short: self.budget.is_some(), ..form.residency.clone() };
-            build(&graph, &special, &residency, session.tuning)?
-        };
-        let cost = Rc::new(program.cost(&session.name));
-        let output_names = program.outputs.iter().map(|p| p.name.clone()).collect();
-        let report = |phase, done, total| {
-            if let Some(progress) = progress {
-                progress(phase, done, total);
-            }
-        };
-        let progress = Progress {
-            upload: &|done, total| report(Phase::Upload, done, total),
-            compile: &|done, total| report(Phase::Compile, done as u64, total as u64),
-        };
-        let prepared = Rc::new(self.lane.prepare(session.id, program, &progress).await?);
-        session.forget(&prepared);
-        Ok(Rc::new(Ready { prepared, cost, output_names }))
     }
 }

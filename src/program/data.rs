@@ -1,6 +1,7 @@
 //! A program as plain data: what a lane executes and the predictor prices. Knows places and shaders; must never know how
 //! it is made.
 
+use super::schedule::Extent;
 use super::{DispatchCost, ProgramCost};
 use crate::graph::{ContentHash, HostTensor, TensorType};
 use serde::Serialize;
@@ -184,6 +185,11 @@ pub struct Program {
 }
 
 impl Program {
+    /// What a schedule sees of it.
+    pub fn extent(&self) -> Extent {
+        Extent { dispatches: self.dispatches.len(), arena_bytes: self.arena_bytes }
+    }
+
     /// What the predictor sees of it.
     pub fn cost(&self, model: &str) -> ProgramCost {
         let moved = |p: &&Port| p.place.is_some() && !p.resident;

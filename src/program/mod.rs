@@ -15,4 +15,4 @@ pub use cost::{DispatchCost, ProgramCost};
 pub use data::{BoundRange, Dispatch, KernelSource, Making, Place, Placed, Port, Program, Residency, Weight, halved};
 pub use fuse::{Fused, fuse};
 pub use planes::apart;
-pub use schedule::{Command, Schedule, Strategy, schedule};
+pub use schedule::{Command, Extent, Schedule, Strategy, schedule};

@@ -1,7 +1,6 @@
 //! The order in which a set of programs is executed, as commands in plain data: what a lane replays, what can be
 //! printed, tested and simulated.
 
-use super::Program;
 use crate::memory::{SlotPlan, assign_slots};
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +39,7 @@ pub enum Command {
     Dispatches {
         /// Request.
         program: usize,
-        /// Index of the first into [`Program::dispatches`].
+        /// Index of the first among its dispatches.
         from: usize,
         /// Index after the last.
         to: usize,
@@ -52,6 +51,15 @@ pub enum Command {
     },
     /// Hands everything so far to the queue.
     Submit,
+}
+
+/// What a schedule sees of a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// How many dispatches it has.
+    pub dispatches: usize,
+    /// Size of its arena in bytes.
+    pub arena_bytes: u64,
 }
 
 /// Commands and arena slots of one execution.
@@ -74,7 +82,7 @@ impl Schedule {
 
 /// Orders `programs` by `strategy`. `dispatch_ms[p][i]` is what each dispatch is expected to take: a submit is made
 /// before the work since the last would pass `submit_ms`, so that the page keeps its turns on the GPU.
-pub fn schedule(programs: &[&Program], strategy: Strategy, dispatch_ms: &[Vec<f64>], submit_ms: f64) -> Schedule {
+pub fn schedule(programs: &[Extent], strategy: Strategy, dispatch_ms: &[Vec<f64>], submit_ms: f64) -> Schedule {
     let share = strategy == Strategy::Sequential;
     let arenas: Vec<u64> = programs.iter().map(|p| p.arena_bytes).collect();
     let mut out = Recorder { commands: Vec::new(), since_submit: 0.0, submit_ms, dispatch_ms };
@@ -82,7 +90,7 @@ pub fn schedule(programs: &[&Program], strategy: Strategy, dispatch_ms: &[Vec<f6
         Strategy::Sequential => {
             for (program, p) in programs.iter().enumerate() {
                 out.commands.push(Command::Upload { program });
-                for index in 0..p.dispatches.len() {
+                for index in 0..p.dispatches {
                     out.dispatch(program, index);
                 }
                 out.commands.push(Command::Download { program });
@@ -135,10 +143,10 @@ impl Recorder<'_> {
 }
 
 /// Dispatches of all programs, each program in its own order, spread evenly over the whole.
-fn interleaved(programs: &[&Program]) -> Vec<(usize, usize)> {
+fn interleaved(programs: &[Extent]) -> Vec<(usize, usize)> {
     let mut all: Vec<(f64, usize, usize)> = Vec::new();
     for (p, program) in programs.iter().enumerate() {
-        let n = program.dispatches.len();
+        let n = program.dispatches;
         all.extend((0..n).map(|i| ((i as f64 + 0.5) / n as f64, p, i)));
     }
     all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
@@ -148,18 +156,15 @@ fn interleaved(programs: &[&Program]) -> Vec<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::{Dispatch, DispatchCost};
 
-    fn program(dispatches: usize, arena_bytes: u64) -> Program {
-        let cost = DispatchCost { class: crate::kernels::Class::Matmul, flops: 1.0, bytes: 1.0 };
-        let dispatch = Dispatch { kernel: 0, bindings: vec![], params_offset: 0, workgroups: [1; 3], node: 0, cost };
-        Program { dispatches: vec![dispatch; dispatches], arena_bytes, ..Program::default() }
+    fn program(dispatches: usize, arena_bytes: u64) -> Extent {
+        Extent { dispatches, arena_bytes }
     }
 
     #[test]
     fn sequential_shares_one_arena_and_submits_at_each_models_end() {
         let (a, b) = (program(2, 512), program(1, 1024));
-        let s = schedule(&[&a, &b], Strategy::Sequential, &[vec![1.0; 2], vec![1.0]], 8.0);
+        let s = schedule(&[a, b], Strategy::Sequential, &[vec![1.0; 2], vec![1.0]], 8.0);
         use Command::*;
         assert_eq!(
             s.commands,
@@ -180,7 +185,7 @@ mod tests {
     #[test]
     fn parallel_keeps_each_models_order_and_spreads_the_short_one() {
         let (a, b) = (program(4, 512), program(1, 1024));
-        let s = schedule(&[&a, &b], Strategy::Parallel, &[], 8.0);
+        let s = schedule(&[a, b], Strategy::Parallel, &[], 8.0);
         let order: Vec<_> = s
             .commands
             .iter()
@@ -197,7 +202,7 @@ mod tests {
     #[test]
     fn long_work_is_split_into_submits_of_the_given_length() {
         let a = program(5, 512);
-        let s = schedule(&[&a], Strategy::Sequential, &[vec![3.0, 3.0, 3.0, 20.0, 1.0]], 8.0);
+        let s = schedule(&[a], Strategy::Sequential, &[vec![3.0, 3.0, 3.0, 20.0, 1.0]], 8.0);
         assert_eq!(s.submits(), 4, "3+3 | 3 | 20 | 1");
     }
 }

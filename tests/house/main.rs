@@ -94,7 +94,7 @@ fn the_map_has_no_circle() {
 
 /// Where files still use each other in circles: a debt to pay off. Only uses within one of these are excused; one that is
 /// untangled leaves the list, and none is added.
-const TANGLED: &[&str] = &["src/pool/", "conformance/src/case"];
+const TANGLED: &[&str] = &["conformance/src/case"];
 
 /// Files by their path from `root`.
 fn crate_files(root: &str) -> Vec<(String, String)> {
@@ -118,6 +118,48 @@ fn no_files_use_each_other_in_a_circle() {
             panic!("in {root} each of these files uses the next, and the last the first:\n{}", circle.join("\n"));
         }
     }
+}
+
+/// Files outside a lane's own folder that use it or say its name: only `lane/open.rs` may.
+fn namers(files: &[(String, String)]) -> Vec<String> {
+    let lane = |file: &str| Some(file.strip_prefix("lane/")?.split_once('/')?.0.to_owned());
+    let lanes: std::collections::BTreeSet<String> = files.iter().filter_map(|(file, _)| lane(file)).collect();
+    let uses = files::uses(files);
+    let mut faults = vec![];
+    // The crate's features are named as what they bring.
+    for (file, text) in files.iter().filter(|(file, _)| file != "lane/open.rs" && file != "lib.rs") {
+        let own = lane(file);
+        let others =
+            uses.get(file).into_iter().flatten().filter(|other| lane(other).is_some_and(|l| own.as_ref() != Some(&l)));
+        faults.extend(others.map(|other| format!("{file} uses {other}: it may know lanes by their interface only")));
+        let said = lanes.iter().filter(|l| own.as_ref() != Some(l) && text.contains(&format!("\"{l}\"")));
+        faults.extend(said.map(|l| format!("{file} says \"{l}\": which lanes there are is for lane/open.rs")));
+    }
+    faults
+}
+
+#[test]
+fn nothing_above_lanes_names_one() {
+    let faults = namers(&crate_files("src"));
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn who_names_a_lane_is_found() {
+    let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let crate_of = |pool: &str| {
+        namers(&[
+            file("lib.rs", "pub mod lane; pub mod pool;"),
+            file("lane/mod.rs", "mod fast; mod open; pub use fast::Fast; pub use open::open;"),
+            file("lane/open.rs", "use super::fast::Fast; pub fn open() -> Fast { Fast }"),
+            file("lane/fast/mod.rs", "mod inner; pub use inner::Fast;"),
+            file("lane/fast/inner.rs", "pub struct Fast; const NAME: &str = \"fast\";"),
+            file("pool/mod.rs", pool),
+        ])
+    };
+    assert_eq!(crate_of("use crate::lane::open; fn pool() { open(); }"), Vec::<String>::new());
+    assert_eq!(crate_of("use crate::lane::Fast; struct Pool(Fast);").len(), 1, "by a re-export");
+    assert_eq!(crate_of("fn preferred() -> &'static str { \"fast\" }").len(), 1, "by its name");
 }
 
 /// Families of operators that know another, downwards and by name; all know `base`.

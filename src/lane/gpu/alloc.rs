@@ -2,7 +2,7 @@
 
 use super::Gpu;
 use crate::error::{Error, Kind, Result};
-use serde::Serialize;
+use crate::lane::measured::Counts;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -23,35 +23,14 @@ pub enum Purpose {
     Readback,
 }
 
-/// Bytes allocated and not yet freed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Weights.
-    pub weights: u64,
-    /// Arenas.
-    pub arenas: u64,
-    /// Upload and readback buffers.
-    pub staging: u64,
-    /// Uniform parameters.
-    pub parameters: u64,
-    /// Tensors that stay between calls.
-    pub tensors: u64,
-}
-
-impl Counts {
-    /// Everything.
-    pub fn total(&self) -> u64 {
-        self.weights + self.arenas + self.staging + self.parameters + self.tensors
-    }
-
-    fn of(&mut self, purpose: Purpose) -> &mut u64 {
-        match purpose {
-            Purpose::Weights => &mut self.weights,
-            Purpose::Arena => &mut self.arenas,
-            Purpose::Parameters => &mut self.parameters,
-            Purpose::Tensor => &mut self.tensors,
-            Purpose::Upload | Purpose::Readback => &mut self.staging,
-        }
+/// Where buffers of `purpose` are counted.
+fn of(counts: &mut Counts, purpose: Purpose) -> &mut u64 {
+    match purpose {
+        Purpose::Weights => &mut counts.weights,
+        Purpose::Arena => &mut counts.arenas,
+        Purpose::Parameters => &mut counts.parameters,
+        Purpose::Tensor => &mut counts.tensors,
+        Purpose::Upload | Purpose::Readback => &mut counts.staging,
     }
 }
 
@@ -74,7 +53,7 @@ impl Drop for Block {
     fn drop(&mut self) {
         // Without this the memory would wait for the browser's garbage collection.
         self.buffer.destroy();
-        *self.counts.borrow_mut().of(self.purpose) -= self.buffer.size();
+        *of(&mut self.counts.borrow_mut(), self.purpose) -= self.buffer.size();
     }
 }
 
@@ -128,7 +107,7 @@ impl Allocator {
         let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let descriptor = wgpu::BufferDescriptor { label: None, size: bytes, usage, mapped_at_creation: false };
         let buffer = device.create_buffer(&descriptor);
-        *self.counts.borrow_mut().of(purpose) += bytes;
+        *of(&mut self.counts.borrow_mut(), purpose) += bytes;
         self.most.set(self.most.get().max(self.counts.borrow().total()));
         let block = Block { buffer, purpose, counts: Rc::clone(&self.counts) };
         let (validation, memory) = (validation.pop(), memory.pop());

@@ -3,33 +3,13 @@
 use super::ability;
 use crate::error::{Error, Kind, Result};
 use crate::lane::host::sleep;
-use serde::Serialize;
+use crate::lane::measured::Facts;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How often, and how many milliseconds apart, the news of a loss is looked for once something failed.
 const NEWS_TURNS: usize = 20;
 const NEWS_MS: u32 = 10;
-
-/// What an adapter says of itself.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AdapterFacts {
-    /// Vendor, e.g. `nvidia`; empty where the browser keeps it to itself.
-    pub vendor: String,
-    /// Architecture, e.g. `turing`.
-    pub architecture: String,
-    /// Device, vendor specific.
-    pub device: String,
-    /// Human-readable name.
-    pub description: String,
-    /// Whether it is a software adapter by its own word.
-    pub is_fallback_adapter: bool,
-    /// WebGPU features of the device.
-    pub features: Vec<String>,
-    /// WebGPU limits that matter here.
-    pub limits: BTreeMap<&'static str, f64>,
-}
 
 /// An open device with its queue.
 #[derive(Debug)]
@@ -42,7 +22,7 @@ pub struct Gpu {
     /// Whether shaders may compute in f16.
     pub(super) f16: bool,
     /// What the adapter says of itself.
-    pub facts: AdapterFacts,
+    pub facts: Facts,
     lost: Arc<Mutex<Option<String>>>,
 }
 
@@ -121,13 +101,13 @@ impl Gpu {
     }
 }
 
-fn facts(adapter: &wgpu::Adapter, device: &wgpu::Device, limits: &wgpu::Limits, subgroups: usize) -> AdapterFacts {
+fn facts(adapter: &wgpu::Adapter, device: &wgpu::Device, limits: &wgpu::Limits, subgroups: usize) -> Facts {
     let info = adapter.get_info();
-    let mut facts = AdapterFacts {
+    let mut facts = Facts {
         description: info.name.clone(),
         is_fallback_adapter: info.device_type == wgpu::DeviceType::Cpu,
         features: ability::names(device),
-        ..AdapterFacts::default()
+        ..Facts::default()
     };
     #[cfg(target_arch = "wasm32")]
     if let Some(raw) = device.as_webgpu() {

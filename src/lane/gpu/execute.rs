@@ -2,11 +2,13 @@
 
 use super::alloc::Block;
 use super::prepare::{GpuLane, Own, Prepared, Recorded, readback_bytes, upload_bytes};
-use super::resident::{Input, Output, Resident};
+use super::resident::{Input, block};
 use super::tape::Encoder;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{ContentHash, HostTensor};
 use crate::lane::host::now_ms;
+use crate::lane::tensor::{Output, Resident};
+use crate::lane::work::{Outcome, SubmitSpan};
 use crate::program::{Command, Place, Program, Schedule};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -19,17 +21,6 @@ pub struct Work {
     pub prepared: Rc<Prepared>,
     /// Each input.
     pub inputs: Vec<Input>,
-}
-
-/// When one submit was made and finished, in milliseconds from the start of the execution.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SubmitSpan {
-    /// Requests with dispatches in it.
-    pub programs: Vec<usize>,
-    /// When it was handed to the queue.
-    pub submitted_ms: f64,
-    /// When the queue was seen to have finished it.
-    pub done_ms: f64,
 }
 
 /// An execution that the queue has.
@@ -51,23 +42,6 @@ impl std::fmt::Debug for Pending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pending").field("submits", &self.submits.len()).finish_non_exhaustive()
     }
-}
-
-/// What an execution gave, and what it took.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Outputs of each request, in the order of [`Program::outputs`].
-    pub outputs: Vec<Vec<Output>>,
-    /// From the start of recording until the outputs were read, in milliseconds.
-    pub total_ms: f64,
-    /// Of that, until the last submit.
-    pub record_ms: f64,
-    /// Each submit.
-    pub submits: Vec<SubmitSpan>,
-    /// Bytes of the buffers that it touched, by the allocator.
-    pub bytes: u64,
-    /// Whether its end was waited for; where every output stays on the device, nobody needs to.
-    pub awaited: bool,
 }
 
 impl GpuLane {
@@ -95,7 +69,7 @@ impl GpuLane {
         let bytes = touched_bytes(works, &arenas.iter().map(|a| a.block.bytes()).collect::<Vec<_>>())
             + upload.as_ref().map_or(0, |b| b.bytes())
             + readback.as_ref().map_or(0, Block::bytes)
-            + kept.iter().flatten().flatten().map(|t| t.bytes()).sum::<u64>();
+            + kept.iter().flatten().flatten().map(|t| t.bytes).sum::<u64>();
         let counted = works.iter().all(|w| w.prepared.counted);
         if counted {
             self.traffic.executed();
@@ -249,7 +223,7 @@ impl Recording<'_> {
                                 from += port.bytes();
                             }
                             Input::Resident(tensor) => {
-                                let block = tensor.block.as_ref();
+                                let block = block(tensor);
                                 let block =
                                     block.ok_or_else(|| Error::new(Kind::Internal, "an empty tensor is read"))?;
                                 encoder.copy((&block.buffer, 0), (to_buffer, to), port.bytes());

@@ -1,17 +1,20 @@
 //! The lane itself, and programs made ready on it: pipelines, parameters, weights, bind groups.
 
-use super::alloc::{Allocator, Block, Counts, Purpose};
+use super::Gpu;
+use super::alloc::{Allocator, Block, Purpose};
 use super::pipelines::{Pipeline, Pipelines};
-use super::progress::Progress;
-use super::resident::{Input, Resident, resident_bytes};
+use super::resident::{Input, block, resident_bytes};
 use super::staging::{Arena, Staging};
 use super::tape::{Encoder, Group, Tape, group};
-use super::traffic::{Traffic, TrafficCounts};
 use super::weights::{Held, Weights, weight_of};
-use super::{AdapterFacts, Gpu};
 use crate::error::{Error, Kind, Result};
 use crate::graph::ContentHash;
 use crate::kernels::{QUAD, Tuning};
+use crate::lane::interface::NOBODY;
+use crate::lane::measured::{Counts, Facts, Measured};
+use crate::lane::tensor::Resident;
+use crate::lane::traffic::{Traffic, TrafficCounts};
+use crate::lane::work::Progress;
 use crate::memory::{SlotPlan, align, weight_bytes};
 use crate::program::{Dispatch, Making, Place, Program};
 use futures_util::lock::{Mutex, MutexGuard};
@@ -19,15 +22,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-/// The holder of what the lane measures itself with: it has no weights, and its traffic is nobody's.
-pub(super) const NOBODY: u64 = u64::MAX;
-
 /// A program with all that the device needs to replay it.
 pub struct Prepared {
     /// The program.
     pub program: Rc<Program>,
-    /// Whether it has run before: a first run still pays the driver's own warm-up.
-    pub warm: Cell<bool>,
     /// Whether its traffic is counted.
     pub(super) counted: bool,
     pub(super) pipelines: Vec<Rc<Pipeline>>,
@@ -49,6 +47,7 @@ pub struct GpuLane {
     pub(super) staging: Staging,
     pub(super) nudge: Cell<bool>,
     tuning: Cell<Tuning>,
+    pub(super) measured: Cell<Measured>,
     turn: Mutex<()>,
     pub(super) traffic: Traffic,
     weights: Weights,
@@ -70,6 +69,7 @@ impl GpuLane {
             staging: Staging::default(),
             nudge: Cell::new(false),
             tuning: Cell::default(),
+            measured: Cell::default(),
             turn: Mutex::default(),
             traffic: Traffic::default(),
             weights: Weights::default(),
@@ -79,7 +79,7 @@ impl GpuLane {
     }
 
     /// What the adapter says of itself.
-    pub fn facts(&self) -> &AdapterFacts {
+    pub fn facts(&self) -> &Facts {
         &self.gpu.facts
     }
 
@@ -170,7 +170,6 @@ impl GpuLane {
         program.making = Making::default();
         Ok(Prepared {
             program: Rc::new(program),
-            warm: Cell::new(false),
             counted: holder != NOBODY,
             pipelines,
             params,
@@ -328,7 +327,7 @@ impl Own<'_> {
             Some(Input::Words(_)) => None,
             None => self.outputs.get(slot - self.inputs.len()).and_then(Option::as_ref),
         };
-        tensor.and_then(|t| t.block.as_ref()).map(|b| &b.buffer)
+        tensor.and_then(|t| block(t)).map(|b| &b.buffer)
     }
 }
 

@@ -1,12 +1,15 @@
 //! Measures this adapter and this browser's waits: its ceilings first, in a fraction of a second, then what kernels
 //! reach of them. Knows programs made to measure; must never know a model.
 
-use super::prepare::NOBODY;
-use super::{GpuLane, Input, Outcome, Output, Progress, Work};
+use super::{GpuLane, Input, Work};
 use crate::error::{Error, Kind, Result};
 use crate::graph::HostTensor;
 use crate::kernels::{Class, QUAD, Tuning};
 use crate::lane::host::{next_turn, now_ms};
+use crate::lane::interface::NOBODY;
+use crate::lane::measured::Measured;
+use crate::lane::tensor::Output;
+use crate::lane::work::{Outcome, Progress};
 use crate::program::{DispatchCost, Program, Strategy, probe, schedule};
 use std::rc::Rc;
 
@@ -25,29 +28,20 @@ const LARGEST_COPY: u32 = 16;
 /// No probe repeats its body more often than this.
 const MOST_DISPATCHES: usize = 512;
 
-/// What the probes measured. Times are in seconds, rates per second.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Measured {
-    /// Floating-point operations in registers only; a multiply-add counts two.
-    pub flops_per_s: f64,
-    /// Threads that are enough for them: fewer leave the adapter idle. A power of two.
-    pub threads: usize,
-    /// Bytes that a copy kernel reads and writes.
-    pub bytes_per_s: f64,
-    /// One empty dispatch.
-    pub dispatch_s: f64,
-    /// One submit beyond the first.
-    pub submit_s: f64,
-    /// From the start of recording to 4 mapped bytes.
-    pub readback_s: f64,
-    /// Input bytes into an arena.
-    pub upload_bytes_per_s: f64,
-    /// Output bytes into the page.
-    pub readback_bytes_per_s: f64,
-    /// Whether a map settles sooner here when empty submits follow it.
-    pub nudge: bool,
-    /// How long measuring these took.
-    pub probe_ms: f64,
+/// Name of the kernels that probes measure: another release may have others.
+pub fn kernels() -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    // Any size of subgroups: the kernels differ in no more.
+    for tuning in Tuning::all(4).into_iter().chain(Tuning::HARDWARE.products()) {
+        let mut programs = vec![probe::attention(tuning, 1)?];
+        for class in Class::ALL {
+            programs.extend(probe::class(class, tuning, 1)?);
+        }
+        for kernel in programs.iter().flat_map(|program| &program.kernels) {
+            hasher.update(kernel.wgsl.as_bytes()).update(&[0]);
+        }
+    }
+    Ok(hasher.finalize().to_hex()[..16].to_owned())
 }
 
 /// Measures the ceilings of `lane` and its waits, and sets how it waits. Where the fastest variants are not known from
@@ -342,7 +336,7 @@ impl<'a> Probe<'a> {
     async fn run(&self, submit_ms: f64) -> Result<Outcome> {
         let program = &*self.work.prepared.program;
         let each = vec![vec![1.0; program.dispatches.len()]];
-        let schedule = schedule(&[program], Strategy::Sequential, &each, submit_ms);
+        let schedule = schedule(&[program.extent()], Strategy::Sequential, &each, submit_ms);
         let turn = self.lane.turn().await;
         let pending = self.lane.submit(std::slice::from_ref(&self.work), &schedule).await?;
         let outcome = self.lane.finish(pending).await;

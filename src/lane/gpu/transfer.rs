@@ -3,9 +3,10 @@
 
 use super::alloc::Purpose;
 use super::prepare::{GpuLane, Prepared};
-use super::resident::Resident;
+use super::resident::{block, resident};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{HostTensor, TensorType};
+use crate::lane::tensor::Resident;
 use crate::memory::weight_bytes;
 use std::rc::Rc;
 
@@ -25,7 +26,7 @@ impl GpuLane {
             0 => None,
             _ => Some(self.allocator.allocate(Purpose::Tensor, weight_bytes(bytes)).await?),
         };
-        Ok(Resident { ty: ty.clone(), block })
+        Ok(resident(ty.clone(), block))
     }
 
     /// Brings a tensor to the device.
@@ -33,7 +34,7 @@ impl GpuLane {
         self.check()?;
         let ty = TensorType { dtype: tensor.dtype(), shape: tensor.shape().to_vec() };
         let resident = self.allocate_tensor(&ty).await?;
-        if let Some(block) = &resident.block {
+        if let Some(block) = block(&resident) {
             let words = tensor.to_device_words()?;
             self.gpu.queue.write_buffer(&block.buffer, 0, bytemuck::cast_slice(&words));
             self.traffic.uploaded(words.len() as u64 * 4);
@@ -45,7 +46,7 @@ impl GpuLane {
     pub async fn read(&self, tensor: &Resident) -> Result<HostTensor> {
         self.check()?;
         let bytes = tensor.ty.len() as u64 * 4;
-        let words: Vec<u32> = match &tensor.block {
+        let words: Vec<u32> = match block(tensor) {
             None => vec![],
             Some(block) => {
                 let readback = self.staging.readback(&self.allocator, bytes).await?;

@@ -2,9 +2,9 @@
 
 use super::alloc::{Allocator, Block, Purpose};
 use super::device::Gpu;
-use super::progress::Progress;
 use crate::error::{Error, Kind, Result};
 use crate::graph::ContentHash;
+use crate::lane::work::Progress;
 use crate::memory::{WeightBook, weight_bytes};
 use crate::program::{Place, Program, Weight};
 use std::cell::RefCell;

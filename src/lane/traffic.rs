@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use std::cell::Cell;
+use std::iter::Sum;
 
 /// What crossed so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -17,13 +18,26 @@ pub struct TrafficCounts {
     pub read_back_bytes: u64,
 }
 
+impl Sum for TrafficCounts {
+    fn sum<I: Iterator<Item = TrafficCounts>>(counts: I) -> TrafficCounts {
+        counts.fold(TrafficCounts::default(), |a, b| TrafficCounts {
+            executions: a.executions + b.executions,
+            uploaded_bytes: a.uploaded_bytes + b.uploaded_bytes,
+            readbacks: a.readbacks + b.readbacks,
+            read_back_bytes: a.read_back_bytes + b.read_back_bytes,
+        })
+    }
+}
+
+/// Where a lane counts it.
 #[derive(Debug, Default)]
-pub(super) struct Traffic {
+pub struct Traffic {
     counts: Cell<TrafficCounts>,
 }
 
 impl Traffic {
-    pub(super) fn counts(&self) -> TrafficCounts {
+    /// So far.
+    pub fn counts(&self) -> TrafficCounts {
         self.counts.get()
     }
 
@@ -33,15 +47,18 @@ impl Traffic {
         self.counts.set(counts);
     }
 
-    pub(super) fn executed(&self) {
+    /// One execution more.
+    pub fn executed(&self) {
         self.change(|c| c.executions += 1);
     }
 
-    pub(super) fn uploaded(&self, bytes: u64) {
+    /// Bytes of inputs that went to the device.
+    pub fn uploaded(&self, bytes: u64) {
         self.change(|c| c.uploaded_bytes += bytes);
     }
 
-    pub(super) fn read_back(&self, bytes: u64) {
+    /// One wait for bytes from the device.
+    pub fn read_back(&self, bytes: u64) {
         self.change(|c| {
             c.readbacks += 1;
             c.read_back_bytes += bytes;

@@ -1,0 +1,104 @@
+//! The interface by which pool, predictor and tuner know a lane. Knows programs' sizes, bytes and times; must never know
+//! what a lane executes on.
+
+use super::host::Task;
+use super::measured::{Counts, Facts, Measured};
+use super::tensor::Resident;
+use super::traffic::TrafficCounts;
+use super::work::{Compiled, Order, Outcome, Progress, Work};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, HostTensor};
+use crate::kernels::{Class, Tuning};
+use crate::memory::SlotPlan;
+use crate::program::Schedule;
+use futures_util::lock::MutexGuard;
+use std::fmt::Debug;
+use std::rc::Rc;
+
+/// Held by whoever executes on a lane; the next may when it is dropped.
+pub type Turn<'a> = MutexGuard<'a, ()>;
+
+/// The holder of what a lane measures itself with: it has no weights, and its traffic is nobody's.
+pub const NOBODY: u64 = u64::MAX;
+
+/// A place that executes programs. One fault fails its own call; what the lane lost fails every call from then on, with
+/// `DeviceLost`. All methods take `&self`: a lane is shared by everything that runs on it, in one thread.
+pub trait Lane: Debug {
+    /// Its name in the API.
+    fn name(&self) -> &'static str;
+
+    /// What its device says of itself.
+    fn facts(&self) -> &Facts;
+
+    /// Why `graph` cannot run here; nothing where it may.
+    fn refuses(&self, graph: &Graph) -> Option<Error>;
+
+    /// An error where the lane was lost.
+    fn check(&self) -> Result<()>;
+
+    /// `error` of an operation here, or the loss of the lane where that is its cause.
+    fn cause(&self, error: Error) -> Task<'_, Error>;
+
+    /// Makes `order` ready and brings its weights, for `holder`. The order is read before this returns.
+    fn prepare<'a>(&'a self, holder: u64, order: Order<'_>, progress: &'a Progress<'a>) -> Task<'a, Result<Compiled>>;
+
+    /// Waits for the lane: one execution at a time, and none beside a run of what the lane measures itself with. What is
+    /// made ready or brought meanwhile needs no turn.
+    fn turn(&self) -> Task<'_, Turn<'_>>;
+
+    /// Executes `works` by `schedule` and waits for its end.
+    fn execute<'a>(&'a self, works: &'a [Work], schedule: &'a Schedule) -> Task<'a, Result<Outcome>>;
+
+    /// Brings a tensor to the lane.
+    fn upload<'a>(&'a self, tensor: &'a HostTensor) -> Task<'a, Result<Resident>>;
+
+    /// Reads a tensor of this lane back.
+    fn read<'a>(&'a self, tensor: &'a Resident) -> Task<'a, Result<HostTensor>>;
+
+    /// Bytes allocated now.
+    fn counts(&self) -> Counts;
+
+    /// Most bytes that were ever allocated at one time.
+    fn most_bytes(&self) -> u64;
+
+    /// Bytes of weights that `holder` holds, and how many of these others hold too.
+    fn weights_of(&self, holder: u64) -> (u64, u64);
+
+    /// Bytes that executing `programs` in `slots` will hold: each weight once, parameters of each program once, arenas and
+    /// staging as they are or will be made.
+    fn predict_bytes(&self, programs: &[Rc<Compiled>], slots: &SlotPlan) -> u64;
+
+    /// What crossed between host and lane so far.
+    fn traffic(&self) -> TrafficCounts;
+
+    /// Lets go of the weights that only `holder` held.
+    fn release(&self, holder: u64);
+
+    /// Frees arenas and staging, which the next execution makes anew.
+    fn trim(&self);
+
+    /// Frees everything; the lane is of no use any more.
+    fn close(&self);
+
+    /// Name of the kernels that are measured here: what was measured holds for these only.
+    fn kernels(&self) -> Result<String>;
+
+    /// Measures ceilings and waits. Where the fastest kernel variants are not known from before, the lane guesses them
+    /// until [`Lane::tune`] has the word.
+    fn measure(&self, known: Option<Tuning>) -> Task<'_, Result<Measured>>;
+
+    /// What was measured last.
+    fn measured(&self) -> Measured;
+
+    /// The kernel variants that programs are made of from now on.
+    fn tuning(&self) -> Tuning;
+
+    /// Finds the variants that are fastest here and goes by them. It takes the lane's turn for one run at a time.
+    fn tune(&self) -> Task<'_, Result<()>>;
+
+    /// Makes ready what [`Lane::utilisation`] runs, so that no class waits for its own.
+    fn prepare_classes(&self) -> Task<'_, Result<()>>;
+
+    /// The share of the ceilings that a small operator of `class` reaches, in (0, 1]; `None` where none is known.
+    fn utilisation(&self, class: Class) -> Task<'_, Result<Option<f64>>>;
+}

@@ -1,0 +1,89 @@
+//! What a lane says of itself and what was measured of it: facts, rates, bytes. Plain values; must never know how they
+//! were come by.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What a lane's device says of itself.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facts {
+    /// Vendor, e.g. `nvidia`; empty where the browser keeps it to itself.
+    pub vendor: String,
+    /// Architecture, e.g. `turing`.
+    pub architecture: String,
+    /// Device, vendor specific.
+    pub device: String,
+    /// Human-readable name.
+    pub description: String,
+    /// Whether it is a software adapter by its own word.
+    pub is_fallback_adapter: bool,
+    /// Optional features that are in use.
+    pub features: Vec<String>,
+    /// Limits that matter here, by WebGPU's names.
+    pub limits: BTreeMap<&'static str, f64>,
+}
+
+impl Facts {
+    /// Name of this combination of device, features and limits.
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for text in [&self.vendor, &self.architecture, &self.device, &self.description] {
+            hasher.update(text.as_bytes()).update(&[0]);
+        }
+        self.features.iter().for_each(|f| {
+            hasher.update(f.as_bytes()).update(&[0]);
+        });
+        for (name, value) in &self.limits {
+            hasher.update(name.as_bytes()).update(&value.to_le_bytes());
+        }
+        hasher.finalize().to_hex()[..16].to_owned()
+    }
+}
+
+/// A lane's ceilings and waits. Times are in seconds, rates per second.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Measured {
+    /// Floating-point operations in registers only; a multiply-add counts two.
+    pub flops_per_s: f64,
+    /// Threads that are enough for them: fewer leave the lane idle. A power of two.
+    pub threads: usize,
+    /// Bytes that a copy kernel reads and writes.
+    pub bytes_per_s: f64,
+    /// One empty dispatch.
+    pub dispatch_s: f64,
+    /// One submit beyond the first.
+    pub submit_s: f64,
+    /// From the start of recording to 4 bytes read back.
+    pub readback_s: f64,
+    /// Input bytes into an arena.
+    pub upload_bytes_per_s: f64,
+    /// Output bytes to the host.
+    pub readback_bytes_per_s: f64,
+    /// Whether a wait ends sooner here when empty submits follow it.
+    pub nudge: bool,
+    /// How long measuring these took, in milliseconds.
+    pub probe_ms: f64,
+}
+
+/// Bytes that a lane allocated and has not freed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Weights, each content once.
+    pub weights: u64,
+    /// Arenas.
+    pub arenas: u64,
+    /// What inputs and outputs pass through.
+    pub staging: u64,
+    /// Kernel parameters.
+    pub parameters: u64,
+    /// Tensors that stay between calls.
+    pub tensors: u64,
+}
+
+impl Counts {
+    /// Everything.
+    pub fn total(&self) -> u64 {
+        self.weights + self.arenas + self.staging + self.parameters + self.tensors
+    }
+}

@@ -1,0 +1,84 @@
+//! What the pool keeps for one lane: its queue, its predictor, its measurement. Knows the lane by its interface; must
+//! never know another lane.
+
+use super::known::{Known, Shelf};
+use super::options::{Measure, PoolOptions};
+use super::probing::Probing;
+use super::queue::Queue;
+use crate::error::{Error, Kind, Result};
+use crate::lane::{Lane, Measured};
+use crate::predict::{Goal, Rates};
+use crate::refine::Predictor;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// One lane and all that is kept for it.
+#[derive(Debug)]
+pub struct Desk {
+    pub(super) lane: Rc<dyn Lane>,
+    pub(super) queue: Queue,
+    pub(super) predictor: RefCell<Predictor>,
+    pub(super) probing: Probing,
+    /// Counts preparations begun and ended: an execution beside one is no clean observation.
+    pub(super) preparations: Cell<u64>,
+    pub(super) preparing: Cell<u64>,
+    pub(super) goal: Goal,
+    pub(super) measure: Measure,
+    pub(super) budget: Option<u64>,
+    pub(super) closed: Cell<bool>,
+}
+
+fn rates(measured: &Measured) -> Rates {
+    Rates {
+        flops_per_s: measured.flops_per_s,
+        bytes_per_s: measured.bytes_per_s,
+        dispatch_s: measured.dispatch_s,
+        submit_s: measured.submit_s,
+        readback_s: measured.readback_s,
+        upload_bytes_per_s: measured.upload_bytes_per_s,
+        readback_bytes_per_s: measured.readback_bytes_per_s,
+        utilisation: BTreeMap::new(),
+    }
+}
+
+impl Desk {
+    /// Measures the ceilings of `lane`, and what was measured of it before where `shelf` has that.
+    pub(super) async fn open_lane(
+        lane: Rc<dyn Lane>,
+        options: &PoolOptions,
+        shelf: Option<Rc<dyn Shelf>>,
+    ) -> Result<(Desk, Option<Known>)> {
+        let recalled = match &shelf {
+            Some(shelf) => shelf.recall(&lane.facts().fingerprint()).await,
+            None => None,
+        };
+        let kernels = lane.kernels()?;
+        let recalled = recalled.filter(|known| known.holds(&kernels));
+        let measured = lane.measure(recalled.as_ref().map(|known| known.tuning)).await?;
+        let desk = Desk {
+            lane,
+            queue: Queue::default(),
+            predictor: RefCell::new(Predictor::new(rates(&measured))),
+            probing: Probing::new(shelf, kernels),
+            preparations: Cell::new(0),
+            preparing: Cell::new(0),
+            goal: options.goal,
+            measure: options.measure,
+            budget: options.memory_budget,
+            closed: Cell::new(false),
+        };
+        Ok((desk, recalled))
+    }
+
+    /// `Closed` where the pool was closed.
+    pub(super) fn open(&self) -> Result<()> {
+        if self.closed.get() { Err(Error::new(Kind::Closed, "the pool was closed")) } else { Ok(()) }
+    }
+
+    /// Fails what waits; nothing is begun any more.
+    pub(super) fn stop(&self) {
+        self.closed.set(true);
+        self.queue.fail_all(&Error::new(Kind::Closed, "the pool was closed"));
+    }
+}

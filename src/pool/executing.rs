@@ -1,0 +1,115 @@
+//! Calls executed on their lane: one execution at a time; calls that wait together run together, and fail apart. Knows
+//! plans and outcomes; must never know why a strategy is good.
+
+use super::desk::Desk;
+use super::options::RunOptions;
+use super::plan::Plan;
+use super::queue::{Execution, Item, Job};
+use super::session::Ready;
+use crate::error::{Error, Kind, Result};
+use crate::lane::host::{next_turn, spawn};
+use crate::lane::{Outcome, Work};
+use crate::predict::Strategy;
+use crate::program::ProgramCost;
+use futures_channel::oneshot;
+use std::rc::Rc;
+
+/// Queues a call and waits for it. A caller that stops waiting takes its call back.
+pub async fn run(desk: &Rc<Desk>, items: Vec<Item>, options: RunOptions) -> Result<Execution> {
+    let (reply, answer) = oneshot::channel();
+    desk.queue.push(Job { items, options, reply });
+    if !desk.queue.working.replace(true) {
+        spawn(Box::pin(work(Rc::clone(desk))));
+    }
+    answer.await.unwrap_or_else(|_| Err(Error::new(Kind::Closed, "the pool was closed")))
+}
+
+async fn work(desk: Rc<Desk>) {
+    loop {
+        // Calls made in the same turn of the page are all here by then.
+        next_turn().await;
+        let batch = desk.queue.next();
+        if batch.is_empty() {
+            desk.queue.working.set(false);
+            desk.measure_when_idle();
+            return;
+        }
+        execute_batch(&desk, batch).await;
+    }
+}
+
+async fn execute_batch(desk: &Desk, batch: Vec<Job>) {
+    let options = batch[0].options;
+    let items: Vec<Item> = batch.iter().flat_map(|job| job.items.iter().cloned()).collect();
+    let result = desk.execute(&items, options).await;
+    match result {
+        Ok(execution) => {
+            let mut outputs = execution.outputs.into_iter();
+            for job in batch {
+                let outputs = outputs.by_ref().take(job.items.len()).collect();
+                let own = Execution { outputs, outcome: Rc::clone(&execution.outcome) };
+                let _ = job.reply.send(desk.open().map(|()| own));
+            }
+        }
+        Err(error) if batch.len() == 1 || matches!(error.kind(), Kind::DeviceLost | Kind::Closed) => {
+            for job in batch {
+                let _ = job.reply.send(Err(error.clone()));
+            }
+        }
+        // One of them may be at fault: alone, each meets only its own error.
+        Err(_) => {
+            for job in batch {
+                let result = desk.execute(&job.items, job.options).await;
+                let _ = job.reply.send(result);
+            }
+        }
+    }
+}
+
+impl Desk {
+    /// Executes `items` at once by the best plan, or by the strategy asked for. Must not run beside another.
+    pub(super) async fn execute(&self, items: &[Item], options: RunOptions) -> Result<Execution> {
+        self.open()?;
+        let set: Vec<&Ready> = items.iter().map(|item| &*item.ready).collect();
+        let plan = match options.strategy {
+            Some(strategy) => self.plan(&set, strategy),
+            None if items.len() == 1 => self.plan(&set, Strategy::Sequential),
+            None => {
+                let (mut plans, choice) = self.plans(&set, options.goal.unwrap_or(self.goal))?;
+                let at = plans.iter().position(|p| p.schedule.strategy == choice.strategy).unwrap_or(0);
+                plans.swap_remove(at)
+            }
+        };
+        let mut outcome = match self.execute_plan(items, &plan).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let error = self.lane.cause(error).await;
+                return Err(if let [only] = items { error.in_model(&only.session.name) } else { error });
+            }
+        };
+        let outputs = std::mem::take(&mut outcome.outputs)
+            .into_iter()
+            .zip(items)
+            .map(|(tensors, item)| item.ready.compiled.outputs.iter().cloned().zip(tensors).collect())
+            .collect();
+        Ok(Execution { outputs, outcome: Rc::new(outcome) })
+    }
+
+    /// Runs `plan` and lets the predictor see what it took, where nothing else was under way.
+    async fn execute_plan(&self, items: &[Item], plan: &Plan) -> Result<Outcome> {
+        let works: Vec<Work> = items.iter().map(|item| item.work.clone()).collect();
+        let _turn = self.lane.turn().await;
+        let (before, quiet) = (self.preparations.get(), self.preparing.get() == 0);
+        let outcome = self.lane.execute(&works, &plan.schedule).await?;
+        let exclusive = quiet && self.preparations.get() == before;
+        // Every program is warm from now on, also those behind one that was not.
+        let cold = items.iter().filter(|item| !item.ready.warm.replace(true)).count();
+        if cold == 0 && exclusive && outcome.awaited && self.probing.done() {
+            let costs: Vec<&ProgramCost> = items.iter().map(|item| &item.ready.compiled.cost).collect();
+            let (submits, strategy) = (plan.schedule.submits(), plan.schedule.strategy);
+            // What the predictor refuses as absurd is no fault of the call.
+            let _ = self.predictor.borrow_mut().observe(&costs, strategy, submits, &plan.forecast, outcome.total_ms);
+        }
+        Ok(outcome)
+    }
+}

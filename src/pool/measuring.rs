@@ -1,0 +1,87 @@
+//! What the predictor needs beyond a lane's ceilings: the share of them that each kernel class reaches there. Measured
+//! once, while the lane idles or when a prediction asks. Knows when to measure; must never know how.
+
+use super::desk::Desk;
+use super::known::Known;
+use super::options::Measure;
+use crate::error::Result;
+use crate::kernels::Class;
+use crate::lane::host::{LocalFuture, sleep, spawn};
+use futures_util::FutureExt as _;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// How often, in milliseconds, a measurement that nobody waits for looks whether the lane idles.
+const LOOK_MS: u32 = 20;
+
+impl Desk {
+    /// Goes by what was measured before.
+    pub(super) fn take_in(&self, known: &Known) {
+        let mut predictor = self.predictor.borrow_mut();
+        known.shares.iter().for_each(|(&class, &share)| predictor.reaches(class, share));
+        self.probing.done.set(true);
+    }
+
+    /// Measures what is not measured yet, now.
+    pub(super) async fn measure_now(self: &Rc<Self>) -> Result<()> {
+        self.probing.wanted.set(true);
+        self.measure().await
+    }
+
+    /// Measures between calls, after the first has its result.
+    pub(super) fn measure_when_idle(self: &Rc<Self>) {
+        if self.measure == Measure::Idle && !self.probing.done() && !self.probing.begun.replace(true) {
+            let desk = Rc::clone(self);
+            // Who wants to know asks, and then meets the error.
+            spawn(Box::pin(async move { desk.measure().map(drop).await }));
+        }
+    }
+
+    async fn measure(self: &Rc<Self>) -> Result<()> {
+        if self.probing.done() {
+            return Ok(());
+        }
+        let shared = {
+            let mut under_way = self.probing.under_way.borrow_mut();
+            let desk = Rc::clone(self);
+            let begin = || {
+                let steps: LocalFuture<_> = Box::pin(async move { desk.steps().await });
+                steps.shared()
+            };
+            under_way.get_or_insert_with(begin).clone()
+        };
+        let result = shared.await;
+        // It holds the lane, and one that failed may succeed later.
+        self.probing.under_way.take();
+        result
+    }
+
+    async fn steps(&self) -> Result<()> {
+        // The guess that it began with may be wrong.
+        self.step(async || self.lane.tune().await).await?;
+        self.step(async || self.lane.prepare_classes().await).await?;
+        let mut shares = BTreeMap::new();
+        for class in Class::ALL {
+            let reached = self.step(async || self.lane.utilisation(class).await).await?;
+            shares.extend(reached.map(|share| (class, share)));
+        }
+        self.lane.trim();
+        let known = Known { kernels: self.probing.kernels.clone(), tuning: self.lane.tuning(), shares };
+        self.take_in(&known);
+        if let Some(shelf) = &self.probing.shelf {
+            shelf.keep(&self.lane.facts().fingerprint(), &known);
+        }
+        Ok(())
+    }
+
+    /// One step, begun beside no execution; where nobody waits, beside no preparation either. A call that comes meanwhile
+    /// waits for one run of what is measured, not for the step: see [`crate::lane::Lane::turn`].
+    async fn step<T>(&self, what: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+        let idle = || self.queue.idle() && self.preparing.get() == 0;
+        while !(self.probing.wanted.get() || self.closed.get() || idle()) {
+            sleep(LOOK_MS).await;
+        }
+        self.open()?;
+        what().await
+    }
+}

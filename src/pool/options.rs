@@ -1,0 +1,107 @@
+//! What callers say: options of a pool, a load and a run. Plain values; must never know how they are met.
+
+use super::tensors::{Feed, Keep};
+use crate::lane::Output;
+use crate::onnx::ExternalData;
+use crate::predict::{Goal, Strategy};
+use prost::bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Inputs of one call by name.
+pub type Feeds = BTreeMap<String, Feed>;
+/// Shapes of the inputs of one call by name.
+pub type Shapes = BTreeMap<String, Vec<usize>>;
+/// Outputs of one request by name, in the model's order.
+pub type Outputs = Vec<(String, Output)>;
+
+/// Options of [`super::Pool::create`].
+#[derive(Clone, Debug, Default)]
+pub struct PoolOptions {
+    /// Names of the lanes to open; all that this machine has where absent.
+    pub lanes: Option<Vec<String>>,
+    /// Most bytes that each lane may hold.
+    pub memory_budget: Option<u64>,
+    /// Goal of calls that name none.
+    pub goal: Goal,
+    /// When the pool measures what the predictor needs beyond the ceilings.
+    pub measure: Measure,
+}
+
+/// When a pool measures what share of its ceilings each kernel class reaches; a prediction never waits for more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Measure {
+    /// Between calls, after the first has its result.
+    #[default]
+    Idle,
+    /// Before the pool is there.
+    Now,
+    /// When a prediction asks.
+    Asked,
+}
+
+/// How a set of requests is to be run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunOptions {
+    /// The strategy; chosen by prediction where absent.
+    pub strategy: Option<Strategy>,
+    /// The goal of that choice; the pool's where absent.
+    pub goal: Option<Goal>,
+}
+
+/// One call of a session.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Id of the session.
+    pub session: u64,
+    /// Its inputs.
+    pub feeds: Feeds,
+    /// Outputs that stay on the lane.
+    pub keep: Keep,
+}
+
+impl Request {
+    /// A request whose outputs are all read back.
+    pub fn new(session: u64, feeds: Feeds) -> Request {
+        Request { session, feeds, keep: Keep::Nothing }
+    }
+}
+
+/// A model to load.
+#[derive(Debug, Default)]
+pub struct Source {
+    /// Name in messages and reports.
+    pub name: String,
+    /// The ONNX file.
+    pub bytes: Bytes,
+    /// The files that it refers to.
+    pub external: ExternalData,
+    /// Values of free dimensions to compile for at once.
+    pub free_dimensions: BTreeMap<String, usize>,
+    /// Whether large weights lie on the lane as f16: half their bytes, rounded to 11 bits.
+    pub halves: bool,
+    /// Whether products may multiply f16, where the lane does and was found to be faster so.
+    pub half_products: bool,
+    /// Names of the lanes that it may run on; all of the pool's where absent.
+    pub lanes: Option<Vec<String>>,
+}
+
+/// What a load is busy with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Bytes of files.
+    Download,
+    /// The file read to a graph.
+    Decode,
+    /// Bytes of weights to the lane.
+    Upload,
+    /// Kernels.
+    Compile,
+    /// The first call may come.
+    Ready,
+}
+
+/// Where a load reports how far it is: phase, done, total.
+pub type LoadProgress<'a> = dyn Fn(Phase, u64, u64) + 'a;

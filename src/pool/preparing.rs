@@ -1,0 +1,122 @@
+//! Sessions made ready on their lane for the forms of their calls. Knows when a program is there already; must never know
+//! what a lane makes of one.
+
+use super::desk::Desk;
+use super::options::{LoadProgress, Phase};
+use super::session::{Form, KEPT, Ready, Session};
+use crate::error::{Kind, Result};
+use crate::graph::specialise;
+use crate::kernels::Registry;
+use crate::lane::host::LocalFuture;
+use crate::lane::{Order, Progress};
+use crate::onnx::content_hash;
+use crate::program::Residency;
+use futures_util::FutureExt as _;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+impl Desk {
+    /// Makes a session ready for the shapes that its caller expects, or for the smallest where none are said.
+    pub(super) async fn prepare_at_load(
+        self: &Rc<Self>,
+        session: &Rc<Session>,
+        free: &BTreeMap<String, usize>,
+        progress: &LoadProgress<'_>,
+    ) -> Result<()> {
+        let (shapes, all_said) = session.shapes_for(free);
+        match self.prepare(session, Form::of(shapes), Some(progress)).await {
+            // A size of 1 was a guess: what it cannot do, a call with real shapes may.
+            Err(e) if !all_said && e.kind() == Kind::InvalidInput => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// The session's program for `form`: at once where it was met before, else compiled now.
+    pub(super) async fn prepare(
+        self: &Rc<Self>,
+        session: &Rc<Session>,
+        form: Form,
+        progress: Option<&LoadProgress<'_>>,
+    ) -> Result<Rc<Ready>> {
+        if let Some(progress) = progress {
+            return self.compile(session, &form, Some(progress)).await.inspect(|ready| {
+                let done: LocalFuture<_> = Box::pin(std::future::ready(Ok(Rc::clone(ready))));
+                session.programs.borrow_mut().push((form, done.shared()));
+            });
+        }
+        let known = {
+            let mut programs = session.programs.borrow_mut();
+            let at = programs.iter().position(|(key, _)| *key == form);
+            at.map(|at| {
+                let entry = programs.remove(at);
+                programs.push(entry.clone());
+                entry.1
+            })
+        };
+        if let Some(known) = known {
+            return known.await;
+        }
+        let (desk, of, key) = (Rc::clone(self), Rc::clone(session), form.clone());
+        let compile: LocalFuture<_> = Box::pin(async move { desk.compile(&of, &key, None).await });
+        let compile = compile.shared();
+        {
+            let mut programs = session.programs.borrow_mut();
+            if programs.len() >= KEPT {
+                drop(programs.remove(0));
+            }
+            programs.push((form.clone(), compile.clone()));
+        }
+        let result = compile.await;
+        if result.is_err() {
+            session.programs.borrow_mut().retain(|(key, _)| *key != form);
+        }
+        result
+    }
+
+    async fn compile(&self, session: &Session, form: &Form, progress: Option<&LoadProgress<'_>>) -> Result<Rc<Ready>> {
+        self.preparations.set(self.preparations.get() + 1);
+        self.preparing.set(self.preparing.get() + 1);
+        // It may be dropped at any wait.
+        let _under_way = Counted(&self.preparing);
+        self.compile_now(session, form, progress).await.map_err(|e| e.in_model(&session.name))
+    }
+
+    async fn compile_now(
+        &self,
+        session: &Session,
+        form: &Form,
+        progress: Option<&LoadProgress<'_>>,
+    ) -> Result<Rc<Ready>> {
+        let report = |phase, done, total| {
+            if let Some(progress) = progress {
+                progress(phase, done, total);
+            }
+        };
+        let progress = Progress {
+            upload: &|done, total| report(Phase::Upload, done, total),
+            compile: &|done, total| report(Phase::Compile, done as u64, total as u64),
+        };
+        let compiling = {
+            let graph = session.graph.borrow();
+            let special = specialise(&graph, &Registry, content_hash, &form.shapes)?;
+            let residency =
+                Residency { halves: session.halves, short: self.budget.is_some(), ..form.residency.clone() };
+            let order = Order { graph: &graph, special: &special, residency: &residency, tuning: session.tuning };
+            self.lane.prepare(session.id, order, &progress)
+        };
+        let mut compiled = compiling.await?;
+        session.forget(&compiled);
+        compiled.cost.model.clone_from(&session.name);
+        Ok(Rc::new(Ready { compiled: Rc::new(compiled), warm: Cell::new(false) }))
+    }
+}
+
+/// One of the preparations under way, until it is dropped.
+struct Counted<'a>(&'a Cell<u64>);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
