@@ -1,5 +1,5 @@
-//! A pool that the tests of a page share, and short ways to use it. Knows the crate's own API; must never know how a
-//! model is made.
+//! A pool that tests share, on the lanes of the page or, natively, on the CPU references; and short ways to use it. Knows
+//! the crate's own API; must never know how a model is made.
 
 // Each test file takes what it needs.
 #![allow(dead_code)]
@@ -16,7 +16,24 @@ pub fn options() -> PoolOptions {
 
 /// A pool of its own.
 pub async fn fresh() -> Pool {
-    Pool::create(options(), None).await.expect("a browser with WebGPU: webdriver.json has the flags for tests")
+    of(options()).await
+}
+
+/// A pool of its own, with a memory budget.
+pub async fn within(budget: u64) -> Pool {
+    of(PoolOptions { memory_budget: Some(budget), ..options() }).await
+}
+
+#[cfg(target_arch = "wasm32")]
+async fn of(options: PoolOptions) -> Pool {
+    Pool::create(options, None).await.expect("a browser with WebGPU: webdriver.json has the flags for tests")
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+async fn of(options: PoolOptions) -> Pool {
+    let lane = super::lane::Reference::new("reference");
+    lane.faults.budget.set(options.memory_budget);
+    Pool::on(vec![lane], options, None).await.expect("a pool on the CPU references")
 }
 
 /// The pool that all tests of a file use: to open one takes longer than most of them.
