@@ -174,7 +174,7 @@ impl Attention {
             };
             // A slice is to save memory, which the parts of a split product would take.
             product(q, k, s, self.depth, self.keys, self.scale).lower_whole(out)?;
-            softmax::dispatch(Rows { outer: matrices * rows, len: self.keys, inner: 1 }, s, p, false, out)?;
+            softmax::gpu::dispatch(Rows { outer: matrices * rows, len: self.keys, inner: 1 }, s, p, false, out)?;
             product(p, v, y, self.keys, self.width, 1.0).lower_whole(out)?;
         }
         Ok(())

@@ -1,21 +1,14 @@
 //! Concat: each operand is copied into its stretch of every row of the output.
 
+mod gpu;
+
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
-use crate::kernels::base::limits::word;
+use crate::kernels::base::Kernel;
 use crate::kernels::base::operand::axis;
-use crate::kernels::base::rows::{GROUP, spread};
-use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering, Planes, Shader, Slot};
 
 /// The operators of this family.
 pub const OPERATORS: &[&dyn Kernel] = &[&Concat];
-
-static SHADER: Shader = Shader {
-    name: "concat",
-    class: Class::Movement,
-    source: include_str!("concat.wgsl"),
-    slots: &[Slot::read("x"), Slot::write("y")],
-};
 
 /// Tensors joined along one axis.
 #[derive(Debug)]
@@ -69,47 +62,5 @@ impl Operator for Concat {
         let joined = HostTensor::joined(ty.dtype, &parts)?;
         let at = (0..outer).flat_map(|o| runs.iter().flat_map(move |&(s, run)| s + o * run..s + (o + 1) * run));
         Ok(vec![joined.pick(ty.shape.clone(), at)?])
-    }
-}
-
-impl Kernel for Concat {
-    fn planes(&self, call: &Call<'_>) -> Planes {
-        // Planes whole, one after another.
-        if rule(call).is_ok_and(|(axis, _)| axis == 1) { Planes::Joined } else { Planes::Dense }
-    }
-
-    fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
-        let (axis, ty) = rule(call)?;
-        let y = out.output(0)?;
-        if call.inputs.len() == 1 {
-            let x = out.input(0)?;
-            out.view(y, x);
-            return Ok(());
-        }
-        let row: usize = out.ty(y).shape[axis..].iter().product();
-        let element = Element::of(ty.dtype);
-        // What follows each other whole needs no copy: each part is computed where it belongs.
-        let whole = ty.shape[..axis].iter().product::<usize>() == 1;
-        let mut offset = 0;
-        for i in 0..call.inputs.len() {
-            let x = out.input(i)?;
-            let run: usize = out.ty(x).shape[axis..].iter().product();
-            let count = out.ty(x).len();
-            if count > 0 && !(whole && out.place_in(x, y, offset)) {
-                let workgroups = spread(count.div_ceil(GROUP))?;
-                out.dispatch(KernelCall {
-                    shader: &SHADER,
-                    snippets: vec![],
-                    constants: vec![],
-                    bindings: [x, y].map(|tensor| Binding { tensor, element }).to_vec(),
-                    params: vec![word(count)?, workgroups[0], word(run)?, word(row)?, word(offset)?],
-                    workgroups,
-                    flops: 0.0,
-                    bytes: 2.0 * out.bytes(x),
-                });
-            }
-            offset += run;
-        }
-        Ok(())
     }
 }

@@ -1,21 +1,14 @@
 //! Gather: slices of one axis by index, as embeddings are looked up.
 
+mod gpu;
+
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
-use crate::kernels::base::limits::word;
+use crate::kernels::base::Kernel;
 use crate::kernels::base::operand::axis;
-use crate::kernels::base::rows::{GROUP, spread};
-use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
 
 /// The operators of this family.
 pub const OPERATORS: &[&dyn Kernel] = &[&Gather];
-
-static SHADER: Shader = Shader {
-    name: "gather",
-    class: Class::Movement,
-    source: include_str!("gather.wgsl"),
-    slots: &[Slot::read("x"), Slot::read("at"), Slot::write("y")],
-};
 
 /// Slices of `axis` in the order of the indices. An index out of range is an error on the host; on the GPU, which
 /// cannot refuse, it reads the nearest slice.
@@ -70,33 +63,5 @@ impl Operator for Gather {
         let places =
             (0..outer).flat_map(|o| at.iter().flat_map(move |&i| (o * size + i) * inner..(o * size + i + 1) * inner));
         Ok(vec![x.pick(ty.shape, places)?])
-    }
-}
-
-impl Kernel for Gather {
-    fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
-        let (axis, ty) = rule(call)?;
-        let (x, at, y) = (out.input(0)?, out.input(1)?, out.output(0)?);
-        let shape = &out.ty(x).shape;
-        let (size, inner): (usize, usize) = (shape[axis], shape[axis + 1..].iter().product());
-        let indices = out.ty(at).len();
-        let element = Element::of(ty.dtype);
-        let workgroups = spread(ty.len().div_ceil(GROUP))?;
-        let params = [ty.len(), workgroups[0] as usize, size, inner, indices];
-        out.dispatch(KernelCall {
-            shader: &SHADER,
-            snippets: vec![],
-            constants: vec![],
-            bindings: vec![
-                Binding { tensor: x, element },
-                Binding { tensor: at, element: Element::I32 },
-                Binding { tensor: y, element },
-            ],
-            params: params.into_iter().map(word).collect::<Result<_>>()?,
-            workgroups,
-            flops: 0.0,
-            bytes: 2.0 * out.bytes(y) + out.bytes(at),
-        });
-        Ok(())
     }
 }

@@ -1,21 +1,15 @@
 //! ArgMax and ArgMin: where along an axis the greatest or least element lies.
 
+mod gpu;
+
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
-use crate::kernels::base::limits::{rounds, word};
+use crate::kernels::base::Kernel;
 use crate::kernels::base::operand::{axis, values};
-use crate::kernels::base::rows::{GROUP, Rows, spread};
-use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
+use crate::kernels::base::rows::Rows;
 
 /// The operators of this family.
 pub const OPERATORS: &[&dyn Kernel] = &[&Argument { greatest: true }, &Argument { greatest: false }];
-
-static SHADER: Shader = Shader {
-    name: "argument",
-    class: Class::Reduce,
-    source: include_str!("argument.wgsl"),
-    slots: &[Slot::read("x"), Slot::write("y")],
-};
 
 /// The place of the greatest or least element; the first of equal ones unless `select_last_index` is set.
 #[derive(Debug)]
@@ -77,34 +71,5 @@ impl Operator for Argument {
             best as i64
         };
         Ok(vec![HostTensor::i64(shape, (0..rows.count()).map(place).collect())?])
-    }
-}
-
-impl Kernel for Argument {
-    fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
-        let (rows, _) = self.rule(call)?;
-        let (x, y) = (out.input(0)?, out.output(0)?);
-        rounds(rows.len)?;
-        let better = match (self.greatest, Self::last(call)?) {
-            (true, false) => ">",
-            (true, true) => ">=",
-            (false, false) => "<",
-            (false, true) => "<=",
-        };
-        let workgroups = spread(rows.count().div_ceil(GROUP))?;
-        out.dispatch(KernelCall {
-            shader: &SHADER,
-            snippets: vec![("better", better.to_owned())],
-            constants: vec![],
-            bindings: vec![
-                Binding { tensor: x, element: Element::of(call.input(0)?.ty.dtype) },
-                Binding { tensor: y, element: Element::I32 },
-            ],
-            params: vec![word(rows.count())?, word(rows.len)?, word(rows.inner)?, workgroups[0]],
-            workgroups,
-            flops: (rows.count() * rows.len) as f64,
-            bytes: out.bytes(x) + out.bytes(y),
-        });
-        Ok(())
     }
 }

@@ -1,18 +1,12 @@
 //! Reductions over neighbouring axes, and the global pools, which are two.
 
+mod gpu;
+
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
-use crate::kernels::base::limits::word;
+use crate::kernels::base::Kernel;
 use crate::kernels::base::operand::{axis, float, float_shape, values};
 use crate::kernels::base::rows::Rows;
-use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering, Planes, Shader, Slot};
-
-static SHADER: Shader = Shader {
-    name: "reduce",
-    class: Class::Reduce,
-    source: concat!(include_str!("../base/lanes.wgsl"), include_str!("reduce.wgsl")),
-    slots: &[Slot::read("x"), Slot::write("y")],
-};
 
 /// How the elements of a row become one.
 #[derive(Debug)]
@@ -135,38 +129,5 @@ impl Operator for Reduce {
             })
             .collect();
         Ok(vec![HostTensor::f32(shape, y)?])
-    }
-}
-
-impl Kernel for Reduce {
-    fn planes(&self, _: &Call<'_>) -> Planes {
-        if self.global { Planes::Each } else { Planes::Dense }
-    }
-
-    fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
-        let (rows, _) = self.rule(call)?;
-        let (x, y) = (out.input(0)?, out.output(0)?);
-        let apart = if self.global { out.plane(x) } else { rows.len * rows.inner };
-        let cover = rows.cover(rows.len, 1, out.tuning())?;
-        out.dispatch(KernelCall {
-            shader: &SHADER,
-            snippets: vec![
-                ("first", if self.greatest { "-3.4028234e38" } else { "0.0" }.to_owned()),
-                ("element", self.element.to_owned()),
-                ("step", if self.greatest { "max(r, v)" } else { "r + v" }.to_owned()),
-                ("greatest", self.greatest.to_string()),
-                ("result", self.result.to_owned()),
-            ]
-            .into_iter()
-            .chain(cover.snippets("rows"))
-            .collect(),
-            constants: vec![],
-            bindings: [x, y].map(|tensor| Binding { tensor, element: Element::F32 }).to_vec(),
-            params: vec![word(rows.count())?, word(rows.len)?, word(rows.inner)?, cover.workgroups[0], word(apart)?],
-            workgroups: cover.workgroups,
-            flops: 2.0 * (rows.count() * rows.len) as f64,
-            bytes: out.bytes(x) + out.bytes(y),
-        });
-        Ok(())
     }
 }

@@ -1,24 +1,17 @@
 //! Softmax and LogSoftmax, along one axis since opset 13 and over all axes from `axis` on before.
 //! Knows rows; must never know another family.
 
+pub(super) mod gpu;
 mod held;
 
 use crate::error::Result;
-use crate::graph::{Call, HostTensor, Operator, TensorId, TensorType};
-use crate::kernels::base::limits::word;
+use crate::graph::{Call, HostTensor, Operator, TensorType};
+use crate::kernels::base::Kernel;
 use crate::kernels::base::operand::{axis, float, float_shape, values};
 use crate::kernels::base::rows::Rows;
-use crate::kernels::base::{Binding, Class, Kernel, KernelCall, Lowering, Shader, Slot};
 
 /// The operators of this family.
 pub const OPERATORS: &[&[&dyn Kernel]] = &[&[&Softmax { log: false }, &Softmax { log: true }]];
-
-static SHADER: Shader = Shader {
-    name: "softmax",
-    class: Class::Reduce,
-    source: concat!(include_str!("../base/lanes.wgsl"), include_str!("softmax.wgsl")),
-    slots: &[Slot::read("x"), Slot::write("y")],
-};
 
 /// `exp(x) / Σ exp(x)`, or its logarithm.
 #[derive(Debug)]
@@ -67,35 +60,4 @@ impl Operator for Softmax {
         }
         Ok(vec![HostTensor::f32(float_shape(call, 0)?, y)?])
     }
-}
-
-impl Kernel for Softmax {
-    fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
-        dispatch(rows(call)?, out.input(0)?, out.output(0)?, self.log, out)
-    }
-}
-
-/// Appends the softmax of `rows` of `x`, or its logarithm.
-pub(super) fn dispatch(rows: Rows, x: TensorId, y: TensorId, log: bool, out: &mut Lowering<'_>) -> Result<()> {
-    if let Some(held) = rows.held(out.tuning())? {
-        out.dispatch(held::call(rows, held, x, y, log, out)?);
-        return Ok(());
-    }
-    let cover = rows.cover(rows.bound_len(), 2, out.tuning())?;
-    let (scale, result) = if log { ("log(sum)", "v - scale") } else { ("1.0 / sum", "exp(v) * scale") };
-    out.dispatch(KernelCall {
-        shader: &SHADER,
-        snippets: vec![("parts", rows.parts().to_owned()), ("scale", scale.to_owned()), ("result", result.to_owned())]
-            .into_iter()
-            .chain(cover.snippets("rows"))
-            .collect(),
-        constants: vec![],
-        bindings: [x, y].map(|tensor| Binding { tensor, element: rows.element() }).to_vec(),
-        params: vec![word(rows.count())?, word(rows.bound_len())?, word(rows.inner)?, cover.workgroups[0]],
-        workgroups: cover.workgroups,
-        // Compare, subtract, exponentiate and add, then again and scale: an exponential counted as one.
-        flops: 7.0 * (rows.count() * rows.len) as f64,
-        bytes: out.bytes(x) + out.bytes(y),
-    });
-    Ok(())
 }
