@@ -92,10 +92,6 @@ fn the_map_has_no_circle() {
     }
 }
 
-/// Where files still use each other in circles: a debt to pay off. Only uses within one of these are excused; one that is
-/// untangled leaves the list, and none is added.
-const TANGLED: &[&str] = &["conformance/src/case"];
-
 /// Files by their path from `root`.
 fn crate_files(root: &str) -> Vec<(String, String)> {
     let own = |(file, text): (String, String)| (file.trim_start_matches(root).trim_start_matches('/').to_owned(), text);
@@ -105,15 +101,8 @@ fn crate_files(root: &str) -> Vec<(String, String)> {
 #[test]
 fn no_files_use_each_other_in_a_circle() {
     for root in ["src", "conformance/src", "models/src", "webdriver/src"] {
-        let mut uses = files::uses(&crate_files(root));
+        let uses = files::uses(&crate_files(root));
         assert!(uses.values().any(|used| !used.is_empty()), "what the files of {root} use was not found");
-        for (file, used) in &mut uses {
-            let file = format!("{root}/{file}");
-            let within = |room: &&&str| file.starts_with(**room);
-            if let Some(room) = TANGLED.iter().find(within) {
-                used.retain(|other| !format!("{root}/{other}").starts_with(room));
-            }
-        }
         if let Some(circle) = files::circle(&uses) {
             panic!("in {root} each of these files uses the next, and the last the first:\n{}", circle.join("\n"));
         }

@@ -1,79 +1,16 @@
-//! Operators after a case's own, whose dispatches may take them in: a small graph in place of one node.
+//! The operators after a case's own, by the CPU references and as nodes whose dispatches may be taken in. Knows what a case is
+//! given; must never know a device.
 
-use super::{Case, kernel, type_of};
+use super::given::{Case, Read, Step, kernel, type_of};
 use anyhow::{Context, Result};
 use consort::graph::{
     Attribute, Attributes, Call, Graph, HostTensor, Node, Operand, SpecialNode, TensorId, TensorType,
 };
-use consort::kernels::{Lowering, Planes, Tuning};
+use consort::kernels::{Lowering, Planes};
 use consort::program::Fused;
 use std::sync::Arc;
 
-/// A further operator, of the same operator set.
-#[derive(Clone, Debug)]
-pub(super) struct Step {
-    op: &'static str,
-    reads: Vec<Read>,
-    attributes: Vec<(String, Attribute)>,
-}
-
-/// What a step reads.
-#[derive(Clone, Copy, Debug)]
-pub enum Read {
-    /// The case's input of that index, which its own operator does not read.
-    Given(usize),
-    /// What the case's operator (0) or the step of that number gives.
-    Result(usize),
-}
-
 impl Case {
-    /// Adds an operator that reads what those before it give; what the last one gives is compared.
-    pub fn then(mut self, op: &'static str, reads: &[Read]) -> Self {
-        self.steps.push(Step { op, reads: reads.to_vec(), attributes: vec![] });
-        self
-    }
-
-    /// Gives the operator added last an INT attribute.
-    pub fn with_int(mut self, name: &str, value: i64) -> Self {
-        if let Some(step) = self.steps.last_mut() {
-            step.attributes.push((name.to_owned(), Attribute::Int(value)));
-        }
-        self
-    }
-
-    /// Gives the operator added last an INTS attribute.
-    pub fn with_ints(mut self, name: &str, values: &[i64]) -> Self {
-        if let Some(step) = self.steps.last_mut() {
-            step.attributes.push((name.to_owned(), Attribute::Ints(values.to_vec())));
-        }
-        self
-    }
-
-    /// Whether it is a graph of several operators.
-    pub fn has_steps(&self) -> bool {
-        !self.steps.is_empty()
-    }
-
-    /// How many dispatches it is.
-    pub fn dispatches(&self, tuning: Tuning) -> Result<usize> {
-        Ok(self.lower(tuning)?.calls.len())
-    }
-
-    /// Whether the steps cost no dispatch of their own: the operator's has them in its epilogue.
-    pub fn joins(&self, tuning: Tuning) -> Result<bool> {
-        let alone = Case { inputs: self.inputs[..self.own_inputs()].to_vec(), steps: vec![], ..self.clone() };
-        Ok(!self.steps.is_empty() && self.lower(tuning)?.calls.len() == alone.lower(tuning)?.calls.len())
-    }
-
-    /// How many of the inputs the case's own operator has.
-    pub(super) fn own_inputs(&self) -> usize {
-        let given = self.steps.iter().flat_map(|s| &s.reads).filter_map(|r| match r {
-            Read::Given(i) => Some(*i),
-            Read::Result(_) => None,
-        });
-        given.min().unwrap_or(self.inputs.len())
-    }
-
     /// What the last step gives, from what the case's operator gives.
     pub(super) fn evaluate_steps(&self, first: HostTensor) -> Result<HostTensor> {
         let mut last = first.clone();

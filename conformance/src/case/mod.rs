@@ -1,0 +1,10 @@
+//! One lowered operator on a device, compared with the operator's CPU reference. Knows operators and a device; must never
+//! know a lane.
+
+mod check;
+mod given;
+mod lower;
+mod steps;
+
+pub use given::{Case, Read, f32s, i64s, random};
+pub use lower::Lowered;
