@@ -19,7 +19,11 @@ pub fn cases(rng: &mut Rng) -> Vec<Case> {
         let narrow = narrowed(rng, &shape);
         let target: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
         cases.push(Case::new("Expand").random(&narrow).constant_i64(&target));
+        cases.push(trilu(rng));
     }
+    cases.push(Case::new("Trilu").random(&[2, 5, 5]));
+    cases.push(Case::new("Trilu").input(i64s(&[4, 3], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])).constant_i64(&[1]));
+    cases.push(Case::new("Trilu").int("upper", 0).random(&[3, 4]).constant(i64s(&[], &[-1_000_000])));
     cases.push(Case::new("Transpose").random(&[3, 4, 5]));
     cases.push(Case::new("Transpose").ints("perm", &[0, 2, 1, 3]).random(&[1, 197, 3, 64]));
     cases.push(
@@ -53,6 +57,18 @@ fn slice(rng: &mut Rng, shape: &[usize]) -> Case {
     case.constant_i64(&[negative]).constant_i64(&[step])
 }
 
+/// A triangle whose diagonal is known, or computed while running, or left out; inside the matrix and beyond.
+fn trilu(rng: &mut Rng) -> Case {
+    let shape = dims(rng, 2..5, 1..9);
+    let case = Case::new("Trilu").int("upper", i64::from(rng.bool())).random(&shape);
+    let k = i64s(&[], &[rng.i64(-10..11)]);
+    match rng.u8(0..3) {
+        0 => case,
+        1 => case.constant(k),
+        _ => case.input(k),
+    }
+}
+
 fn gather(rng: &mut Rng, shape: &[usize]) -> Case {
     let axis = rng.usize(0..shape.len());
     let size = shape[axis] as i64;
@@ -75,6 +91,8 @@ fn concat(rng: &mut Rng, shape: &[usize]) -> Case {
 /// What must be refused.
 pub fn refusals() -> Vec<Refusal> {
     vec![
+        (Case::new("Trilu").random(&[3]), &["[3]", "matrices"]),
+        (Case::new("Trilu").random(&[3, 3]).constant_i64(&[0, 1]), &["diagonal", "[2]"]),
         (Case::new("Transpose").ints("perm", &[0, 0]).random(&[2, 3]), &["[0, 0]"]),
         (Case::new("Concat").int("axis", 0).random(&[2, 3]).random(&[2, 4]), &["[2, 3]", "[2, 4]"]),
         (Case::new("Reshape").random(&[2, 3]).constant_i64(&[4, -1]), &["[2, 3]"]),

@@ -5,10 +5,11 @@ pub mod concat;
 pub mod gather;
 pub mod moves;
 pub mod shape;
+pub mod trilu;
 pub mod view;
 
 use super::base::Kernel;
 
 /// The operators of this family.
 pub const OPERATORS: &[&[&dyn Kernel]] =
-    &[concat::OPERATORS, gather::OPERATORS, moves::OPERATORS, shape::OPERATORS, view::OPERATORS];
+    &[concat::OPERATORS, gather::OPERATORS, moves::OPERATORS, shape::OPERATORS, trilu::OPERATORS, view::OPERATORS];
