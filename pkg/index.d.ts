@@ -331,10 +331,28 @@ export interface TrafficReport {
   readBackBytes: number;
 }
 
-/** What this browser and adapter can do, found out live. */
+/** Something that a browser may have: what it is like, or why it is not here. */
+export type Found<T = object> = ({ readonly available: true } & Readonly<T>) | { readonly available: false; readonly reason: string };
+
+/** A WebNN context of one kind of device. */
+export interface WebNNContext {
+  /** Operators that it takes, with the data types of each operand that the browser lists (`opSupportLimits`). */
+  operators: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
+  preferredInputLayout?: string;
+  /** The most bytes of a tensor. */
+  maxTensorBytes?: number;
+  /** An MLTensor that was written read back the same. */
+  tensor: Found;
+  /** A tensor could be shared with WebGPU. */
+  exportToGpu: Found;
+  /** The context tells of its loss. */
+  lost: boolean;
+}
+
+/** What this browser can do on this machine, found out by trying; nothing is taken from its name. */
 export interface Capabilities {
-  lanes: readonly Lane[];
-  webgpu: {
+  /** The adapter that WebGPU gives for speed: `features` and `limits` are what a device of it may be asked for. */
+  readonly webgpu: Found<{
     vendor: string;
     architecture: string;
     device: string;
@@ -342,10 +360,46 @@ export interface Capabilities {
     isFallbackAdapter: boolean;
     features: readonly string[];
     limits: Readonly<Record<string, number>>;
+    /** Threads of a subgroup, at least and at most. */
+    subgroupMinSize?: number;
+    subgroupMaxSize?: number;
+  }>;
+  /** The GPU's clock: what all differences between timestamps were a multiple of, in nanoseconds. */
+  readonly timestamps: Found<{ resolutionNs: number }>;
+  readonly webnn: Found<{ cpu: Found<WebNNContext>; gpu: Found<WebNNContext>; npu: Found<WebNNContext> }>;
+  /** Proposals that WebAssembly takes here. */
+  readonly wasm: { readonly simd: boolean; readonly relaxedSimd: boolean; readonly threads: boolean; readonly memory64: boolean };
+  readonly system: {
+    readonly crossOriginIsolated: boolean;
+    /** There is a SharedArrayBuffer. */
+    readonly sharedMemory: boolean;
+    /** Logical processors, as the browser tells them. */
+    readonly cores?: number;
+    /** Memory of the machine in GiB, as the browser rounds it. */
+    readonly deviceMemoryGib?: number;
   };
-  /** What each lane runs on. */
-  devices: readonly {
+  readonly storage: Found<{ quotaBytes: number; usageBytes: number }>;
+  /** PressureObserver, with what it tells of. */
+  readonly pressure: Found<{ sources: readonly string[] }>;
+  /** Name of this combination of browser and machine: the same as long as what it can do is the same. */
+  readonly fingerprint: string;
+  /** How long finding this out took, in milliseconds. */
+  readonly detectMs: number;
+}
+
+export const Capabilities: {
+  /** Asks anew, without a pool and with or without WebGPU. A probe that fails or takes more than 3 s says so in its answer. */
+  detect(): Promise<Capabilities>;
+};
+
+/** What a pool's lanes run on, and what its browser can do. */
+export interface PoolCapabilities extends Capabilities {
+  /** Lanes of the pool, the preferred first. */
+  readonly lanes: readonly Lane[];
+  /** The device of each: `features` and `limits` are those in use. */
+  readonly devices: readonly {
     lane: Lane;
+    /** Name of this combination of device, features and limits. */
     fingerprint: string;
     vendor: string;
     architecture: string;
@@ -355,8 +409,6 @@ export interface Capabilities {
     features: readonly string[];
     limits: Readonly<Record<string, number>>;
   }[];
-  /** Name of this combination of adapter, features and limits. */
-  fingerprint: string;
 }
 
 /** The ceilings of a lane and the waits of the browser, measured by `Pool.create`. */
@@ -384,7 +436,7 @@ export class Pool {
   private constructor();
   /** Rejects with kind `no-webgpu` where there is no adapter. */
   static create(options?: PoolOptions): Promise<Pool>;
-  readonly capabilities: Capabilities;
+  readonly capabilities: PoolCapabilities;
   /** Of the preferred lane. */
   readonly profile: Profile;
   /** Of every lane, the preferred first. */

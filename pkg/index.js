@@ -1,6 +1,6 @@
 // The package's entry point: the classes of index.d.ts over the wasm module. Checks and names; decides nothing.
 
-import wasm, { WasmPool } from './generated/consort.js';
+import wasm, { WasmPool, detect } from './generated/consort.js';
 
 const ARRAYS = { float32: Float32Array, int64: BigInt64Array, int32: Int32Array, bool: Uint8Array };
 
@@ -222,13 +222,23 @@ function shapesOf({ feeds, shapes }) {
   return Object.fromEntries(Object.entries(given).map(([name, dims]) => [name, Array.from(dims ?? [])]));
 }
 
+export const Capabilities = Object.freeze({
+  async detect() {
+    await init();
+    return Object.freeze(await detect());
+  },
+});
+
+/** What pools of this page tell: the browser is asked once. */
+let detected;
+
 export class Pool {
   #pool;
 
-  constructor(token, pool) {
+  constructor(token, pool, detected) {
     if (token !== inside) throw new TypeError('a Pool comes from Pool.create');
     this.#pool = pool;
-    this.capabilities = Object.freeze(pool.capabilities());
+    this.capabilities = Object.freeze({ ...detected, ...pool.capabilities() });
     this.profiles = Object.freeze(pool.profiles().map(Object.freeze));
     this.profile = this.profiles[0];
     Object.freeze(this);
@@ -236,11 +246,11 @@ export class Pool {
 
   static async create(options) {
     await init();
-    return new Pool(inside, await call(() => {
-      const records = options?.records ?? 'indexeddb';
-      if (records !== 'indexeddb' && records !== 'none') refuse(`there are no records '${records}'`);
-      return WasmPool.create(options, records === 'none' ? undefined : shelf);
-    }));
+    const records = options?.records ?? 'indexeddb';
+    if (records !== 'indexeddb' && records !== 'none') refuse(`there are no records '${records}'`);
+    // Before the lanes are measured, not beside that.
+    const found = await (detected ??= Capabilities.detect());
+    return new Pool(inside, await call(() => WasmPool.create(options, records === 'none' ? undefined : shelf)), found);
   }
 
   async load(source, options = {}) {

@@ -17,7 +17,7 @@ pub mod program;
 pub mod records;
 pub mod refine;
 
-#[cfg(all(target_arch = "wasm32", feature = "gpu"))]
+#[cfg(feature = "gpu")]
 pub mod browser;
 #[cfg(all(target_arch = "wasm32", feature = "gpu"))]
 pub mod js;

@@ -150,7 +150,7 @@ fn products_of_f16_are_made_for_those_who_allow_them_only() {
         }
         println!("{errors:?}");
         assert!(errors[0] < 1e-4, "{errors:?}");
-        let facts = pool.capabilities().webgpu.features;
+        let facts = pool.capabilities().devices.remove(0).facts.features;
         let f16 = facts.iter().any(|f| f == "shader-f16");
         assert!(
             if f16 { errors[1] > 3.0 * errors[0] && errors[1] < 1e-2 } else { errors[1] == errors[0] },

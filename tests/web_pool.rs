@@ -22,8 +22,9 @@ async fn a_pool_says_what_the_adapter_is_and_what_it_reaches() {
     let pool = shared().await;
     let (facts, profile) = (pool.capabilities(), pool.profiles().remove(0));
     assert!(facts.lanes.contains(&"gpu"));
-    assert!(facts.webgpu.limits["maxBufferSize"] >= 268_435_456.0, "{:?}", facts.webgpu.limits);
-    assert_eq!(facts.fingerprint, profile.fingerprint);
+    let device = &facts.devices[0];
+    assert!(device.facts.limits["maxBufferSize"] >= 268_435_456.0, "{:?}", device.facts.limits);
+    assert_eq!(device.fingerprint, profile.fingerprint);
     let rates = [profile.gflops, profile.bandwidth_gbps, profile.upload_gbps, profile.readback_gbps];
     assert!(rates.iter().all(|r| r.is_finite() && *r > 0.0), "{profile:?}");
 }

@@ -1,6 +1,11 @@
-//! What only a browser has: files over HTTP with progress, and signals that abort.
+//! What only a browser has: files over HTTP with progress, signals that abort, and what it can do here.
 //! Knows web APIs; must never know models, lanes or predictions.
 
+pub mod detect;
+#[cfg(target_arch = "wasm32")]
 mod fetch;
 
+#[cfg(target_arch = "wasm32")]
+pub use detect::detect;
+#[cfg(target_arch = "wasm32")]
 pub use fetch::{aborted, fetch, resolve};

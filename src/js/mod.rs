@@ -1,6 +1,7 @@
 //! The wasm-bindgen surface: JS values in, JS values out; `pkg/index.js` gives it the names of `pkg/index.d.ts`.
 //! Knows how values cross; must never decide anything.
 
+mod capabilities;
 mod load;
 mod shelf;
 mod values;
@@ -121,7 +122,7 @@ impl WasmPool {
         open.await.map(|pool| WasmPool { pool }).map_err(|e| thrown(&e))
     }
 
-    /// `Capabilities`.
+    /// The `lanes` and `devices` of a pool's `Capabilities`.
     pub fn capabilities(&self) -> std::result::Result<JsValue, JsValue> {
         to_js(&self.pool.capabilities())
     }

@@ -213,13 +213,7 @@ impl Pool {
             Device { lane: desk.lane.name(), fingerprint: facts.fingerprint(), facts }
         };
         let devices: Vec<Device> = self.inner.desks.iter().map(device).collect();
-        let webgpu = devices.first().map(|d| d.facts.clone()).unwrap_or_default();
-        Capabilities {
-            lanes: devices.iter().map(|d| d.lane).collect(),
-            fingerprint: webgpu.fingerprint(),
-            webgpu,
-            devices,
-        }
+        Capabilities { lanes: devices.iter().map(|d| d.lane).collect(), devices }
     }
 
     /// What the probes measured, by lane, the preferred first.

@@ -198,10 +198,6 @@ pub struct Capabilities {
     pub lanes: Vec<&'static str>,
     /// What they run on.
     pub devices: Vec<Device>,
-    /// What the preferred lane's device says of itself.
-    pub webgpu: Facts,
-    /// Name of the preferred lane's combination of device, features and limits.
-    pub fingerprint: String,
 }
 
 /// What the probes at start measured of one lane.

@@ -78,7 +78,7 @@ test('a pool goes by what one before it measured on this adapter, and by nothing
     return observations;
   };
   const first = await Pool.create({ measure: 'now' });
-  const { fingerprint } = first.capabilities;
+  const { fingerprint } = first.profile;
   await first.close();
   // It is kept beside what the page does next.
   for (let i = 0; i < 100 && !(await kept(fingerprint)); i++) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -98,7 +98,7 @@ test('a device has what kernels have variants for, and the page its own WebGPU',
   const pool = await Pool.create({ measure: 'asked', records: 'none' });
   const adapter = await navigator.gpu.requestAdapter();
   for (const feature of ['subgroups', 'shader-f16']) {
-    equal(pool.capabilities.webgpu.features.includes(feature), adapter.features.has(feature), feature);
+    equal(pool.capabilities.devices[0].features.includes(feature), adapter.features.has(feature), feature);
   }
   assert(`${GPUAdapter.prototype.requestDevice}`.includes('[native code]'), 'requestDevice is the browser’s');
   await pool.close();

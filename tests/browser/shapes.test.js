@@ -22,7 +22,7 @@ for (const model of index.filter(({ name }) => soaking || name !== HEAVY)) {
         outputs = await session.run(await feedsOf({ inputs }));
       } catch (error) {
         // Only what no binding of this adapter can hold may be refused, and must say so.
-        const limit = pool.capabilities.webgpu.limits.maxStorageBufferBindingSize;
+        const limit = pool.capabilities.devices[0].limits.maxStorageBufferBindingSize;
         const needed = Number(/a tensor of (\d+) bytes/.exec(error.message)?.[1]);
         assert(error.kind === 'out-of-memory' && needed > limit, error.stack ?? String(error));
         told.push(`${shapes} needs a tensor of ${needed} bytes, above this adapter's ${limit}`);
