@@ -343,8 +343,8 @@ export interface WebNNContext {
   maxTensorBytes?: number;
   /** An MLTensor that was written read back the same. */
   tensor: Found;
-  /** A tensor could be shared with WebGPU. */
-  exportToGpu: Found;
+  /** It has what shares a tensor with WebGPU; not tried, since in a browser where that fails the page loses every GPU device. */
+  exportToGpu: boolean;
   /** The context tells of its loss. */
   lost: boolean;
 }

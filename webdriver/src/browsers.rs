@@ -20,35 +20,65 @@ const DRIVER_STARTS: Duration = Duration::from_secs(60);
 pub enum Browser {
     /// Chromium, with the WebGPU of SwiftShader where there is no GPU.
     Chromium,
+    /// A Chromium that has WebNN, from npm, below `target/`.
+    ChromiumWebnn,
     /// Firefox, with the WebGPU of mesa's llvmpipe where there is no GPU.
     Firefox,
 }
 
 impl fmt::Display for Browser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(if *self == Browser::Chromium { "Chromium" } else { "Firefox" })
+        f.pad(match self {
+            Browser::Chromium => "Chromium",
+            Browser::ChromiumWebnn => "Chromium-WebNN",
+            Browser::Firefox => "Firefox",
+        })
     }
 }
 
 impl Browser {
-    fn binary(self) -> Option<PathBuf> {
+    /// Every one.
+    pub const ALL: [Browser; 3] = [Browser::Chromium, Browser::ChromiumWebnn, Browser::Firefox];
+
+    fn binary(self, root: &Path) -> Option<PathBuf> {
         match self {
             Browser::Chromium => find(&["chromium", "chromium-browser", "google-chrome"]),
+            Browser::ChromiumWebnn => Some(webnn_path(root)).filter(|path| path.is_file()),
             Browser::Firefox => find(&["firefox-esr", "firefox"]),
         }
     }
 
+    /// Its name in a command line and in a page's address.
+    pub fn id(self) -> &'static str {
+        match self {
+            Browser::Chromium => "chromium",
+            Browser::ChromiumWebnn => "chromium-webnn",
+            Browser::Firefox => "firefox",
+        }
+    }
+
     /// Whether browser and, for Chromium, driver are there.
-    pub fn is_installed(self) -> bool {
-        self.binary().is_some() && (self == Browser::Firefox || find(&["chromedriver"]).is_some())
+    pub fn is_installed(self, root: &Path) -> bool {
+        self.binary(root).is_some() && (self == Browser::Firefox || find(&["chromedriver"]).is_some())
     }
 
     /// Flags for tests; `webgpu` false starts the browser as one that has none.
-    fn capabilities(self, webgpu: bool) -> Result<Value> {
-        let binary = self.binary().ok_or_else(|| anyhow!("{self} was not found"))?;
+    fn capabilities(self, root: &Path, webgpu: bool) -> Result<Value> {
+        let binary = self.binary(root).ok_or_else(|| anyhow!("{self} was not found"))?;
         Ok(match self {
             Browser::Chromium => {
                 let mut args = vec!["--no-sandbox", "--headless=new", "--disable-dev-shm-usage"];
+                if webgpu {
+                    args.extend(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]);
+                } else {
+                    args.push("--disable-features=WebGPUService,WebGPU");
+                }
+                json!({ "browserName": "chrome", "goog:chromeOptions": { "binary": binary, "args": args } })
+            }
+            Browser::ChromiumWebnn => {
+                let mut args = vec!["--no-sandbox", "--headless=old", "--disable-dev-shm-usage"];
+                args.extend(["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]);
+                args.push("--enable-features=WebMachineLearningNeuralNetwork,Vulkan");
                 if webgpu {
                     args.extend(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]);
                 } else {
@@ -67,7 +97,9 @@ impl Browser {
     /// Where its driver is.
     pub fn driver_path(self, root: &Path) -> Result<PathBuf> {
         match self {
-            Browser::Chromium => find(&["chromedriver"]).ok_or_else(|| anyhow!("chromedriver was not found")),
+            Browser::Chromium | Browser::ChromiumWebnn => {
+                find(&["chromedriver"]).ok_or_else(|| anyhow!("chromedriver was not found"))
+            }
             Browser::Firefox => Ok(geckodriver_path(root)),
         }
     }
@@ -76,7 +108,9 @@ impl Browser {
         let path = self.driver_path(root)?;
         let mut command = Command::new(&path);
         match self {
-            Browser::Chromium => command.args([format!("--port={port}"), "--disable-build-check".to_owned()]),
+            Browser::Chromium | Browser::ChromiumWebnn => {
+                command.args([format!("--port={port}"), "--disable-build-check".to_owned()])
+            }
             Browser::Firefox => command.args(["--port".to_owned(), port.to_string(), "--log=fatal".to_owned()]),
         };
         // Its own log goes nowhere: what matters comes back as an error of a command.
@@ -88,6 +122,11 @@ impl Browser {
 /// Path of geckodriver: the system's, or the one that cargo installed.
 pub fn geckodriver_path(root: &Path) -> PathBuf {
     find(&["geckodriver"]).unwrap_or_else(|| tools(root).join("bin/geckodriver"))
+}
+
+/// Where the Chromium with WebNN is, once its package is unpacked.
+pub fn webnn_path(root: &Path) -> PathBuf {
+    root.join("target/webnn/browser/chromium")
 }
 
 /// A driver with an open browser.
@@ -112,7 +151,7 @@ impl Session {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let Value::Object(capabilities) = browser.capabilities(webgpu)? else { bail!("no capabilities") };
+        let Value::Object(capabilities) = browser.capabilities(root, webgpu)? else { bail!("no capabilities") };
         let mut builder = ClientBuilder::new(HttpConnector::new());
         let client = builder.capabilities(capabilities).connect(&format!("http://127.0.0.1:{port}")).await;
         let client = match client {

@@ -22,7 +22,7 @@ pub fn test(root: &Path, browsers: &[Browser]) -> Result<()> {
 
 fn within(root: &Path, browser: Browser) -> Result<()> {
     let (flag, driver) = match browser {
-        Browser::Chromium => ("--chrome", "--chromedriver"),
+        Browser::Chromium | Browser::ChromiumWebnn => ("--chrome", "--chromedriver"),
         Browser::Firefox => ("--firefox", "--geckodriver"),
     };
     let line = format!("wasm-pack test --headless {flag}");

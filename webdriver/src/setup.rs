@@ -1,7 +1,7 @@
 //! Makes a fresh machine ready: what is missing is installed where that is possible, else named with the line to type.
 //! Knows tools and where they are found; must never know what they are used for.
 
-use crate::browsers::{Browser, geckodriver_path};
+use crate::browsers::{Browser, geckodriver_path, webnn_path};
 use crate::tools::{cargo, find, run, says, tools};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -25,23 +25,48 @@ pub fn wasm_target() -> Result<()> {
 
 /// Browser, driver and a software GPU; installs Debian's packages where it may.
 pub fn browser(root: &Path, browser: Browser) -> Result<()> {
-    installed(browser)?;
+    installed(root, browser)?;
     driver(root, browser)
 }
 
-/// The browser itself, by the system's package manager.
-pub fn installed(browser: Browser) -> Result<()> {
+/// The browser itself, by the system's package manager or npm.
+pub fn installed(root: &Path, browser: Browser) -> Result<()> {
     let packages: &[&str] = match browser {
         Browser::Chromium => &["chromium", "chromium-driver"],
+        // Debian's brings the libraries that it needs, and the driver.
+        Browser::ChromiumWebnn => {
+            installed(root, Browser::Chromium)?;
+            return webnn(root);
+        }
         Browser::Firefox => &["firefox-esr", "mesa-vulkan-drivers"],
     };
-    if !browser.is_installed() {
+    if !browser.is_installed(root) {
         apt(packages)?;
     }
-    if !browser.is_installed() {
+    if !browser.is_installed(root) {
         bail!("{browser} was not found. Type: sudo apt-get install -y {}", packages.join(" "));
     }
     Ok(())
+}
+
+/// Unpacks the Chromium with WebNN below `target/`.
+fn webnn(root: &Path) -> Result<()> {
+    let home = root.join("target/webnn");
+    install(&root.join("webdriver/webnn"), &home)?;
+    let version = home.join("node_modules/@sparticuz/chromium/package.json");
+    let (stamp, wanted) = (home.join("unpacked.json"), std::fs::read(version)?);
+    if webnn_path(root).is_file() && std::fs::read(&stamp).is_ok_and(|unpacked| unpacked == wanted) {
+        return Ok(());
+    }
+    println!("unpacking a Chromium with WebNN into target/webnn");
+    let browser = home.join("browser");
+    // A folder that is not there is no obstacle.
+    let _ = std::fs::remove_dir_all(&browser);
+    std::fs::create_dir_all(&browser)?;
+    // The package unpacks itself into the folder for temporary files.
+    let unpack = "import('@sparticuz/chromium').then((package) => package.default.executablePath())";
+    run(Command::new("node").current_dir(&home).env("TMPDIR", &browser).args(["-e", unpack]))?;
+    std::fs::write(stamp, wanted).with_context(|| home.display().to_string())
 }
 
 /// What drives it: what is built of that takes minutes.

@@ -79,8 +79,13 @@ fn native(root: &Path, steps: &mut Steps) -> Result<()> {
 
 /// The browser tests in every browser, what a page sees where there is no WebGPU, and the crate's own tests.
 fn browsers(root: &Path, steps: &mut Steps, options: &Options) -> Result<()> {
-    let wanted = |browser: &Browser| options.browser.is_none_or(|only| only == *browser);
-    let all: Vec<Browser> = [Browser::Chromium, Browser::Firefox].into_iter().filter(wanted).collect();
+    let detects = options.suites.as_deref().is_none_or(|suites| suites.split(',').any(|suite| suite == "capabilities"));
+    let wanted = |browser: &Browser| match options.browser {
+        Some(only) => only == *browser,
+        // What else it does the other Chromium shows.
+        None => *browser != Browser::ChromiumWebnn || detects,
+    };
+    let all: Vec<Browser> = Browser::ALL.into_iter().filter(wanted).collect();
     let names: Vec<String> = all.iter().map(Browser::to_string).collect();
     let names = names.join(" and ");
     setup::wasm_target()?;
@@ -99,17 +104,19 @@ fn browsers(root: &Path, steps: &mut Steps, options: &Options) -> Result<()> {
         }
         steps.step("tools and browsers", || {
             // A package manager is for one at a time.
-            all.iter().try_for_each(|&browser| setup::installed(browser))?;
+            all.iter().try_for_each(|&browser| setup::installed(root, browser))?;
             tools.join().unwrap_or_else(|_| Err(anyhow!("the thread of the tools panicked")))
         })
     })?;
     if !options.pack {
         pages(root, steps, options, &all, &names)?;
     }
-    if options.suites.is_some() {
+    // wasm-pack knows no other.
+    let all: Vec<Browser> = all.into_iter().filter(|&browser| browser != Browser::ChromiumWebnn).collect();
+    if options.suites.is_some() || all.is_empty() {
         return Ok(());
     }
-    steps.step(&format!("wasm-pack test in {names}"), || pack::test(root, &all))
+    steps.step("wasm-pack test", || pack::test(root, &all))
 }
 
 /// The tests of the npm package, by those who import it.
@@ -131,10 +138,16 @@ fn pages(root: &Path, steps: &mut Steps, options: &Options, all: &[Browser], nam
 /// The tests in one browser: those of `suites`, or all.
 fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>) -> Result<()> {
     if let Some(suites) = suites {
-        return tests(root, browser, true, port, suites);
+        // What a page without WebGPU sees is asked of one.
+        let webgpu = suites.split(',').all(|suite| suite != "no-webgpu");
+        return tests(root, browser, webgpu, port, suites);
     }
-    tests(root, browser, true, port, "kernels,models,shapes,callers,pool,generation,errors")?;
-    tests(root, browser, false, port, "no-webgpu")?;
+    if browser == Browser::ChromiumWebnn {
+        // It is a Chromium in all that the others test.
+        return tests(root, browser, true, port, "capabilities");
+    }
+    tests(root, browser, true, port, "capabilities,kernels,models,shapes,callers,pool,generation,errors")?;
+    tests(root, browser, false, port, "capabilities,no-webgpu")?;
     page(root, browser, port)
 }
 
@@ -159,7 +172,7 @@ fn page(root: &Path, browser: Browser, port: u16) -> Result<()> {
 }
 
 fn tests(root: &Path, browser: Browser, webgpu: bool, port: u16, suites: &str) -> Result<()> {
-    let url = format!("http://127.0.0.1:{port}/tests/?suites={suites}");
+    let url = format!("http://127.0.0.1:{port}/tests/?suites={suites}&browser={}&webgpu={webgpu}", browser.id());
     let driven = Drive { root, browser, webgpu, url, screenshots: vec![] }
         .run(&mut |line| println!("{browser:9}{}", line.strip_prefix(' ').unwrap_or(line)))?;
     let failed: Vec<&str> =
