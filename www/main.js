@@ -1,6 +1,7 @@
 // The demo page: loads the models, runs them under each strategy, and shows what was predicted beside what happened.
 // With ?drive it does all of that by itself and leaves a report for the driver.
 
+import { capabilityTable } from './capabilities.js';
 import { $, accuracy, arenas, cards, comparison, machine, memory, ms, say } from './view.js';
 
 const parameters = new URLSearchParams(location.search);
@@ -13,9 +14,11 @@ const state = { pool: null, work: null, loaded: [], cards: [], solos: [], last: 
 
 async function start() {
   // The wasm is a module of its own: a page whose package was not built still says what is wrong.
-  const { Pool } = await import('./pkg/index.js');
+  const { Capabilities, Pool } = await import('./pkg/index.js');
   state.work = await import('./work.js');
   state.generate = await import('./generate.js');
+  capabilityTable($('capability-table'), await Capabilities.detect());
+  $('capabilities').hidden = false;
   say('Opening the GPU and measuring it…');
   try {
     state.pool = await Pool.create();

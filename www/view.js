@@ -18,7 +18,7 @@ export function say(text) {
 
 export function machine({ capabilities, profile }) {
   const facts = [
-    ['Adapter', adapterName(capabilities.webgpu)],
+    ['Adapter', adapterName(capabilities.devices[0])],
     ['Arithmetic', `${profile.gflops.toFixed(1)} GFLOP/s`],
     ['Memory', `${profile.bandwidthGBps.toFixed(1)} GB/s`],
     ['One dispatch', `${profile.dispatchUs.toFixed(0)} µs`],

@@ -114,7 +114,7 @@ export function report(pool, solos, comparison) {
   const accuracy = pool.accuracy();
   return {
     browser: navigator.userAgent,
-    adapter: adapterName(pool.capabilities.webgpu),
+    adapter: adapterName(pool.capabilities.devices[0]),
     profile: pool.profile,
     models: solos.map(({ model, session, error, ms, spread }) => ({
       name: model.name, lane: session.lanes[0], relative_error: error, solo_ms: ms, spread_ms: spread,

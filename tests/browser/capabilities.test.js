@@ -72,7 +72,7 @@ test('what the page may use of the machine is told', async () => {
   const { system, storage, pressure } = await Capabilities.detect();
   equal([system.crossOriginIsolated, system.sharedMemory], [true, true], 'isolation');
   equal(system.cores, navigator.hardwareConcurrency, 'cores');
-  equal(system.deviceMemoryGib ?? null, chromium ? navigator.deviceMemory : null, 'memory');
+  equal(system.deviceMemoryGib, chromium ? navigator.deviceMemory : undefined, 'memory');
   equal(storage.available, true, 'storage');
   assert(storage.quotaBytes > 1e6 && storage.usageBytes >= 0 && storage.usageBytes < storage.quotaBytes, 'storage');
   if (chromium) equal(pressure, { available: true, sources: ['cpu'] }, 'pressure');

@@ -78,8 +78,10 @@ pub struct WebGpu {
     /// The most that a device of it may be asked for.
     pub limits: BTreeMap<String, f64>,
     /// Threads of a subgroup, at least.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub subgroup_min_size: Option<f64>,
     /// Threads of a subgroup, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub subgroup_max_size: Option<f64>,
 }
 
@@ -98,8 +100,10 @@ pub struct WebNnContext {
     /// Operators that it takes, with the data types of each operand that the browser lists.
     pub operators: BTreeMap<String, BTreeMap<String, Vec<String>>>,
     /// `nchw` or `nhwc`, where it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub preferred_input_layout: Option<String>,
     /// The most bytes of a tensor, where it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tensor_bytes: Option<f64>,
     /// Whether an MLTensor that was written reads back the same.
     pub tensor: Found<Nothing>,
@@ -130,8 +134,10 @@ pub struct System {
     /// Whether there is a SharedArrayBuffer.
     pub shared_memory: bool,
     /// Logical processors, as the browser tells them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cores: Option<f64>,
     /// Memory of the machine in GiB, as the browser rounds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub device_memory_gib: Option<f64>,
 }
 
