@@ -269,32 +269,28 @@ export interface Accuracy {
   }[];
 }
 
-/** What one lane holds, in bytes. */
-export interface LaneMemory {
-  lane: Lane;
+/** Bytes by what they are for. */
+export interface HeldBytes {
   weights: number;
   arenas: number;
   staging: number;
   parameters: number;
+  /** Tensors that the page keeps. */
   tensors: number;
   total: number;
-  highWater: number;
-  liveBytes: number;
-}
-
-/** The pool's memory on all lanes, in bytes. */
-export interface MemoryReport {
-  weights: number;
-  arenas: number;
-  staging: number;
-  parameters: number;
-  /** Tensors that the page keeps on a lane. */
-  tensors: number;
-  total: number;
-  /** Most that each lane ever held at one time, added up. */
+  /** Most that was ever held at one time; of several lanes, that of each added up. */
   highWater: number;
   /** Lower bound of `arenas` for these sessions one after another: most activation bytes alive at one time. */
   liveBytes: number;
+}
+
+/** What one lane holds. */
+export interface LaneMemory extends HeldBytes {
+  lane: Lane;
+}
+
+/** The pool's memory on all lanes. */
+export interface MemoryReport extends HeldBytes {
   lanes: readonly LaneMemory[];
   sessions: readonly {
     name: string;
