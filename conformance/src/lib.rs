@@ -1,5 +1,5 @@
 //! Every kernel against its operator's CPU reference over many shapes and attributes: the same cases natively and in
-//! each browser. Knows operators and a device; must never know programs, lanes or pools.
+//! each browser. Knows operators and a device, and a processor's engine; must never know pools.
 
 pub mod bench;
 pub mod case;
@@ -20,6 +20,22 @@ const SEED: u64 = 20_261_124;
 /// What products of f16 may be off: each factor is rounded to 11 bits, and so are sums of a few; some cases
 /// have several in a row.
 const F16_TOLERANCE: f64 = 4e-3;
+
+/// Runs a family's cases as programs of a processor; how many its own routines computed, and of how many. Every failure.
+pub fn run_on_processor(suite: &Suite) -> Result<(usize, usize)> {
+    let cases = (suite.cases)(&mut fastrand::Rng::with_seed(SEED));
+    let (mut own, mut failures) = (0, vec![]);
+    for case in &cases {
+        match case.check_processor() {
+            Ok(routines) => own += usize::from(routines),
+            Err(error) => failures.push(format!("{error:#}")),
+        }
+    }
+    let failed = failures.len();
+    failures.truncate(8);
+    ensure!(failed == 0, "{failed} of {} cases failed:\n\n{}", cases.len(), failures.join("\n\n"));
+    Ok((own, cases.len()))
+}
 
 /// Runs a family's cases; says how many there were, or every one that failed.
 pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {

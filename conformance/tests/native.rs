@@ -5,7 +5,7 @@
 
 use consort::lane::host::block_on;
 use consort_conformance::gpu::Gpu;
-use consort_conformance::{find, run, suites::SUITES};
+use consort_conformance::{find, run, run_on_processor, suites::SUITES};
 
 fn suite(name: &str) {
     block_on(async {
@@ -37,4 +37,12 @@ suites! {
     rows: "rows",
     epilogues: "epilogues",
     planes_apart: "planes apart",
+}
+
+#[test]
+fn every_suite_is_right_on_a_processor() {
+    for suite in SUITES {
+        let (own, all) = run_on_processor(suite).unwrap_or_else(|e| panic!("{}: {e:#}", suite.name));
+        println!("{}: {all} cases, {own} by routines", suite.name);
+    }
 }

@@ -23,6 +23,7 @@ pub use base::{
 };
 
 use crate::graph::{Operator, OperatorSet};
+use base::cpu::{Lower, Routines};
 
 /// Every operator, by family and its files.
 pub const FAMILIES: &[&[&[&'static dyn Kernel]]] = &[
@@ -36,6 +37,16 @@ pub const FAMILIES: &[&[&[&'static dyn Kernel]]] = &[
     resize::OPERATORS,
     softmax::OPERATORS,
 ];
+
+/// What computes them on a processor, by family; the rest is computed by its references.
+const ROUTINES: &[Routines] = &[];
+
+/// What computes the operator of that name on a processor.
+pub fn routine(domain: &str, op_type: &str) -> Option<Lower> {
+    let all = ROUTINES.iter().flat_map(|family| family.iter());
+    let mut known = all.filter(|_| domain.is_empty() || domain == "ai.onnx");
+    known.find(|(name, _)| *name == op_type).map(|(_, lower)| *lower)
+}
 
 /// All operators of [`FAMILIES`].
 #[derive(Clone, Copy, Debug, Default)]

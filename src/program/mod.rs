@@ -3,6 +3,7 @@
 
 mod build;
 mod cost;
+pub mod cpu;
 mod data;
 mod fuse;
 mod hoist;

@@ -1,15 +1,12 @@
 //! A case as dispatches, and one of them bound to buffers. Knows lowering; must never know what a result should be.
 
-use super::given::{Case, type_of};
+use super::given::Case;
 use crate::gpu::{Bound, Gpu};
 use anyhow::{Context, Result, ensure};
-use consort::graph::{
-    Attributes, ContentHash, DType, Source, SpecialNode, SpecialTensor, Specialised, TensorId, TensorType,
-};
+use consort::graph::{Attributes, TensorType};
 use consort::kernels::{Home, KernelCall, Lowering, Tuning, wgsl};
 use consort::program::{apart, fuse};
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use wgpu::BufferBinding;
 
 impl Case {
@@ -17,39 +14,10 @@ impl Case {
     pub fn lower(&self, tuning: Tuning) -> Result<Lowered> {
         let types = self.types()?;
         let step_types = if self.steps.is_empty() { vec![] } else { self.step_types(&types[0])? };
-        let tensors: Vec<SpecialTensor> = self
-            .inputs
-            .iter()
-            .enumerate()
-            .map(|(i, tensor)| {
-                let ty = tensor.as_ref().map_or_else(|| TensorType::new(DType::Float32, [0]), type_of);
-                let source = if self.constant[i] {
-                    Source::Constant(ContentHash([i as u8; 32]), tensor.clone().map(Arc::new))
-                } else {
-                    Source::Input(i)
-                };
-                SpecialTensor { name: format!("input {i}"), ty, source }
-            })
-            .chain(types.iter().chain(&step_types).enumerate().map(|(i, ty)| SpecialTensor {
-                name: format!("output {i}"),
-                ty: ty.clone(),
-                source: Source::Node,
-            }))
-            .collect();
-        let own = &self.inputs[..self.own_inputs()];
-        let inputs: Vec<Option<TensorId>> =
-            own.iter().enumerate().map(|(i, t)| t.as_ref().map(|_| TensorId(i))).collect();
-        let first = self.inputs.len() + self.outputs;
-        let outputs: Vec<Option<TensorId>> = (self.inputs.len()..first).map(|i| Some(TensorId(i))).collect();
-        let steps = self.step_nodes(first);
-        let results: Vec<usize> = match steps.len() {
-            0 => (self.inputs.len()..first).collect(),
-            n => vec![first + n - 1],
-        };
-        let outward = results.iter().map(|&i| TensorId(i)).collect();
-        let mut nodes = vec![SpecialNode { node: 0, inputs: inputs.clone(), outputs: outputs.clone() }];
-        nodes.extend(steps.iter().cloned());
-        let special = Specialised { tensors, nodes, outputs: outward, ..Specialised::default() };
+        let special = self.special(&types, &step_types);
+        let (node, steps) = special.nodes.split_first().context("a case has an operator")?;
+        let (inputs, outputs) = (&node.inputs, &node.outputs);
+        let results: Vec<usize> = special.outputs.iter().map(|id| id.0).collect();
         let fused = fuse(&self.graph(), &special, tuning, usize::MAX);
         let mut lowering = Lowering::new(&special, tuning);
         lowering.allow_repacks();
@@ -62,10 +30,10 @@ impl Case {
         let apart = apart(&special, &planes);
         apart.iter().for_each(|&id| lowering.move_planes_apart(id));
         if !fused.gone.contains(&0) {
-            lowering.enter(0, &inputs, &outputs);
+            lowering.enter(0, inputs, outputs);
             kernel.lower(&call, &mut lowering)?;
         }
-        self.lower_steps(&steps, &step_types, &fused, &mut lowering)?;
+        self.lower_steps(steps, &step_types, &fused, &mut lowering)?;
         consort::kernels::endings::join(&mut lowering);
         let Lowering { tensors, calls, .. } = lowering;
         let views = tensors.iter().map(|t| match t.home {

@@ -4,6 +4,8 @@
 mod check;
 mod given;
 mod lower;
+mod processor;
+mod special;
 mod steps;
 
 pub use given::{Case, Read, f32s, i64s, random};

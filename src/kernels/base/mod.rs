@@ -4,6 +4,7 @@
 pub mod call;
 pub mod ceiling;
 pub mod chain;
+pub mod cpu;
 pub mod endings;
 pub mod epilogue;
 mod kernel;

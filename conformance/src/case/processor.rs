@@ -1,0 +1,35 @@
+//! A case on a processor, compared with the operator's CPU reference: a program of its own, as a lane makes it. Knows both
+//! sides; must never know a routine.
+
+use super::check::{head, relative_error};
+use super::given::Case;
+use anyhow::{Context, Result, ensure};
+use consort::graph::HostTensor;
+use consort::lane::cpu::{Arena, Store, execute};
+use consort::program::{Residency, cpu};
+
+impl Case {
+    /// Runs the case as a processor's program and compares every output; whether routines of its own computed it.
+    pub fn check_processor(&self) -> Result<bool> {
+        self.compare_processor().with_context(|| self.describe())
+    }
+
+    fn compare_processor(&self) -> Result<bool> {
+        let types = self.types()?;
+        let step_types = if self.steps.is_empty() { vec![] } else { self.step_types(&types[0])? };
+        let special = self.special(&types, &step_types);
+        let program = cpu::build(&self.graph(), &special, &Residency::default())?;
+        let own = !program.steps.iter().any(|step| format!("{:?}", step.routine).starts_with("Reference"));
+        let loaded = Store::default().load(0, program)?;
+        let inputs: Vec<&HostTensor> = special.inputs.iter().filter_map(|id| self.inputs[id.0].as_ref()).collect();
+        let mut arena = Arena::default();
+        arena.poison(&loaded.program);
+        let outputs = execute(&loaded, &mut arena, &inputs, &|node| format!("node {node}"))?;
+        for (i, (a, e)) in outputs.iter().zip(&self.reference()?).enumerate() {
+            let error = relative_error(a, e);
+            let told = format!("processor {}\nreference {}", head(a), head(e));
+            ensure!(error <= self.tolerance, "output {i}: relative error {error:.2e}\n{told}");
+        }
+        Ok(own)
+    }
+}

@@ -1,0 +1,187 @@
+//! From nodes to routines: which tensor each reads and writes, what is only another's elements under another shape, what is
+//! made of a weight once. Knows tensors by number; must never know where they lie or one operator.
+
+use super::chain::Chain;
+use super::routine::Routine;
+use crate::error::{Error, Kind, Result};
+use crate::graph::{Call, ContentHash, DType, HostTensor, Source, Specialised, TensorId, TensorType};
+use std::fmt;
+use std::sync::Arc;
+
+/// Appends the routines that compute a node; `false` where they cannot take it, and its reference does.
+pub type Lower = fn(&Call<'_>, &mut Steps<'_>) -> Result<bool>;
+
+/// The operators of a family that have routines.
+pub type Routines = &'static [(&'static str, Lower)];
+
+/// Where a tensor's elements come from.
+#[derive(Clone, Debug)]
+pub enum Home {
+    /// Input of that number.
+    Input(usize),
+    /// A weight, with its elements while the host holds them.
+    Constant(ContentHash, Option<Arc<HostTensor>>),
+    /// Made once of a weight.
+    Made(usize),
+    /// Written by a routine.
+    Computed,
+    /// Another tensor's elements, in their order.
+    View(TensorId),
+}
+
+/// A tensor.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    /// Element type and shape.
+    pub ty: TensorType,
+    /// Where it comes from.
+    pub home: Home,
+}
+
+/// A routine and its operands.
+#[derive(Debug)]
+pub struct Step {
+    /// The routine.
+    pub routine: Box<dyn Routine>,
+    /// What it reads.
+    pub reads: Vec<TensorId>,
+    /// What it writes.
+    pub writes: Vec<TensorId>,
+    /// Index of the node into [`Specialised::nodes`].
+    pub node: usize,
+}
+
+/// Makes another form of a weight's elements.
+pub type Pack = Box<dyn Fn(&[f32]) -> Vec<f32> + Send + Sync>;
+
+/// A weight in another form.
+pub struct Made {
+    /// The weight.
+    pub of: TensorId,
+    /// Its name: equal forms of equal weights are made once.
+    pub form: String,
+    /// Floats of the form.
+    pub floats: usize,
+    /// Makes it.
+    pub make: Pack,
+}
+
+impl fmt::Debug for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Made").field("of", &self.of).field("form", &self.form).finish_non_exhaustive()
+    }
+}
+
+/// The routines of a program as they are found.
+#[derive(Debug)]
+pub struct Steps<'a> {
+    /// Every tensor; those of the graph first.
+    pub tensors: Vec<Tensor>,
+    /// The routines in their order.
+    pub steps: Vec<Step>,
+    /// Weights in other forms.
+    pub made: Vec<Made>,
+    /// What the node's result goes through before it is stored; taken by routines that can.
+    pub chain: Option<(Chain, Vec<TensorId>)>,
+    node: usize,
+    inputs: &'a [Option<TensorId>],
+    outputs: Vec<Option<TensorId>>,
+}
+
+impl<'a> Steps<'a> {
+    /// Nothing yet of `special`.
+    pub fn new(special: &Specialised) -> Steps<'a> {
+        let tensor = |tensor: &crate::graph::SpecialTensor| Tensor {
+            ty: tensor.ty.clone(),
+            home: match &tensor.source {
+                Source::Input(i) => Home::Input(*i),
+                Source::Constant(hash, value) => Home::Constant(*hash, value.clone()),
+                Source::Node => Home::Computed,
+            },
+        };
+        let tensors = special.tensors.iter().map(tensor).collect();
+        Steps { tensors, steps: vec![], made: vec![], chain: None, node: 0, inputs: &[], outputs: vec![] }
+    }
+
+    /// What follows is of node `node`; its first result is `output` where it goes through a chain.
+    pub fn enter(&mut self, node: usize, inputs: &'a [Option<TensorId>], outputs: Vec<Option<TensorId>>) {
+        (self.node, self.inputs, self.outputs) = (node, inputs, outputs);
+    }
+
+    /// Input `i` of the node.
+    pub fn input(&self, i: usize) -> Result<TensorId> {
+        let missing = || Error::new(Kind::InvalidModel, format!("input {i} is missing"));
+        self.inputs.get(i).copied().flatten().ok_or_else(missing)
+    }
+
+    /// Input `i` of the node where it is given.
+    pub fn optional_input(&self, i: usize) -> Option<TensorId> {
+        self.inputs.get(i).copied().flatten()
+    }
+
+    /// The inputs that are given.
+    pub fn given(&self) -> Vec<TensorId> {
+        self.inputs.iter().copied().flatten().collect()
+    }
+
+    /// Result `i` of the node.
+    pub fn output(&self, i: usize) -> Result<TensorId> {
+        let missing = || Error::new(Kind::Internal, format!("nobody reads output {i}"));
+        self.outputs.get(i).copied().flatten().ok_or_else(missing)
+    }
+
+    /// Element type and shape.
+    pub fn ty(&self, id: TensorId) -> &TensorType {
+        &self.tensors[id.0].ty
+    }
+
+    /// The tensor whose elements these are.
+    pub fn root(&self, mut id: TensorId) -> TensorId {
+        while let Home::View(of) = self.tensors[id.0].home {
+            id = of;
+        }
+        id
+    }
+
+    /// Whether the tensor is a weight.
+    pub fn constant(&self, id: TensorId) -> bool {
+        matches!(self.tensors[self.root(id).0].home, Home::Constant(..))
+    }
+
+    /// The elements of `of` are those of `id`, in their order.
+    pub fn view(&mut self, id: TensorId, of: TensorId) {
+        self.tensors[id.0].home = Home::View(of);
+    }
+
+    /// A further tensor that a routine writes.
+    pub fn scratch(&mut self, floats: usize) -> TensorId {
+        let ty = TensorType::new(DType::Float32, [floats]);
+        self.tensors.push(Tensor { ty, home: Home::Computed });
+        TensorId(self.tensors.len() - 1)
+    }
+
+    /// A weight in another form, which `make` makes of its elements. What `form` names must decide all.
+    pub fn pack(&mut self, of: TensorId, form: String, floats: usize, make: Pack) -> TensorId {
+        let of = self.root(of);
+        let index = self.made.iter().position(|m| m.of == of && m.form == form).unwrap_or_else(|| {
+            self.made.push(Made { of, form, floats, make });
+            self.made.len() - 1
+        });
+        let ty = TensorType::new(DType::Float32, [floats]);
+        self.tensors.push(Tensor { ty, home: Home::Made(index) });
+        TensorId(self.tensors.len() - 1)
+    }
+
+    /// Appends a routine.
+    pub fn push(&mut self, routine: impl Routine + 'static, reads: Vec<TensorId>, writes: Vec<TensorId>) {
+        self.steps.push(Step { routine: Box::new(routine), reads, writes, node: self.node });
+    }
+
+    /// The chain that the result goes through, whose operands follow the `reads` of a routine; they are appended.
+    pub fn take_chain(&mut self, reads: &mut Vec<TensorId>) -> Chain {
+        let Some((mut chain, operands)) = self.chain.take() else { return Chain::default() };
+        chain.shift(reads.len());
+        reads.extend(operands);
+        chain
+    }
+}

@@ -1,0 +1,15 @@
+//! What every kernel of a processor is made of: routines over spans of an arena, tiles of products, panels, chains of
+//! elementwise operators, vectors. Knows memory and numbers; must never know a family of operators, threads or a page.
+
+pub mod chain;
+pub mod lowering;
+pub mod math;
+pub mod reference;
+pub mod routine;
+pub mod simd;
+pub mod tile;
+
+pub use chain::{Access, Chain, Op};
+pub use lowering::{Lower, Routines, Steps};
+pub use reference::Reference;
+pub use routine::{Operands, Routine, Span};

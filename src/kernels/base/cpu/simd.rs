@@ -1,0 +1,151 @@
+//! Four floats at once: wasm's vectors in a page, whatever the compiler makes of four floats elsewhere. Knows pointers and
+//! lanes; must never know what is computed. What is `unsafe` here reads and writes through pointers that its callers bound.
+#![allow(unsafe_code)]
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod vector {
+    use core::arch::wasm32::*;
+
+    /// Four floats.
+    #[derive(Clone, Copy, Debug)]
+    pub struct F4(v128);
+
+    impl F4 {
+        /// `x` four times.
+        #[inline(always)]
+        pub fn splat(x: f32) -> F4 {
+            F4(f32x4_splat(x))
+        }
+
+        /// The four floats at `p`.
+        /// # Safety
+        /// `p` is good for reading four floats.
+        #[inline(always)]
+        pub unsafe fn load(p: *const f32) -> F4 {
+            // SAFETY: the caller's promise; a vector needs no alignment in wasm.
+            F4(unsafe { v128_load(p.cast()) })
+        }
+
+        /// The float at `p` four times.
+        /// # Safety
+        /// `p` is good for reading a float.
+        #[inline(always)]
+        pub unsafe fn load_splat(p: *const f32) -> F4 {
+            // SAFETY: the caller's promise.
+            F4(unsafe { v128_load32_splat(p.cast()) })
+        }
+
+        /// Writes the four floats to `p`.
+        /// # Safety
+        /// `p` is good for writing four floats.
+        #[inline(always)]
+        pub unsafe fn store(self, p: *mut f32) {
+            // SAFETY: the caller's promise.
+            unsafe { v128_store(p.cast(), self.0) }
+        }
+
+        /// `self + a · b`, rounded once where relaxed SIMD has that.
+        #[inline(always)]
+        pub fn madd(self, a: F4, b: F4) -> F4 {
+            #[cfg(target_feature = "relaxed-simd")]
+            return F4(f32x4_relaxed_madd(a.0, b.0, self.0));
+            #[cfg(not(target_feature = "relaxed-simd"))]
+            return F4(f32x4_add(self.0, f32x4_mul(a.0, b.0)));
+        }
+
+        /// Sum lane by lane.
+        #[inline(always)]
+        pub fn plus(self, b: F4) -> F4 {
+            F4(f32x4_add(self.0, b.0))
+        }
+
+        /// The greater lane by lane; where a lane is no number, either.
+        #[inline(always)]
+        pub fn greater(self, b: F4) -> F4 {
+            #[cfg(target_feature = "relaxed-simd")]
+            return F4(f32x4_relaxed_max(self.0, b.0));
+            #[cfg(not(target_feature = "relaxed-simd"))]
+            return F4(f32x4_pmax(self.0, b.0));
+        }
+
+        /// The four lanes.
+        #[inline(always)]
+        pub fn lanes(self) -> [f32; 4] {
+            [
+                f32x4_extract_lane::<0>(self.0),
+                f32x4_extract_lane::<1>(self.0),
+                f32x4_extract_lane::<2>(self.0),
+                f32x4_extract_lane::<3>(self.0),
+            ]
+        }
+    }
+}
+
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+mod vector {
+    /// Four floats.
+    #[derive(Clone, Copy, Debug)]
+    #[repr(align(16))]
+    pub struct F4([f32; 4]);
+
+    impl F4 {
+        /// `x` four times.
+        #[inline(always)]
+        pub fn splat(x: f32) -> F4 {
+            F4([x; 4])
+        }
+
+        /// The four floats at `p`.
+        /// # Safety
+        /// `p` is good for reading four floats.
+        #[inline(always)]
+        pub unsafe fn load(p: *const f32) -> F4 {
+            // SAFETY: the caller's promise; floats may lie at any of their own addresses.
+            F4(unsafe { p.cast::<[f32; 4]>().read() })
+        }
+
+        /// The float at `p` four times.
+        /// # Safety
+        /// `p` is good for reading a float.
+        #[inline(always)]
+        pub unsafe fn load_splat(p: *const f32) -> F4 {
+            // SAFETY: the caller's promise.
+            F4([unsafe { p.read() }; 4])
+        }
+
+        /// Writes the four floats to `p`.
+        /// # Safety
+        /// `p` is good for writing four floats.
+        #[inline(always)]
+        pub unsafe fn store(self, p: *mut f32) {
+            // SAFETY: the caller's promise.
+            unsafe { p.cast::<[f32; 4]>().write(self.0) }
+        }
+
+        /// `self + a · b`.
+        #[inline(always)]
+        pub fn madd(self, a: F4, b: F4) -> F4 {
+            F4(std::array::from_fn(|i| self.0[i] + a.0[i] * b.0[i]))
+        }
+
+        /// Sum lane by lane.
+        #[inline(always)]
+        pub fn plus(self, b: F4) -> F4 {
+            F4(std::array::from_fn(|i| self.0[i] + b.0[i]))
+        }
+
+        /// The greater lane by lane; where a lane is no number, either.
+        #[inline(always)]
+        pub fn greater(self, b: F4) -> F4 {
+            F4(std::array::from_fn(|i| if self.0[i] < b.0[i] { b.0[i] } else { self.0[i] }))
+        }
+
+        /// The four lanes.
+        #[inline(always)]
+        pub fn lanes(self) -> [f32; 4] {
+            self.0
+        }
+    }
+}
+
+pub use vector::F4;

@@ -1,0 +1,125 @@
+//! Executes a program on this thread. Knows steps and where their operands lie; must never know what a routine computes.
+
+use super::store::{Elements, Loaded};
+use crate::error::{Error, Kind, Result};
+use crate::graph::{ContentHash, DType, Data, HostTensor};
+use crate::kernels::base::cpu::{Operands, Span};
+use crate::program::cpu::{Operand, Program, Step};
+use crate::program::{Place, Port};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Memory that programs compute in, one after another.
+#[derive(Debug, Default)]
+pub struct Arena {
+    /// Words, so that every element type lies at its own multiple.
+    words: Vec<u64>,
+    scratch: Vec<u64>,
+}
+
+impl Arena {
+    /// Makes it large enough for `program`.
+    fn grow(&mut self, program: &Program) {
+        let words = (program.arena_bytes as usize).div_ceil(8);
+        let scratch = program.scratch.div_ceil(2);
+        self.words.resize(words.max(self.words.len()), 0);
+        self.scratch.resize(scratch.max(self.scratch.len()), 0);
+    }
+
+    /// Fills it, large enough for `program`, with what no result may be made of.
+    pub fn poison(&mut self, program: &Program) {
+        self.grow(program);
+        self.words.fill(u64::MAX);
+        self.scratch.fill(u64::MAX);
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> u64 {
+        8 * (self.words.len() + self.scratch.len()) as u64
+    }
+}
+
+/// The spans of a program while it runs.
+struct Spans<'a> {
+    arena: Span<'a>,
+    weights: &'a BTreeMap<ContentHash, Rc<Elements>>,
+}
+
+impl<'a> Spans<'a> {
+    fn of(&self, operand: Operand, writes: bool) -> Result<Span<'a>> {
+        match operand.place {
+            None => Ok(Span::EMPTY),
+            Some(Place::Arena(offset)) => self.arena.part(offset, operand.bytes, writes),
+            Some(Place::Weight(hash)) => {
+                let missing = || Error::new(Kind::Internal, "a weight is not on the lane");
+                let elements = self.weights.get(&hash).ok_or_else(missing)?;
+                Span::read(elements.bytes()).part(0, operand.bytes, writes)
+            }
+            Some(Place::Own(_)) => Err(Error::new(Kind::Unsupported, "tensors that stay on a processor")),
+        }
+    }
+}
+
+fn bytes(tensor: &HostTensor) -> &[u8] {
+    match tensor.data() {
+        Data::Float32(v) => bytemuck::cast_slice(v),
+        Data::Int64(v) => bytemuck::cast_slice(v),
+        Data::Int32(v) => bytemuck::cast_slice(v),
+        Data::Bool(v) => v,
+    }
+}
+
+fn operand(port: &Port) -> Operand {
+    Operand { place: port.place, bytes: (port.ty.len() * port.ty.dtype.host_bytes()) as u64 }
+}
+
+/// The results of `loaded` for `inputs`, both in the model's order. Errors name the node by `name`.
+pub fn execute(
+    loaded: &Loaded,
+    arena: &mut Arena,
+    inputs: &[&HostTensor],
+    name: &dyn Fn(usize) -> String,
+) -> Result<Vec<HostTensor>> {
+    let program = &loaded.program;
+    arena.grow(program);
+    let Arena { words, scratch } = arena;
+    let scratch = Span::write(bytemuck::cast_slice_mut(scratch));
+    let spans = Spans { arena: Span::write(bytemuck::cast_slice_mut(words)), weights: &loaded.weights };
+    for (port, &tensor) in program.inputs.iter().zip(inputs) {
+        if tensor.dtype() != port.ty.dtype || tensor.shape() != port.ty.shape {
+            let text = format!("input '{}' is {:?}, not {:?}", port.name, tensor.shape(), port.ty);
+            return Err(Error::new(Kind::InvalidInput, text));
+        }
+        let to = [spans.of(operand(port), true)?];
+        // An input that nothing reads has no place.
+        if port.place.is_some() {
+            let from = bytes(tensor);
+            Operands::new(&to, 0, Span::EMPTY, Span::EMPTY)?.write(0, 0..from.len()).copy_from_slice(from);
+        }
+    }
+    for step in &program.steps {
+        run(step, &spans, scratch).map_err(|e| e.in_node(&name(step.node)))?;
+    }
+    program.outputs.iter().map(|port| taken(&spans, port)).collect()
+}
+
+fn run(step: &Step, spans: &Spans<'_>, scratch: Span<'_>) -> Result<()> {
+    let each = step.operands.iter().enumerate();
+    let operands = each.map(|(i, &operand)| spans.of(operand, i >= step.reads)).collect::<Result<Vec<_>>>()?;
+    let on = Operands::new(&operands, step.reads, scratch, spans.of(step.shared, true)?)?;
+    (0..step.routine.phases()).try_for_each(|phase| step.routine.run(phase, 0..step.routine.units(phase), &on))
+}
+
+/// What an output holds at the end.
+fn taken(spans: &Spans<'_>, port: &Port) -> Result<HostTensor> {
+    let (shape, span) = (port.ty.shape.clone(), [spans.of(operand(port), false)?]);
+    let from = Operands::new(&span, 1, Span::EMPTY, Span::EMPTY)?;
+    let data = match port.ty.dtype {
+        dtype if port.ty.is_empty() => return HostTensor::from_f64(dtype, shape, &[]),
+        DType::Float32 => Data::Float32(from.read(0).to_vec()),
+        DType::Int64 => Data::Int64(from.read(0).to_vec()),
+        DType::Int32 => Data::Int32(from.read(0).to_vec()),
+        DType::Bool => Data::Bool(from.read(0).to_vec()),
+    };
+    HostTensor::new(shape, data)
+}

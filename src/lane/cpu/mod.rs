@@ -1,0 +1,8 @@
+//! A processor that executes programs of routines: weights, an arena, one step after another. Knows `program::cpu`;
+//! must never know sessions, a page or a graphics device. It is not opened as a lane yet.
+
+mod engine;
+mod store;
+
+pub use engine::{Arena, execute};
+pub use store::{Loaded, Store};

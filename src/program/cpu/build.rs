@@ -1,0 +1,135 @@
+//! Builds a processor's program: routines where operators have them, their references where not.
+
+use super::places::{Places, bytes, formed, named};
+use super::{Made, Operand, Program, Step, Weight};
+use crate::error::{Error, Kind, Result};
+use crate::graph::{Call, Graph, Operand as Given, Source, SpecialNode, Specialised, TensorId};
+use crate::kernels::base::cpu::lowering::Home;
+use crate::kernels::base::cpu::{Reference, Steps};
+use crate::kernels::{Registry, routine};
+use crate::program::{DispatchCost, Place, Port, Residency};
+
+/// The program of `special`, a specialisation of `graph`, that leaves in place what `residency` says. Errors name the node.
+pub fn build(graph: &Graph, special: &Specialised, residency: &Residency) -> Result<Program> {
+    let mut steps = Steps::new(special);
+    for (index, node) in special.nodes.iter().enumerate() {
+        let call = called(graph, special, node);
+        let lowered = lower(graph, special, index, &call, &mut steps);
+        lowered.map_err(|e| e.in_node(call.node))?;
+    }
+    assemble(special, steps, residency)
+}
+
+/// What a node computes with.
+fn called<'a>(graph: &'a Graph, special: &Specialised, node: &SpecialNode) -> Call<'a> {
+    let source = &graph.nodes[node.node];
+    let operand = |id: &TensorId| {
+        let tensor = &special.tensors[id.0];
+        let value = if let Source::Constant(_, value) = &tensor.source { value.clone() } else { None };
+        Given { ty: tensor.ty.clone(), value }
+    };
+    Call {
+        node: &source.name,
+        attributes: &source.attributes,
+        opset: graph.opset.get(&source.domain).copied().unwrap_or(1),
+        inputs: node.inputs.iter().map(|id| id.as_ref().map(operand)).collect(),
+        outputs: node.outputs.len(),
+    }
+}
+
+fn lower<'a>(
+    graph: &Graph,
+    special: &'a Specialised,
+    index: usize,
+    call: &Call<'_>,
+    steps: &mut Steps<'a>,
+) -> Result<()> {
+    let node = &special.nodes[index];
+    let source = &graph.nodes[node.node];
+    steps.enter(index, &node.inputs, node.outputs.clone());
+    if let Some(lower) = routine(&source.domain, &source.op_type)
+        && lower(call, steps)?
+    {
+        return Ok(());
+    }
+    let unknown = || Error::new(Kind::Unsupported, format!("operator {} is not known", source.op_type));
+    let operator = Registry.kernel(&source.domain, &source.op_type).ok_or_else(unknown)?;
+    let written: Vec<usize> = (0..node.outputs.len()).filter(|&i| node.outputs[i].is_some()).collect();
+    let reads = node.inputs.iter().copied().flatten().collect();
+    let writes = node.outputs.iter().copied().flatten().collect();
+    let reference = Reference {
+        operator,
+        node: source.name.clone(),
+        attributes: source.attributes.clone(),
+        opset: call.opset,
+        inputs: call.inputs.iter().map(|input| input.as_ref().map(|i| i.ty.clone())).collect(),
+        outputs: call.outputs,
+        written,
+    };
+    steps.push(reference, reads, writes);
+    Ok(())
+}
+
+fn assemble(special: &Specialised, steps: Steps<'_>, residency: &Residency) -> Result<Program> {
+    let places = Places::plan(special, &steps, residency);
+    let mut program = Program {
+        arena_bytes: places.arena_bytes,
+        live_bytes: places.live_bytes,
+        layout: places.layout.clone(),
+        ..Program::default()
+    };
+    let operand = |id: TensorId| Operand { place: places.of[id.0], bytes: bytes(&steps.tensors[id.0].ty) };
+    let port = |(id, resident): (TensorId, bool)| {
+        let tensor = &special.tensors[id.0];
+        Port { name: tensor.name.clone(), ty: tensor.ty.clone(), place: places.of[id.0], resident }
+    };
+    program.inputs = (0..).zip(&special.inputs).map(|(i, &id)| port((id, residency.input(i)))).collect();
+    program.outputs = (0..).zip(&special.outputs).map(|(i, &id)| port((id, residency.output(i)))).collect();
+    let mut used: Vec<Option<Place>> = program.outputs.iter().map(|port| port.place).collect();
+    let mut planned = vec![];
+    for (step, &shared) in steps.steps.iter().zip(&places.shared) {
+        let operands: Vec<Operand> = step.reads.iter().chain(&step.writes).map(|&id| operand(id)).collect();
+        used.extend(operands.iter().map(|o| o.place));
+        program.scratch = program.scratch.max(step.routine.scratch());
+        planned.push((operands, shared));
+    }
+    for made in &steps.made {
+        let Home::Constant(hash, value) = &steps.tensors[made.of.0].home else {
+            return Err(Error::new(Kind::Internal, "a form of what is no weight"));
+        };
+        let of = named(*hash, steps.tensors[made.of.0].ty.dtype);
+        let source = Weight { bytes: operand(made.of).bytes, tensor: value.clone(), used: false };
+        program.weights.entry(of).or_insert(source);
+    }
+    for tensor in &special.tensors {
+        let Source::Constant(hash, value) = &tensor.source else { continue };
+        let hash = named(*hash, tensor.ty.dtype);
+        if used.contains(&Some(Place::Weight(hash))) {
+            let weight = Weight { bytes: bytes(&tensor.ty), tensor: None, used: true };
+            let entry = program.weights.entry(hash).or_insert(weight);
+            entry.used = true;
+            entry.tensor = entry.tensor.take().or_else(|| value.clone());
+        }
+    }
+    let tensors = steps.tensors;
+    for made in steps.made {
+        let Home::Constant(hash, _) = &tensors[made.of.0].home else { continue };
+        let of = named(*hash, tensors[made.of.0].ty.dtype);
+        let form = Made { of, bytes: made.floats as u64 * 4, make: made.make };
+        program.made.insert(formed(*hash, &made.form), form);
+    }
+    for (step, (operands, shared)) in steps.steps.into_iter().zip(planned) {
+        let moved: u64 = operands.iter().map(|o| o.bytes).sum();
+        let (class, flops) = (step.routine.class(), step.routine.flops());
+        let shared_bytes = step.routine.shared() as u64 * 4;
+        program.steps.push(Step {
+            routine: step.routine,
+            operands,
+            reads: step.reads.len(),
+            shared: Operand { place: (shared_bytes > 0).then_some(Place::Arena(shared)), bytes: shared_bytes },
+            node: special.nodes[step.node].node,
+            cost: DispatchCost { class, flops, bytes: moved as f64 },
+        });
+    }
+    Ok(program)
+}
