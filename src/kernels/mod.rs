@@ -39,7 +39,7 @@ pub const FAMILIES: &[&[&[&'static dyn Kernel]]] = &[
 ];
 
 /// What computes them on a processor, by family; the rest is computed by its references.
-const ROUTINES: &[Routines] = &[];
+const ROUTINES: &[Routines] = &[product::cpu::ROUTINES];
 
 /// What computes the operator of that name on a processor.
 pub fn routine(domain: &str, op_type: &str) -> Option<Lower> {

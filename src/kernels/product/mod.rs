@@ -2,6 +2,7 @@
 //! the kernels. Knows where operands lie; must never know another family.
 
 mod apart;
+pub mod cpu;
 mod dot;
 mod gather;
 mod operands;

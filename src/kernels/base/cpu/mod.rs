@@ -4,6 +4,8 @@
 pub mod chain;
 pub mod lowering;
 pub mod math;
+pub mod panels;
+pub mod product;
 pub mod reference;
 pub mod routine;
 pub mod simd;

@@ -1,0 +1,100 @@
+//! Operands of products in the order in which tiles read them: panels of four rows or eight columns, along the inner
+//! dimension. Knows strides; must never know what a product is of.
+
+use super::tile::DEPTH;
+use std::ops::Range;
+
+/// A panel of `W` rows or columns: `to[p · W + i] = from[at + p · along + i · across]` for `depth` p and `count` i, and
+/// nothing for the rest.
+pub fn panel<const W: usize>(
+    from: &[f32],
+    at: usize,
+    (along, across): (usize, usize),
+    depth: usize,
+    count: usize,
+    to: &mut [f32],
+) {
+    let to = &mut to[..depth * W];
+    if count == W && across == 1 {
+        for (p, part) in to.chunks_exact_mut(W).enumerate() {
+            let first = at + p * along;
+            part.copy_from_slice(&from[first..first + W]);
+        }
+        return;
+    }
+    if count == W && along == 1 {
+        let rows: [&[f32]; W] = std::array::from_fn(|i| &from[at + i * across..at + i * across + depth]);
+        for (p, part) in to.chunks_exact_mut(W).enumerate() {
+            for (y, row) in part.iter_mut().zip(&rows) {
+                *y = row[p];
+            }
+        }
+        return;
+    }
+    for (p, part) in to.chunks_exact_mut(W).enumerate() {
+        for (i, y) in part.iter_mut().enumerate() {
+            *y = if i < count { from[at + p * along + i * across] } else { 0.0 };
+        }
+    }
+}
+
+/// The panels of a whole operand, block by block of its inner dimension: where a block begins, with `blocks` of `depth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packed {
+    /// Rows or columns.
+    pub count: usize,
+    /// Inner dimension.
+    pub depth: usize,
+}
+
+impl Packed {
+    /// Floats that it takes in panels of `W`.
+    pub fn floats<const W: usize>(self) -> usize {
+        self.count.next_multiple_of(W) * self.depth
+    }
+
+    /// Where the panel of row or column `first`, a multiple of `W`, begins in the block from `from` to `to`.
+    pub fn at<const W: usize>(self, block: &Range<usize>, first: usize) -> usize {
+        block.start * self.count.next_multiple_of(W) + first * block.len()
+    }
+
+    /// All of it.
+    pub fn pack<const W: usize>(self, from: &[f32], at: usize, strides: (usize, usize)) -> Vec<f32> {
+        let mut to = vec![0.0; self.floats::<W>()];
+        for block in blocks(self.depth) {
+            for first in (0..self.count).step_by(W) {
+                let (start, count) = (self.at::<W>(&block, first), W.min(self.count - first));
+                let place = at + block.start * strides.0 + first * strides.1;
+                panel::<W>(from, place, strides, block.len(), count, &mut to[start..]);
+            }
+        }
+        to
+    }
+}
+
+/// The blocks of an inner dimension.
+pub fn blocks(depth: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..depth).step_by(DEPTH).map(move |from| from..(from + DEPTH).min(depth))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panels_hold_each_element_once_whatever_its_strides() {
+        let (count, depth) = (11, 300);
+        let from: Vec<f32> = (0..count * depth).map(|i| i as f32 + 1.0).collect();
+        for strides in [(1, depth), (count, 1)] {
+            let of = Packed { count, depth };
+            let packed = of.pack::<8>(&from, 0, strides);
+            for block in blocks(depth) {
+                for (p, i) in block.clone().flat_map(|p| (0..16).map(move |i| (p, i))) {
+                    let at = of.at::<8>(&block, i / 8 * 8) + (p - block.start) * 8 + i % 8;
+                    let expected = if i < count { from[p * strides.0 + i * strides.1] } else { 0.0 };
+                    assert_eq!(packed[at], expected, "{strides:?} {p} {i}");
+                }
+            }
+        }
+    }
+}

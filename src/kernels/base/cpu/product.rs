@@ -1,0 +1,195 @@
+//! Products of matrices by tiles, block by block: what lies in one order is packed as it is needed, weights were before.
+//! Knows strides; must never know which operator asks. `unsafe`, as tiles write through pointers.
+#![allow(unsafe_code)]
+
+use super::chain::Chain;
+use super::panels::{Packed, blocks, panel};
+use super::routine::{Operands, Routine};
+use super::tile::{COLUMNS, DEPTH, ROWS, tile};
+use crate::error::Result;
+use crate::kernels::base::Class;
+use crate::kernels::base::epilogue::Activation;
+use std::ops::Range;
+
+/// Rows and columns of a unit: what it reads stays in the second cache.
+const UNIT_ROWS: usize = 64;
+const UNIT_COLUMNS: usize = 256;
+
+/// An operand of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Where it lies: what a step along the inner dimension moves, and one along its rows or columns.
+    Strided(usize, usize),
+    /// In panels, for every batch the same.
+    Packed,
+}
+
+/// What is added to a sum: another operand's element, `row · i + col · j`, times `factor`.
+#[derive(Clone, Copy, Debug)]
+pub struct Addend {
+    /// Step from row to row.
+    pub row: usize,
+    /// Step from column to column.
+    pub col: usize,
+    /// Factor.
+    pub factor: f32,
+}
+
+/// `y[i, j] = chain(activation(alpha · Σ a[i, p] b[p, j] + addend))`; reads a, b, the addend, then the chain's operands.
+#[derive(Debug)]
+pub struct Product {
+    /// Rows.
+    pub m: usize,
+    /// Columns.
+    pub n: usize,
+    /// Inner dimension.
+    pub k: usize,
+    /// Batch dimensions, innermost first: size, step in a, step in b.
+    pub batch: Vec<(usize, usize, usize)>,
+    /// The left operand.
+    pub a: Side,
+    /// The right operand.
+    pub b: Side,
+    /// Factor of sums.
+    pub alpha: f32,
+    /// What is added; operand 2.
+    pub addend: Option<Addend>,
+    /// Applied to sums.
+    pub activation: Activation,
+    /// Applied last.
+    pub chain: Chain,
+}
+
+/// Applies `activation` to a row of sums.
+pub fn activate(activation: Activation, y: &mut [f32]) {
+    match activation {
+        Activation::Identity => {}
+        Activation::Relu => y.iter_mut().for_each(|v| *v = if *v < 0.0 { 0.0 } else { *v }),
+        Activation::Clip(low, high) => {
+            for v in y {
+                let above = if *v < low { low } else { *v };
+                *v = if above > high { high } else { above };
+            }
+        }
+    }
+}
+
+impl Product {
+    fn batches(&self) -> usize {
+        self.batch.iter().map(|b| b.0).product()
+    }
+
+    fn row_units(&self) -> usize {
+        self.m.div_ceil(UNIT_ROWS)
+    }
+
+    fn column_units(&self) -> usize {
+        self.n.div_ceil(UNIT_COLUMNS)
+    }
+
+    /// The sums of one unit into `y`.
+    fn sums(&self, on: &Operands<'_>, batch: usize, rows: Range<usize>, columns: Range<usize>) {
+        let (mut rest, mut a_at, mut b_at) = (batch, 0, 0);
+        for &(size, a_step, b_step) in &self.batch {
+            (a_at, b_at) = (a_at + rest % size * a_step, b_at + rest % size * b_step);
+            rest /= size;
+        }
+        let (a, b): (&[f32], &[f32]) = (on.read(0), on.read(1));
+        let (a_packed, b_packed) = (Packed { count: self.m, depth: self.k }, Packed { count: self.n, depth: self.k });
+        let (own_a, own_b) = on.scratch().split_at_mut(UNIT_ROWS * DEPTH);
+        let first = (batch * self.m + rows.start) * self.n + columns.start;
+        let (y, len) = on.result(0);
+        assert!(first + (rows.len() - 1) * self.n + columns.len() <= len, "a unit beyond its result");
+        for block in blocks(self.k) {
+            let depth = block.len();
+            let left: &[f32] = match self.a {
+                Side::Packed => &a[a_packed.at::<ROWS>(&block, rows.start)..],
+                Side::Strided(along, across) => {
+                    for (i, to) in rows.clone().step_by(ROWS).zip(own_a.chunks_mut(ROWS * depth)) {
+                        let at = a_at + block.start * along + i * across;
+                        panel::<ROWS>(a, at, (along, across), depth, ROWS.min(rows.end - i), to);
+                    }
+                    own_a
+                }
+            };
+            let right: &[f32] = match self.b {
+                Side::Packed => &b[b_packed.at::<COLUMNS>(&block, columns.start)..],
+                Side::Strided(along, across) => {
+                    for (j, to) in columns.clone().step_by(COLUMNS).zip(own_b.chunks_mut(COLUMNS * depth)) {
+                        let at = b_at + block.start * along + j * across;
+                        panel::<COLUMNS>(b, at, (along, across), depth, COLUMNS.min(columns.end - j), to);
+                    }
+                    own_b
+                }
+            };
+            assert!(left.len() >= rows.len().next_multiple_of(ROWS) * depth, "panels of the left operand");
+            assert!(right.len() >= columns.len().next_multiple_of(COLUMNS) * depth, "panels of the right operand");
+            let start = block.start == 0;
+            for (c, j) in columns.clone().step_by(COLUMNS).enumerate() {
+                let width = COLUMNS.min(columns.end - j);
+                for (r, i) in rows.clone().step_by(ROWS).enumerate() {
+                    let (from, with) = (r * ROWS * depth, c * COLUMNS * depth);
+                    let to = first + (i - rows.start) * self.n + (j - columns.start);
+                    let size = (ROWS.min(rows.end - i), width);
+                    // SAFETY: panels are whole, and the unit's elements within the result, as was asserted.
+                    unsafe {
+                        tile(left.as_ptr().add(from), right.as_ptr().add(with), depth, y.add(to), self.n, size, start);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Routine for Product {
+    fn units(&self, _: usize) -> usize {
+        self.batches() * self.row_units() * self.column_units()
+    }
+
+    fn scratch(&self) -> usize {
+        (UNIT_ROWS + UNIT_COLUMNS) * DEPTH
+    }
+
+    fn run(&self, _: usize, units: Range<usize>, on: &Operands<'_>) -> Result<()> {
+        let mut registers = self.chain.registers();
+        for unit in units {
+            let (rest, at) = (unit / self.row_units(), unit % self.row_units());
+            let rows = at * UNIT_ROWS..((at + 1) * UNIT_ROWS).min(self.m);
+            let (batch, at) = (rest / self.column_units(), rest % self.column_units());
+            let columns = at * UNIT_COLUMNS..((at + 1) * UNIT_COLUMNS).min(self.n);
+            if self.k > 0 {
+                self.sums(on, batch, rows.clone(), columns.clone());
+            }
+            for i in rows {
+                let start = (batch * self.m + i) * self.n + columns.start;
+                let y = on.write(0, start..start + columns.len());
+                if self.k == 0 {
+                    y.fill(0.0);
+                }
+                if self.alpha != 1.0 {
+                    y.iter_mut().for_each(|v| *v *= self.alpha);
+                }
+                if let Some(addend) = self.addend {
+                    let c: &[f32] = on.read(2);
+                    let at = i * addend.row + columns.start * addend.col;
+                    match addend.col {
+                        1 => y.iter_mut().zip(&c[at..]).for_each(|(v, c)| *v += addend.factor * c),
+                        _ => y.iter_mut().for_each(|v| *v += addend.factor * c[at]),
+                    }
+                }
+                activate(self.activation, y);
+                self.chain.run(on, &mut registers, start, y, true);
+            }
+        }
+        Ok(())
+    }
+
+    fn class(&self) -> Class {
+        Class::Matmul
+    }
+
+    fn flops(&self) -> f64 {
+        let outputs = (self.batches() * self.m * self.n) as f64;
+        outputs * (2.0 * self.k as f64 + self.chain.flops)
+    }
+}

@@ -1,0 +1,109 @@
+//! Products on a processor: weights are packed once, batches over one right operand are rows of one product.
+//! Knows shapes and strides; must never know how tiles multiply.
+
+use super::{GemmShapes, gemm, shapes};
+use crate::error::Result;
+use crate::graph::{Call, TensorId};
+use crate::kernels::base::cpu::panels::Packed;
+use crate::kernels::base::cpu::product::{Addend, Product, Side};
+use crate::kernels::base::cpu::tile::{COLUMNS, ROWS};
+use crate::kernels::base::cpu::{Chain, Routines, Steps};
+use crate::kernels::base::epilogue::Activation;
+use crate::kernels::base::strides::contiguous;
+
+/// What computes this family on a processor.
+pub const ROUTINES: Routines = &[("MatMul", matmul), ("Gemm", lower_gemm)];
+
+/// The right operand packed once where it is a weight, `strides` the steps along the inner dimension and the columns.
+fn right(
+    steps: &mut Steps<'_>,
+    b: TensorId,
+    (count, depth): (usize, usize),
+    strides: (usize, usize),
+) -> (TensorId, Side) {
+    if !steps.constant(b) {
+        return (b, Side::Strided(strides.0, strides.1));
+    }
+    let of = Packed { count, depth };
+    let form = format!("columns {count} {depth} {strides:?}");
+    let pack = Box::new(move |from: &[f32]| of.pack::<COLUMNS>(from, 0, strides));
+    (steps.pack(b, form, of.floats::<COLUMNS>(), pack), Side::Packed)
+}
+
+/// The same of a left operand.
+fn left(
+    steps: &mut Steps<'_>,
+    a: TensorId,
+    (count, depth): (usize, usize),
+    strides: (usize, usize),
+) -> (TensorId, Side) {
+    if !steps.constant(a) {
+        return (a, Side::Strided(strides.0, strides.1));
+    }
+    let of = Packed { count, depth };
+    let form = format!("rows {count} {depth} {strides:?}");
+    let pack = Box::new(move |from: &[f32]| of.pack::<ROWS>(from, 0, strides));
+    (steps.pack(a, form, of.floats::<ROWS>(), pack), Side::Packed)
+}
+
+fn matmul(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
+    let s = shapes(call)?;
+    let dense = |batch: &[usize], matrix: [usize; 2]| -> Vec<usize> {
+        contiguous(&[batch, &matrix].concat()).into_iter().map(|s| s.unsigned_abs() as usize).collect()
+    };
+    let mut batch = s.steps(&dense(&s.a, [s.m, s.k]), &dense(&s.b, [s.k, s.n]));
+    let mut m = s.m;
+    if let Some(&(size, a_step, 0)) = batch.first()
+        && a_step == s.m * s.k
+    {
+        m *= size;
+        batch.remove(0);
+    }
+    let (a, b, y) = (steps.input(0)?, steps.input(1)?, steps.output(0)?);
+    let one = batch.is_empty();
+    let (a, a_side) = if one { left(steps, a, (m, s.k), (1, s.k)) } else { (a, Side::Strided(1, s.k)) };
+    let (b, b_side) = if one { right(steps, b, (s.n, s.k), (s.n, 1)) } else { (b, Side::Strided(s.n, 1)) };
+    let mut reads = vec![a, b];
+    let bias = steps.optional_input(2);
+    reads.extend(bias);
+    let product = Product {
+        m,
+        n: s.n,
+        k: s.k,
+        batch,
+        a: a_side,
+        b: b_side,
+        alpha: 1.0,
+        addend: bias.map(|_| Addend { row: 0, col: 1, factor: 1.0 }),
+        activation: Activation::of(call.attributes)?,
+        chain: steps.take_chain(&mut reads),
+    };
+    steps.push(product, reads, vec![y]);
+    Ok(true)
+}
+
+fn lower_gemm(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
+    let GemmShapes { m, n, k, a: a_strides, b: b_strides, c: c_strides } = gemm(call)?;
+    let (a, b, y) = (steps.input(0)?, steps.input(1)?, steps.output(0)?);
+    let (a, a_side) = left(steps, a, (m, k), (a_strides.1, a_strides.0));
+    let (b, b_side) = right(steps, b, (n, k), b_strides);
+    let mut reads = vec![a, b];
+    let c = steps.optional_input(2);
+    reads.extend(c);
+    let factor = call.attributes.float("beta", 1.0)?;
+    let chain: Chain = steps.take_chain(&mut reads);
+    let product = Product {
+        m,
+        n,
+        k,
+        batch: vec![],
+        a: a_side,
+        b: b_side,
+        alpha: call.attributes.float("alpha", 1.0)?,
+        addend: c.map(|_| Addend { row: c_strides.0, col: c_strides.1, factor }),
+        activation: Activation::of(call.attributes)?,
+        chain,
+    };
+    steps.push(product, reads, vec![y]);
+    Ok(true)
+}
