@@ -22,7 +22,9 @@ pub use base::{
     ceiling, endings, planes, wgsl,
 };
 
-use crate::graph::{Operator, OperatorSet};
+use crate::error::Result;
+use crate::graph::{Call, Operator, OperatorSet};
+use base::cpu::chain::Term;
 use base::cpu::{Lower, Routines};
 
 /// Every operator, by family and its files.
@@ -46,6 +48,19 @@ pub fn routine(domain: &str, op_type: &str) -> Option<Lower> {
     let all = ROUTINES.iter().flat_map(|family| family.iter());
     let mut known = all.filter(|_| domain.is_empty() || domain == "ai.onnx");
     known.find(|(name, _)| *name == op_type).map(|(_, lower)| *lower)
+}
+
+/// Operators whose routines put their results through a chain of elementwise ones.
+const ENDING: &[&str] = &["MatMul", "Gemm"];
+
+/// Whether the routine of the operator of that name ends with a chain.
+pub fn ends(domain: &str, op_type: &str) -> bool {
+    (domain.is_empty() || domain == "ai.onnx") && ENDING.contains(&op_type)
+}
+
+/// What a node computes of floats, element by element, on a processor; `None` where it is another operator.
+pub fn term(domain: &str, op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
+    if domain.is_empty() || domain == "ai.onnx" { elementwise::cpu::term(op_type, call) } else { Ok(None) }
 }
 
 /// All operators of [`FAMILIES`].

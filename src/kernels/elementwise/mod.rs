@@ -3,6 +3,7 @@
 //! Knows expressions; must never know another family.
 
 pub mod binary;
+pub mod cpu;
 pub mod select;
 pub mod unary;
 

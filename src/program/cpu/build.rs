@@ -1,23 +1,74 @@
 //! Builds a processor's program: routines where operators have them, their references where not.
 
+use super::groups::{Group, Role, chain, groups};
 use super::places::{Places, bytes, formed, named};
 use super::{Made, Operand, Program, Step, Weight};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, Graph, Operand as Given, Source, SpecialNode, Specialised, TensorId};
+use crate::kernels::base::cpu::chain::Map;
 use crate::kernels::base::cpu::lowering::Home;
 use crate::kernels::base::cpu::{Reference, Steps};
-use crate::kernels::{Registry, routine};
+use crate::kernels::{Registry, ends, routine, term};
 use crate::program::{DispatchCost, Place, Port, Residency};
 
 /// The program of `special`, a specialisation of `graph`, that leaves in place what `residency` says. Errors name the node.
 pub fn build(graph: &Graph, special: &Specialised, residency: &Residency) -> Result<Program> {
+    let role = |node: &SpecialNode| {
+        let (call, source) = (called(graph, special, node), &graph.nodes[node.node]);
+        Ok(match term(&source.domain, &source.op_type, &call).map_err(|e| e.in_node(&source.name))? {
+            Some(term) => Role::Term(term),
+            None if ends(&source.domain, &source.op_type) => Role::Ends,
+            None => Role::Alone,
+        })
+    };
+    let roles = special.nodes.iter().map(role).collect::<Result<Vec<_>>>()?;
     let mut steps = Steps::new(special);
-    for (index, node) in special.nodes.iter().enumerate() {
-        let call = called(graph, special, node);
-        let lowered = lower(graph, special, index, &call, &mut steps);
-        lowered.map_err(|e| e.in_node(call.node))?;
+    for Group { nodes } in groups(special, &roles) {
+        if !grouped(graph, special, &roles, &nodes, &mut steps)? {
+            // Each by itself, then.
+            for &node in &nodes {
+                if !grouped(graph, special, &roles, &[node], &mut steps)? {
+                    lower(graph, special, node, None, &mut steps)?;
+                }
+            }
+        }
     }
     assemble(special, steps, residency)
+}
+
+/// Appends one step for all of `nodes`; `false` where there is none.
+fn grouped<'a>(
+    graph: &Graph,
+    special: &'a Specialised,
+    roles: &[Role],
+    nodes: &[usize],
+    steps: &mut Steps<'a>,
+) -> Result<bool> {
+    let [first, .., last] = nodes else {
+        let &[node] = nodes else { return Ok(true) };
+        return match (&roles[node], special.nodes[node].outputs.as_slice()) {
+            (Role::Term(_), &[Some(output)]) => Ok(map(special, roles, nodes, output, steps)),
+            _ => lower(graph, special, node, None, steps).map(|()| true),
+        };
+    };
+    let Some(output) = special.nodes[*last].outputs[0] else { return Ok(false) };
+    match roles[*first] {
+        Role::Term(_) => Ok(map(special, roles, nodes, output, steps)),
+        _ => {
+            steps.chain = chain(special, roles, nodes);
+            lower(graph, special, *first, Some(output), steps)?;
+            Ok(steps.chain.take().is_none())
+        }
+    }
+}
+
+/// Appends a chain by itself.
+fn map(special: &Specialised, roles: &[Role], nodes: &[usize], output: TensorId, steps: &mut Steps<'_>) -> bool {
+    let Some((chain, reads)) = chain(special, roles, nodes) else { return false };
+    steps.enter(nodes[0], &[], vec![]);
+    let len = steps.ty(output).len();
+    steps.push(Map { chain, len }, reads, vec![output]);
+    true
 }
 
 /// What a node computes with.
@@ -37,19 +88,25 @@ fn called<'a>(graph: &'a Graph, special: &Specialised, node: &SpecialNode) -> Ca
     }
 }
 
+/// Appends what computes a node; its only result is `output` where it goes through the chain that `steps` has.
 fn lower<'a>(
     graph: &Graph,
     special: &'a Specialised,
     index: usize,
-    call: &Call<'_>,
+    output: Option<TensorId>,
     steps: &mut Steps<'a>,
 ) -> Result<()> {
     let node = &special.nodes[index];
+    let call = called(graph, special, node);
     let source = &graph.nodes[node.node];
-    steps.enter(index, &node.inputs, node.outputs.clone());
+    let outputs = output.map_or_else(|| node.outputs.clone(), |output| vec![Some(output)]);
+    steps.enter(index, &node.inputs, outputs);
     if let Some(lower) = routine(&source.domain, &source.op_type)
-        && lower(call, steps)?
+        && lower(&call, steps).map_err(|e| e.in_node(&source.name))?
     {
+        return Ok(());
+    }
+    if output.is_some() {
         return Ok(());
     }
     let unknown = || Error::new(Kind::Unsupported, format!("operator {} is not known", source.op_type));

@@ -1,6 +1,7 @@
 //! Programs of a processor: routines over one arena. Knows graph, routines and memory plans; must never know threads.
 
 mod build;
+mod groups;
 mod places;
 
 pub use build::build;

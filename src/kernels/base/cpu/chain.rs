@@ -56,6 +56,38 @@ pub enum Op {
     },
 }
 
+/// What an elementwise operator computes.
+#[derive(Clone, Debug)]
+pub enum Term {
+    /// Of one operand.
+    Unary {
+        /// The loop.
+        by: fn(&[f32], &mut [f32], [f32; 2]),
+        /// Its parameters.
+        parameters: [f32; 2],
+        /// Floating-point operations for each element.
+        flops: f64,
+    },
+    /// Of two.
+    Binary {
+        /// The loop.
+        by: fn(&[f32], &[f32], &mut [f32]),
+        /// Floating-point operations for each element.
+        flops: f64,
+    },
+}
+
+/// A value of a chain, before registers are given out.
+#[derive(Clone, Debug)]
+pub enum Link {
+    /// What the chain begins with; the first of all.
+    Begun,
+    /// An operand.
+    Load(Access),
+    /// A term of earlier values.
+    Term(Term, Vec<usize>),
+}
+
 /// Operations in their order; the result is what `result` holds at the end.
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
@@ -126,6 +158,44 @@ fn taken(registers: &mut [Vec<f32>], to: usize) -> Vec<f32> {
 pub struct Registers(Vec<Vec<f32>>);
 
 impl Chain {
+    /// The chain whose result is the last of `links`, each in a register until it was read last; `None` where that takes
+    /// more than `most` registers.
+    pub fn of(links: &[Link], most: usize) -> Option<Chain> {
+        let mut last: Vec<usize> = (0..links.len()).collect();
+        for (at, link) in links.iter().enumerate() {
+            if let Link::Term(_, of) = link {
+                of.iter().for_each(|&i| last[i] = at);
+            }
+        }
+        let mut chain = Chain::default();
+        let mut held: Vec<Option<usize>> = vec![None; most];
+        let mut register: Vec<usize> = vec![];
+        for (at, link) in links.iter().enumerate() {
+            let to = held.iter().position(Option::is_none)?;
+            held[to] = Some(at);
+            register.push(to);
+            match link {
+                Link::Begun => {}
+                Link::Load(from) => chain.ops.push(Op::Load { to, from: from.clone() }),
+                Link::Term(Term::Unary { by, parameters, flops }, of) => {
+                    let &[x] = of.as_slice() else { return None };
+                    chain.flops += flops;
+                    chain.ops.push(Op::Unary { to, x: register[x], by: *by, parameters: *parameters });
+                }
+                Link::Term(Term::Binary { by, flops }, of) => {
+                    let &[a, b] = of.as_slice() else { return None };
+                    chain.flops += flops;
+                    chain.ops.push(Op::Binary { to, a: register[a], b: register[b], by: *by });
+                }
+            }
+            chain.result = to;
+            // What was read last here makes room; the last value of all is the result.
+            let over = |held: &Option<usize>| held.is_some_and(|value| last[value] <= at && value != at);
+            held.iter_mut().filter(|held| over(held)).for_each(|held| *held = None);
+        }
+        Some(chain)
+    }
+
     /// Whether it does nothing.
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty()

@@ -1,0 +1,120 @@
+//! Elementwise operators on a processor: the loop of each over registers of floats. Other types go by the references.
+//! Knows numbers; must never know where operands lie.
+
+use crate::error::Result;
+use crate::graph::{Call, DType};
+use crate::kernels::base::cpu::chain::Term;
+use crate::kernels::base::cpu::math;
+
+macro_rules! unary {
+    (|$x:ident, $p:pat_param| $y:expr) => {
+        |x: &[f32], y: &mut [f32], $p: [f32; 2]| {
+            for (y, &$x) in y.iter_mut().zip(x) {
+                *y = $y;
+            }
+        }
+    };
+}
+
+macro_rules! binary {
+    (|$a:ident, $b:ident| $y:expr) => {
+        |a: &[f32], b: &[f32], y: &mut [f32]| {
+            for (y, (&$a, &$b)) in y.iter_mut().zip(a.iter().zip(b)) {
+                *y = $y;
+            }
+        }
+    };
+}
+
+/// `min(max(x, low), high)`, where what is no number stays none.
+#[inline(always)]
+fn clamp(x: f32, low: f32, high: f32) -> f32 {
+    let above = if x < low { low } else { x };
+    if above > high { high } else { above }
+}
+
+/// What a node computes of floats, element by element; `None` where it is no such operator, or of another type.
+pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
+    let given = call.inputs.iter().flatten();
+    if given.clone().any(|o| o.ty.dtype != DType::Float32) {
+        return Ok(None);
+    }
+    let attribute = |name: &str, default: f32| call.attributes.float(name, default);
+    let (mut parameters, mut flops) = ([0.0; 2], 1.0);
+    let by: fn(&[f32], &mut [f32], [f32; 2]) = match op_type {
+        "Relu" => unary!(|x, _| if x < 0.0 { 0.0 } else { x }),
+        "Neg" => unary!(|x, _| -x),
+        "Abs" => unary!(|x, _| x.abs()),
+        "Sign" => unary!(|x, _| if x > 0.0 {
+            1.0
+        } else if x < 0.0 {
+            -1.0
+        } else {
+            x
+        }),
+        "Sqrt" => unary!(|x, _| x.sqrt()),
+        "Reciprocal" => unary!(|x, _| 1.0 / x),
+        "Floor" => unary!(|x, _| x.floor()),
+        "Ceil" => unary!(|x, _| x.ceil()),
+        "Round" => unary!(|x, _| math::round(x)),
+        "Softsign" => unary!(|x, _| x / (1.0 + x.abs())),
+        "HardSwish" => unary!(|x, _| x * clamp(x * (1.0 / 6.0) + 0.5, 0.0, 1.0)),
+        "Sigmoid" | "Tanh" | "Erf" | "Exp" => {
+            flops = 16.0;
+            match op_type {
+                "Sigmoid" => unary!(|x, _| math::sigmoid(x)),
+                "Tanh" => unary!(|x, _| math::tanh(x)),
+                "Erf" => unary!(|x, _| math::erf(x)),
+                _ => unary!(|x, _| math::exp(x)),
+            }
+        }
+        "LeakyRelu" => {
+            parameters[0] = attribute("alpha", 0.01)?;
+            unary!(|x, p| if x < 0.0 { p[0] * x } else { x })
+        }
+        "HardSigmoid" => {
+            parameters = [attribute("alpha", 0.2)?, attribute("beta", 0.5)?];
+            unary!(|x, p| clamp(p[0] * x + p[1], 0.0, 1.0))
+        }
+        "Clip" => {
+            for (i, (name, default)) in [("min", f32::MIN), ("max", f32::MAX)].into_iter().enumerate() {
+                parameters[i] = match call.optional(i + 1) {
+                    None => attribute(name, default)?,
+                    Some(bound) => match bound.value.as_ref().and_then(|v| v.as_f32()?.first().copied()) {
+                        Some(value) => value,
+                        None => return Ok(None),
+                    },
+                };
+            }
+            unary!(|x, p| clamp(x, p[0], p[1]))
+        }
+        "Pow" => {
+            let exponent = call.optional(1).and_then(|o| o.value.clone()).filter(|v| v.shape().iter().all(|&d| d == 1));
+            let rank = |i: usize| call.optional(i).map_or(0, |o| o.ty.shape.len());
+            let Some(exponent) = exponent.filter(|_| rank(1) <= rank(0)).and_then(|v| v.as_f32().map(|v| v[0])) else {
+                return Ok(None);
+            };
+            parameters[0] = exponent;
+            match exponent {
+                2.0 => unary!(|x, _| x * x),
+                0.5 => unary!(|x, _| x.sqrt()),
+                _ => unary!(|x, p| x.powf(p[0])),
+            }
+        }
+        _ => return Ok(of_two(op_type).filter(|_| call.inputs.len() == 2).map(|by| Term::Binary { by, flops })),
+    };
+    Ok(Some(Term::Unary { by, parameters, flops }))
+}
+
+fn of_two(op_type: &str) -> Option<fn(&[f32], &[f32], &mut [f32])> {
+    Some(match op_type {
+        "Add" => binary!(|a, b| a + b),
+        "Sub" => binary!(|a, b| a - b),
+        "Mul" => binary!(|a, b| a * b),
+        "Div" => binary!(|a, b| a / b),
+        "Min" => binary!(|a, b| if b < a { b } else { a }),
+        "Max" => binary!(|a, b| if b > a { b } else { a }),
+        "PRelu" => binary!(|a, b| if a < 0.0 { a * b } else { a }),
+        _ => return None,
+    })
+}
