@@ -41,7 +41,7 @@ pub const FAMILIES: &[&[&[&'static dyn Kernel]]] = &[
 ];
 
 /// What computes them on a processor, by family; the rest is computed by its references.
-const ROUTINES: &[Routines] = &[product::cpu::ROUTINES];
+const ROUTINES: &[Routines] = &[convolution::cpu::ROUTINES, product::cpu::ROUTINES];
 
 /// What computes the operator of that name on a processor.
 pub fn routine(domain: &str, op_type: &str) -> Option<Lower> {
@@ -51,7 +51,7 @@ pub fn routine(domain: &str, op_type: &str) -> Option<Lower> {
 }
 
 /// Operators whose routines put their results through a chain of elementwise ones.
-const ENDING: &[&str] = &["MatMul", "Gemm"];
+const ENDING: &[&str] = &["Conv", "Gemm", "MatMul"];
 
 /// Whether the routine of the operator of that name ends with a chain.
 pub fn ends(domain: &str, op_type: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Convolution in one and two dimensions, and transposed: attributes, shapes and references; `variants.rs` chooses among
 //! the kernels that compute Conv. Knows products, of which some kernels are made; must never know other families.
 
+pub mod cpu;
 mod depthwise;
 mod direct;
 mod geometry;

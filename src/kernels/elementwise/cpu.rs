@@ -106,7 +106,10 @@ pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
     Ok(Some(Term::Unary { by, parameters, flops }))
 }
 
-fn of_two(op_type: &str) -> Option<fn(&[f32], &[f32], &mut [f32])> {
+/// A loop over two registers.
+type OfTwo = fn(&[f32], &[f32], &mut [f32]);
+
+fn of_two(op_type: &str) -> Option<OfTwo> {
     Some(match op_type {
         "Add" => binary!(|a, b| a + b),
         "Sub" => binary!(|a, b| a - b),

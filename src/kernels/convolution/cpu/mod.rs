@@ -1,0 +1,77 @@
+//! Convolutions on a processor: 1×1 as a plain product, depthwise as sums of rows, the rest as a product whose right operand
+//! is what the window sees. Knows which suits; must never know how each sums.
+
+mod depthwise;
+mod image;
+mod window;
+
+use self::depthwise::Depthwise;
+use self::image::Layout;
+use self::window::{Window, taps};
+use super::Convolution;
+use crate::error::Result;
+use crate::graph::Call;
+use crate::kernels::base::cpu::panels::Packed;
+use crate::kernels::base::cpu::product::{Addend, Product, Side};
+use crate::kernels::base::cpu::tile::ROWS;
+use crate::kernels::base::cpu::{Routines, Steps};
+use crate::kernels::base::window::Axis;
+
+/// What computes this family on a processor.
+pub const ROUTINES: Routines = &[("Conv", conv)];
+
+fn conv(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
+    let conv = Convolution::of(call)?;
+    let (x, w, y) = (steps.input(0)?, steps.input(1)?, steps.output(0)?);
+    let nothing = conv.shape.contains(&0) || steps.ty(x).is_empty() || conv.y.kernel * conv.x.kernel == 0;
+    if nothing || !steps.constant(w) {
+        return Ok(false);
+    }
+    let given = steps.optional_input(2);
+    let bias = given.is_some();
+    let layout = Layout::new(conv.y, conv.x);
+    if conv.group_channels() == 1 && conv.group_filters() == 1 {
+        let mut reads = vec![x, w];
+        reads.extend(given);
+        let chain = steps.take_chain(&mut reads);
+        steps.push(Depthwise { conv, layout, bias, chain }, reads, vec![y]);
+        return Ok(true);
+    }
+    let (filters, group) = (conv.group_filters(), conv.group);
+    let depth = conv.group_channels() * conv.y.kernel * conv.x.kernel;
+    let of = Packed { count: filters, depth };
+    let pack = move |from: &[f32]| -> Vec<f32> {
+        (0..group).flat_map(|g| of.pack::<ROWS>(from, g * filters * depth, (1, depth))).collect()
+    };
+    let form = format!("filters {group} {filters} {depth}");
+    let packed = steps.pack(w, form, group * of.floats::<ROWS>(), Box::new(pack));
+    let mut reads = vec![x, packed];
+    if group == 1 && still(&conv.y) && still(&conv.x) {
+        let plane = conv.y.input * conv.x.input;
+        reads = vec![packed, x];
+        reads.extend(given);
+        let product = Product {
+            m: filters,
+            n: plane,
+            k: depth,
+            batch: vec![(conv.batch, 0, depth * plane)],
+            a: Side::Packed,
+            b: Side::Strided(plane, 1),
+            alpha: 1.0,
+            addend: given.map(|_| Addend { row: 1, col: 0, factor: 1.0 }),
+            activation: conv.activation,
+            chain: steps.take_chain(&mut reads),
+        };
+        steps.push(product, reads, vec![y]);
+        return Ok(true);
+    }
+    reads.extend(given);
+    let (taps, chain) = (taps(&conv, &layout), steps.take_chain(&mut reads));
+    steps.push(Window { conv, layout, taps, bias, chain }, reads, vec![y]);
+    Ok(true)
+}
+
+/// Whether every output is under one tap, in its own place.
+fn still(axis: &Axis) -> bool {
+    axis.kernel == 1 && axis.stride == 1 && axis.output == axis.input && axis.before == 0
+}
