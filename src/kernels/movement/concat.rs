@@ -14,7 +14,7 @@ pub const OPERATORS: &[&dyn Kernel] = &[&Concat];
 #[derive(Debug)]
 pub struct Concat;
 
-fn rule(call: &Call<'_>) -> Result<(usize, TensorType)> {
+pub(super) fn rule(call: &Call<'_>) -> Result<(usize, TensorType)> {
     let first = call.input(0)?.ty.clone();
     let axis = axis(call.attributes.int("axis", 0)?, first.shape.len())?;
     let mut ty = first.clone();

@@ -15,7 +15,7 @@ pub const OPERATORS: &[&dyn Kernel] = &[&Gather];
 #[derive(Debug)]
 pub struct Gather;
 
-fn rule(call: &Call<'_>) -> Result<(usize, TensorType)> {
+pub(super) fn rule(call: &Call<'_>) -> Result<(usize, TensorType)> {
     let (x, at) = (&call.input(0)?.ty, &call.input(1)?.ty);
     if !matches!(at.dtype, DType::Int32 | DType::Int64) {
         return Err(Error::new(Kind::InvalidModel, format!("indices of type {}", at.dtype.name())));

@@ -2,6 +2,7 @@
 //! shape. Knows strides, and of products that they can store where a move would take them; must never know other families.
 
 pub mod concat;
+pub mod cpu;
 pub mod gather;
 pub mod moves;
 pub mod shape;

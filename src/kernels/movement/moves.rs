@@ -16,10 +16,10 @@ pub const OPERATORS: &[&dyn Kernel] = &[
 ];
 
 /// The output's shape, and where its elements are read.
-struct Read {
-    shape: Vec<usize>,
-    base: i64,
-    strides: Vec<i64>,
+pub(super) struct Read {
+    pub(super) shape: Vec<usize>,
+    pub(super) base: i64,
+    pub(super) strides: Vec<i64>,
 }
 
 /// One such operator: its read is all of it.
@@ -34,7 +34,7 @@ fn invalid(message: String) -> Error {
     Error::new(Kind::InvalidModel, message)
 }
 
-fn transpose(call: &Call<'_>) -> Result<Read> {
+pub(super) fn transpose(call: &Call<'_>) -> Result<Read> {
     let from = &call.input(0)?.ty.shape;
     let own = contiguous(from);
     let order: Vec<usize> = match call.attributes.ints("perm")? {
@@ -53,7 +53,7 @@ fn transpose(call: &Call<'_>) -> Result<Read> {
     })
 }
 
-fn slice(call: &Call<'_>) -> Result<Read> {
+pub(super) fn slice(call: &Call<'_>) -> Result<Read> {
     let from = &call.input(0)?.ty.shape;
     let (starts, ends, axes, steps) = match call.attributes.ints("starts")? {
         Some(starts) => {
@@ -92,7 +92,7 @@ fn slice(call: &Call<'_>) -> Result<Read> {
     Ok(read)
 }
 
-fn expand(call: &Call<'_>) -> Result<Read> {
+pub(super) fn expand(call: &Call<'_>) -> Result<Read> {
     let from = &call.input(0)?.ty.shape;
     let asked = call.constant_i64(1)?;
     let asked: Vec<usize> = asked

@@ -118,7 +118,7 @@ impl Access {
     }
 
     /// Copies what belongs to the elements from `start` on.
-    pub fn read(&self, from: &[f32], start: usize, to: &mut [f32]) {
+    pub fn read<T: Copy>(&self, from: &[T], start: usize, to: &mut [T]) {
         let Some(((size, step), outer)) = self.axes.split_last().map(|(&last, outer)| (last, outer)) else {
             return to.fill(from[self.base]);
         };

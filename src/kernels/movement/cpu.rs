@@ -1,0 +1,195 @@
+//! Moves on a processor: views cost nothing, the rest copies words of whatever type in the longest runs that there are.
+//! Knows strides; must never know what elements mean.
+
+use super::moves::{Read, expand, slice, transpose};
+use super::{concat, gather};
+use crate::error::{Error, Kind, Result};
+use crate::graph::{Call, DType};
+use crate::kernels::base::Class;
+use crate::kernels::base::cpu::{Access, Operands, Routine, Routines, Steps};
+use bytemuck::Pod;
+use std::ops::Range;
+
+/// What computes this family on a processor.
+pub const ROUTINES: Routines = &[
+    ("Identity", view),
+    ("Reshape", view),
+    ("Flatten", view),
+    ("Squeeze", view),
+    ("Unsqueeze", view),
+    ("Transpose", |call, steps| moved(transpose(call)?, call, steps)),
+    ("Slice", |call, steps| moved(slice(call)?, call, steps)),
+    ("Expand", |call, steps| moved(expand(call)?, call, steps)),
+    ("Concat", join),
+    ("Gather", pick),
+];
+
+/// Elements that are worth another thread.
+const UNIT: usize = 1 << 14;
+
+fn view(_: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
+    let (x, y) = (steps.input(0)?, steps.output(0)?);
+    steps.view(y, x);
+    Ok(true)
+}
+
+/// A strided read.
+#[derive(Debug)]
+struct Move {
+    access: Access,
+    len: usize,
+    bytes: usize,
+}
+
+fn moved(read: Read, call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
+    let (x, y) = (steps.input(0)?, steps.output(0)?);
+    let access = Access::merged(0, read.base as usize, &read.shape, &read.strides);
+    let ty = &call.input(0)?.ty;
+    if access.alike() && read.base == 0 && steps.ty(y).len() == ty.len() {
+        steps.view(y, x);
+        return Ok(true);
+    }
+    let len = steps.ty(y).len();
+    steps.push(Move { access, len, bytes: ty.dtype.host_bytes() }, vec![x], vec![y]);
+    Ok(true)
+}
+
+impl Move {
+    fn words<T: Pod>(&self, range: Range<usize>, on: &Operands<'_>) {
+        self.access.read::<T>(on.read(0), range.start, on.write(0, range));
+    }
+}
+
+impl Routine for Move {
+    fn units(&self, _: usize) -> usize {
+        self.len.div_ceil(UNIT)
+    }
+
+    fn run(&self, _: usize, units: Range<usize>, on: &Operands<'_>) -> Result<()> {
+        let range = units.start * UNIT..(units.end * UNIT).min(self.len);
+        match self.bytes {
+            1 => self.words::<u8>(range, on),
+            4 => self.words::<u32>(range, on),
+            _ => self.words::<u64>(range, on),
+        }
+        Ok(())
+    }
+
+    fn class(&self) -> Class {
+        Class::Movement
+    }
+
+    fn flops(&self) -> f64 {
+        0.0
+    }
+}
+
+/// Parts one after another, `outer` times; each unit is one of those times.
+#[derive(Debug)]
+struct Join {
+    outer: usize,
+    /// Bytes of each part at one time.
+    runs: Vec<usize>,
+}
+
+fn join(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
+    let (axis, ty) = concat::rule(call)?;
+    let bytes = ty.dtype.host_bytes();
+    let outer = ty.shape[..axis].iter().product();
+    let run = |i: usize| call.input(i).map(|part| part.ty.shape[axis..].iter().product::<usize>() * bytes);
+    let runs = (0..call.inputs.len()).map(run).collect::<Result<_>>()?;
+    let (reads, y) = (steps.given(), steps.output(0)?);
+    steps.push(Join { outer, runs }, reads, vec![y]);
+    Ok(true)
+}
+
+impl Routine for Join {
+    fn units(&self, _: usize) -> usize {
+        self.outer
+    }
+
+    fn run(&self, _: usize, units: Range<usize>, on: &Operands<'_>) -> Result<()> {
+        let all: usize = self.runs.iter().sum();
+        for unit in units {
+            let mut to: &mut [u8] = on.write(0, unit * all..(unit + 1) * all);
+            for (part, &run) in self.runs.iter().enumerate().filter(|(_, run)| **run > 0) {
+                let (own, rest) = to.split_at_mut(run);
+                own.copy_from_slice(&on.read::<u8>(part)[unit * run..(unit + 1) * run]);
+                to = rest;
+            }
+        }
+        Ok(())
+    }
+
+    fn class(&self) -> Class {
+        Class::Movement
+    }
+
+    fn flops(&self) -> f64 {
+        0.0
+    }
+}
+
+/// Runs of bytes at indices; each unit is one of the `outer` times.
+#[derive(Debug)]
+struct Pick {
+    outer: usize,
+    size: usize,
+    /// Bytes of one run.
+    run: usize,
+    indices: DType,
+}
+
+fn pick(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
+    let (axis, ty) = gather::rule(call)?;
+    let from = &call.input(0)?.ty.shape;
+    let pick = Pick {
+        outer: from[..axis].iter().product(),
+        size: from[axis],
+        run: from[axis + 1..].iter().product::<usize>() * ty.dtype.host_bytes(),
+        indices: call.input(1)?.ty.dtype,
+    };
+    let nothing = ty.is_empty();
+    let (reads, y) = (steps.given(), steps.output(0)?);
+    if nothing {
+        return Ok(false);
+    }
+    steps.push(pick, reads, vec![y]);
+    Ok(true)
+}
+
+impl Routine for Pick {
+    fn units(&self, _: usize) -> usize {
+        self.outer
+    }
+
+    fn run(&self, _: usize, units: Range<usize>, on: &Operands<'_>) -> Result<()> {
+        let narrow: Vec<i64>;
+        let at: &[i64] = match self.indices {
+            DType::Int64 => on.read(1),
+            _ => {
+                narrow = on.read::<i32>(1).iter().map(|&i| i.into()).collect();
+                &narrow
+            }
+        };
+        let from: &[u8] = on.read(0);
+        for unit in units {
+            let to: &mut [u8] = on.write(0, unit * at.len() * self.run..(unit + 1) * at.len() * self.run);
+            for (&i, to) in at.iter().zip(to.chunks_exact_mut(self.run)) {
+                let place = usize::try_from(if i < 0 { i + self.size as i64 } else { i }).ok();
+                let outside = || Error::new(Kind::InvalidInput, format!("index {i} of an axis of {}", self.size));
+                let first = (unit * self.size + place.filter(|&p| p < self.size).ok_or_else(outside)?) * self.run;
+                to.copy_from_slice(&from[first..first + self.run]);
+            }
+        }
+        Ok(())
+    }
+
+    fn class(&self) -> Class {
+        Class::Movement
+    }
+
+    fn flops(&self) -> f64 {
+        0.0
+    }
+}
