@@ -41,7 +41,15 @@ pub const FAMILIES: &[&[&[&'static dyn Kernel]]] = &[
 ];
 
 /// What computes them on a processor, by family; the rest is computed by its references.
-const ROUTINES: &[Routines] = &[convolution::cpu::ROUTINES, movement::cpu::ROUTINES, product::cpu::ROUTINES];
+const ROUTINES: &[Routines] = &[
+    convolution::cpu::ROUTINES,
+    movement::cpu::ROUTINES,
+    normalisation::cpu::ROUTINES,
+    pooling::cpu::ROUTINES,
+    product::cpu::ROUTINES,
+    reduction::reduce::cpu::ROUTINES,
+    softmax::cpu::ROUTINES,
+];
 
 /// What computes the operator of that name on a processor.
 pub fn routine(domain: &str, op_type: &str) -> Option<Lower> {

@@ -1,6 +1,7 @@
 //! LayerNormalization over the last axes, and BatchNormalization as it is when a model only runs.
 //! Knows rows and maps; must never know another family.
 
+pub mod cpu;
 mod gpu;
 
 use crate::error::{Error, Kind, Result};

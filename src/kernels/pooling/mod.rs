@@ -1,6 +1,7 @@
 //! MaxPool and AveragePool in one and two dimensions.
 //! Knows windows; must never know another family.
 
+pub mod cpu;
 mod gpu;
 
 use crate::error::{Error, Kind, Result};

@@ -1,5 +1,6 @@
 //! Reductions over neighbouring axes, and the global pools, which are two.
 
+pub mod cpu;
 mod gpu;
 
 use crate::error::{Error, Kind, Result};
@@ -68,41 +69,45 @@ pub const OPERATORS: &[&dyn Kernel] = &[
     },
 ];
 
+/// The rows that become one element each, and the output's shape; `global`: those of all spatial axes.
+pub(super) fn rule(global: bool, call: &Call<'_>) -> Result<(Rows, Vec<usize>)> {
+    let shape = float_shape(call, 0)?;
+    if global {
+        if shape.len() < 3 {
+            return Err(Error::new(Kind::InvalidModel, format!("no spatial axis in shape {shape:?}")));
+        }
+        let mut kept = shape[..2].to_vec();
+        kept.resize(shape.len(), 1);
+        return Ok((Rows::of(shape, 2, shape.len()), kept));
+    }
+    let given = match call.attributes.ints("axes")? {
+        Some(axes) => Some(axes.to_vec()),
+        None => call.optional_i64(1)?,
+    };
+    let mut axes: Vec<usize> = match given.filter(|a| !a.is_empty()) {
+        Some(axes) => axes.into_iter().map(|a| axis(a, shape.len())).collect::<Result<_>>()?,
+        None if call.attributes.int("noop_with_empty_axes", 0)? != 0 => vec![],
+        None => (0..shape.len()).collect(),
+    };
+    axes.sort_unstable();
+    axes.dedup();
+    let (from, to) = match (axes.first(), axes.last()) {
+        (Some(&first), Some(&last)) => (first, last + 1),
+        _ => (shape.len(), shape.len()),
+    };
+    // An axis of one element may stand between: it changes nothing.
+    if (from..to).any(|i| !axes.contains(&i) && shape[i] != 1) {
+        return Err(Error::new(Kind::Unsupported, format!("axes {axes:?} of shape {shape:?}: not neighbours")));
+    }
+    let keep = call.attributes.int("keepdims", 1)? != 0;
+    let kept =
+        (0..shape.len()).filter_map(|i| if axes.contains(&i) { keep.then_some(1) } else { Some(shape[i]) }).collect();
+    Ok((Rows::of(shape, from, to), kept))
+}
+
 impl Reduce {
     fn rule(&self, call: &Call<'_>) -> Result<(Rows, Vec<usize>)> {
-        let shape = float_shape(call, 0)?;
-        if self.global {
-            if shape.len() < 3 {
-                return Err(Error::new(Kind::InvalidModel, format!("no spatial axis in shape {shape:?}")));
-            }
-            let mut kept = shape[..2].to_vec();
-            kept.resize(shape.len(), 1);
-            return Ok((Rows::of(shape, 2, shape.len()), kept));
-        }
-        let given = match call.attributes.ints("axes")? {
-            Some(axes) => Some(axes.to_vec()),
-            None => call.optional_i64(1)?,
-        };
-        let mut axes: Vec<usize> = match given.filter(|a| !a.is_empty()) {
-            Some(axes) => axes.into_iter().map(|a| axis(a, shape.len())).collect::<Result<_>>()?,
-            None if call.attributes.int("noop_with_empty_axes", 0)? != 0 => vec![],
-            None => (0..shape.len()).collect(),
-        };
-        axes.sort_unstable();
-        axes.dedup();
-        let (from, to) = match (axes.first(), axes.last()) {
-            (Some(&first), Some(&last)) => (first, last + 1),
-            _ => (shape.len(), shape.len()),
-        };
-        // An axis of one element may stand between: it changes nothing.
-        if (from..to).any(|i| !axes.contains(&i) && shape[i] != 1) {
-            return Err(Error::new(Kind::Unsupported, format!("axes {axes:?} of shape {shape:?}: not neighbours")));
-        }
-        let keep = call.attributes.int("keepdims", 1)? != 0;
-        let kept = (0..shape.len())
-            .filter_map(|i| if axes.contains(&i) { keep.then_some(1) } else { Some(shape[i]) })
-            .collect();
-        Ok((Rows::of(shape, from, to), kept))
+        rule(self.global, call)
     }
 }
 

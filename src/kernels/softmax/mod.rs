@@ -1,6 +1,7 @@
 //! Softmax and LogSoftmax, along one axis since opset 13 and over all axes from `axis` on before.
 //! Knows rows; must never know another family.
 
+pub mod cpu;
 pub(super) mod gpu;
 mod held;
 

@@ -2,6 +2,7 @@
 //! elementwise operators, vectors. Knows memory and numbers; must never know a family of operators, threads or a page.
 
 pub mod chain;
+pub mod image;
 pub mod lowering;
 pub mod math;
 pub mod panels;
@@ -9,6 +10,7 @@ pub mod product;
 pub mod reference;
 pub mod routine;
 pub mod simd;
+pub mod sums;
 pub mod tile;
 
 pub use chain::{Access, Chain, Op};

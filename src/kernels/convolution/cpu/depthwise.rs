@@ -2,9 +2,9 @@
 //! know products. `unsafe`, as the sums read and write through pointers.
 #![allow(unsafe_code)]
 
-use super::image::{Layout, SLACK};
 use crate::error::Result;
 use crate::kernels::base::Class;
+use crate::kernels::base::cpu::image::{Layout, SLACK};
 use crate::kernels::base::cpu::product::activate;
 use crate::kernels::base::cpu::tile::taps;
 use crate::kernels::base::cpu::{Chain, Operands, Routine};
@@ -70,7 +70,7 @@ impl Routine for Depthwise {
         let mut taken = Vec::with_capacity(window);
         for unit in units {
             let channel = unit % conv.channels;
-            self.layout.fill(&x[unit * plane..(unit + 1) * plane], image);
+            self.layout.fill(&x[unit * plane..(unit + 1) * plane], 0.0, image);
             let filter = &w[channel * window..(channel + 1) * window];
             taken.clear();
             let tap = |(i, &factor): (usize, &f32)| (self.layout.tap(i / conv.x.kernel, i % conv.x.kernel), factor);

@@ -2,15 +2,14 @@
 //! is what the window sees. Knows which suits; must never know how each sums.
 
 mod depthwise;
-mod image;
 mod window;
 
 use self::depthwise::Depthwise;
-use self::image::Layout;
 use self::window::{Window, taps};
 use super::Convolution;
 use crate::error::Result;
 use crate::graph::Call;
+use crate::kernels::base::cpu::image::Layout;
 use crate::kernels::base::cpu::panels::Packed;
 use crate::kernels::base::cpu::product::{Addend, Product, Side};
 use crate::kernels::base::cpu::tile::ROWS;

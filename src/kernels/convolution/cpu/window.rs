@@ -3,9 +3,9 @@
 //! through pointers.
 #![allow(unsafe_code)]
 
-use super::image::{Layout, SLACK};
 use crate::error::Result;
 use crate::kernels::base::Class;
+use crate::kernels::base::cpu::image::{Layout, SLACK};
 use crate::kernels::base::cpu::panels::{Packed, blocks};
 use crate::kernels::base::cpu::product::activate;
 use crate::kernels::base::cpu::simd::F4;
@@ -162,7 +162,11 @@ impl Routine for Window {
         if phase == 0 {
             let x: &[f32] = on.read(0);
             for unit in units {
-                self.layout.fill(&x[unit * plane..(unit + 1) * plane], on.share(unit * channel..(unit + 1) * channel));
+                self.layout.fill(
+                    &x[unit * plane..(unit + 1) * plane],
+                    0.0,
+                    on.share(unit * channel..(unit + 1) * channel),
+                );
             }
             return Ok(());
         }

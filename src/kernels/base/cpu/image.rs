@@ -49,27 +49,27 @@ impl Layout {
         ky * self.y.dilation * self.row() + along % self.x.stride * self.length + along / self.x.stride
     }
 
-    /// Lays out one channel of the input.
-    pub fn fill(&self, from: &[f32], to: &mut [f32]) {
+    /// Lays out one channel of the input, with `pad` around it.
+    pub fn fill(&self, from: &[f32], pad: f32, to: &mut [f32]) {
         for (row, to) in to[..self.channel()].chunks_exact_mut(self.row()).enumerate() {
             let Some(at) = row.checked_sub(self.y.before).filter(|&at| at < self.y.input) else {
-                to.fill(0.0);
+                to.fill(pad);
                 continue;
             };
             let from = &from[at * self.x.input..(at + 1) * self.x.input];
             for (part, to) in to.chunks_exact_mut(self.length).enumerate() {
-                self.fill_part(part, from, to);
+                self.fill_part(part, from, pad, to);
             }
         }
     }
 
-    fn fill_part(&self, part: usize, from: &[f32], to: &mut [f32]) {
+    fn fill_part(&self, part: usize, from: &[f32], pad: f32, to: &mut [f32]) {
         let (stride, before) = (self.x.stride, self.x.before);
         // The first element of the part that is not before the row, and the first after its end.
         let first = before.saturating_sub(part).div_ceil(stride).min(to.len());
         let end = (before + from.len()).saturating_sub(part).div_ceil(stride).clamp(first, to.len());
-        to[..first].fill(0.0);
-        to[end..].fill(0.0);
+        to[..first].fill(pad);
+        to[end..].fill(pad);
         let to = &mut to[first..end];
         if to.is_empty() {
             return;
