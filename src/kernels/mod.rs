@@ -43,6 +43,7 @@ pub const FAMILIES: &[&[&[&'static dyn Kernel]]] = &[
 /// What computes them on a processor, by family; the rest is computed by its references.
 const ROUTINES: &[Routines] = &[
     convolution::cpu::ROUTINES,
+    elementwise::cpu::ROUTINES,
     movement::cpu::ROUTINES,
     normalisation::cpu::ROUTINES,
     pooling::cpu::ROUTINES,

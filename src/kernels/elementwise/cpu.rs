@@ -4,7 +4,20 @@
 use crate::error::Result;
 use crate::graph::{Call, DType};
 use crate::kernels::base::cpu::chain::Term;
-use crate::kernels::base::cpu::math;
+use crate::kernels::base::cpu::{Routines, Steps, math};
+
+/// What computes those of this family that are no terms.
+pub const ROUTINES: Routines = &[("Cast", cast)];
+
+/// A cast to the type that it is already only has another name.
+fn cast(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
+    let (x, y) = (steps.input(0)?, steps.output(0)?);
+    let same = steps.ty(y).dtype == call.input(0)?.ty.dtype;
+    if same {
+        steps.view(y, x);
+    }
+    Ok(same)
+}
 
 macro_rules! unary {
     (|$x:ident, $p:pat_param| $y:expr) => {
