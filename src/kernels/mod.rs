@@ -43,6 +43,7 @@ pub const FAMILIES: &[&[&[&'static dyn Kernel]]] = &[
 /// What computes them on a processor, by family; the rest is computed by its references.
 const ROUTINES: &[Routines] = &[
     convolution::cpu::ROUTINES,
+    convolution::TRANSPOSED,
     elementwise::cpu::ROUTINES,
     movement::cpu::ROUTINES,
     normalisation::cpu::ROUTINES,
@@ -60,7 +61,7 @@ pub fn routine(domain: &str, op_type: &str) -> Option<Lower> {
 }
 
 /// Operators whose routines put their results through a chain of elementwise ones.
-const ENDING: &[&str] = &["Conv", "Gemm", "MatMul"];
+const ENDING: &[&str] = &["Conv", "ConvTranspose", "Gemm", "MatMul"];
 
 /// Whether the routine of the operator of that name ends with a chain.
 pub fn ends(domain: &str, op_type: &str) -> bool {

@@ -23,6 +23,8 @@ use crate::kernels::base::{Kernel, Lowering, Planes};
 /// The operators of this family.
 pub const OPERATORS: &[&[&dyn Kernel]] = &[&[&Conv], transpose::OPERATORS];
 
+pub use transpose::cpu::ROUTINES as TRANSPOSED;
+
 /// Convolution of (N, C, spatial…) with weights (M, C/group, kernel…) and an optional bias (M).
 #[derive(Debug)]
 pub struct Conv;

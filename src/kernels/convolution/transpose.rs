@@ -1,5 +1,6 @@
 //! ConvTranspose: the gradient of a convolution by its input, used to enlarge.
 
+pub mod cpu;
 mod gpu;
 
 use crate::error::{Error, Kind, Result};

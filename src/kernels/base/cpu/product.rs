@@ -5,7 +5,7 @@
 use super::chain::Chain;
 use super::panels::{Packed, blocks, panel};
 use super::routine::{Operands, Routine};
-use super::tile::{COLUMNS, DEPTH, ROWS, tile};
+use super::tile::{COLUMNS, DEPTH, ROWS, row, tile};
 use crate::error::Result;
 use crate::kernels::base::Class;
 use crate::kernels::base::epilogue::Activation;
@@ -125,6 +125,21 @@ impl Product {
             assert!(left.len() >= rows.len().next_multiple_of(ROWS) * depth, "panels of the left operand");
             assert!(right.len() >= columns.len().next_multiple_of(COLUMNS) * depth, "panels of the right operand");
             let start = block.start == 0;
+            if let (1, Side::Strided(1, across)) = (self.m, self.a) {
+                let from = &a[a_at + block.start + rows.start * across..][..depth];
+                let whole = columns.len() / COLUMNS;
+                // SAFETY: the row has as many floats as the block is deep, panels are whole, and of columns only those whose
+                // eight are within the result.
+                unsafe {
+                    row(from.as_ptr(), right.as_ptr(), depth, COLUMNS * depth, whole, y.add(first), start);
+                    if !columns.len().is_multiple_of(COLUMNS) {
+                        let size = (1, columns.len() % COLUMNS);
+                        let b = right.as_ptr().add(whole * COLUMNS * depth);
+                        tile(left.as_ptr(), b, depth, y.add(first + whole * COLUMNS), self.n, size, start);
+                    }
+                }
+                continue;
+            }
             for (c, j) in columns.clone().step_by(COLUMNS).enumerate() {
                 let width = COLUMNS.min(columns.end - j);
                 for (r, i) in rows.clone().step_by(ROWS).enumerate() {
