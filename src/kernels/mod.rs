@@ -45,11 +45,13 @@ const ROUTINES: &[Routines] = &[
     convolution::cpu::ROUTINES,
     convolution::TRANSPOSED,
     elementwise::cpu::ROUTINES,
+    elementwise::select::cpu::ROUTINES,
     movement::cpu::ROUTINES,
     normalisation::cpu::ROUTINES,
     pooling::cpu::ROUTINES,
     product::cpu::ROUTINES,
     reduction::reduce::cpu::ROUTINES,
+    resize::cpu::ROUTINES,
     softmax::cpu::ROUTINES,
 ];
 

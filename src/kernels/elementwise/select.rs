@@ -1,5 +1,7 @@
 //! Choosing and converting elements: Where, Cast, Clip, Not.
 
+pub mod cpu;
+
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
 use crate::kernels::base::map::Map;

@@ -1,6 +1,7 @@
 //! Resize along the last two axes, to the nearest element or linearly.
 //! Knows scales and places; must never know another family.
 
+pub mod cpu;
 mod gpu;
 
 use crate::error::{Error, Kind, Result};
