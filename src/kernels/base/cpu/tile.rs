@@ -121,22 +121,34 @@ pub unsafe fn row(a: *const f32, b: *const f32, k: usize, apart: usize, panels: 
     }
 }
 
-/// `c[i] (+)= Σ_p x_p[i] w_p` for 4 · `F` floats: the taps of a depthwise sum, each a row of the image and a factor.
+/// `c[r, i] = bias + Σ_p x_p[r, i] w_p` for `R` rows of `count` floats, at most four: the taps of a depthwise sum, each a
+/// place in the image and a factor. Rows lie `apart` floats from each other in the image, `stride` in `c`.
 /// # Safety
-/// `c` is good for writing `4 F` floats and each tap's pointer for reading as many.
+/// Each tap's place is good for reading four floats in each of the rows, `c` for writing `count` in each.
 #[inline(always)]
-pub unsafe fn taps<const F: usize>(taps: &[(usize, f32)], image: *const f32, bias: f32, c: *mut f32) {
+pub unsafe fn taps<const R: usize>(
+    taps: &[(usize, f32)],
+    (image, apart): (*const f32, usize),
+    bias: f32,
+    (c, stride): (*mut f32, usize),
+    count: usize,
+) {
     // SAFETY: every address is among those that the caller promises.
     unsafe {
-        let mut sums = [F4::splat(bias); F];
+        let mut sums = [F4::splat(bias); R];
         for &(at, factor) in taps {
-            let factor = F4::splat(factor);
-            for (i, sum) in sums.iter_mut().enumerate() {
-                *sum = sum.madd(F4::load(image.add(at + i * 4)), factor);
+            let (factor, from) = (F4::splat(factor), image.add(at));
+            for (r, sum) in sums.iter_mut().enumerate() {
+                *sum = sum.madd(F4::load(from.add(r * apart)), factor);
             }
         }
-        for (i, sum) in sums.iter().enumerate() {
-            sum.store(c.add(i * 4));
+        for (r, sum) in sums.iter().enumerate() {
+            let to = c.add(r * stride);
+            if count == 4 {
+                sum.store(to);
+            } else {
+                sum.lanes()[..count].iter().enumerate().for_each(|(i, &v)| *to.add(i) = v);
+            }
         }
     }
 }

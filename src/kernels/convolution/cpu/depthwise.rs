@@ -25,31 +25,24 @@ pub struct Depthwise {
 }
 
 impl Depthwise {
-    /// A row of outputs.
-    fn row(&self, taken: &[(usize, f32)], image: &[f32], at: usize, bias: f32, y: &mut [f32]) {
+    /// `R` rows of outputs, the first of which reads from `at` on.
+    fn rows<const R: usize>(&self, taken: &[(usize, f32)], image: &[f32], at: usize, bias: f32, y: &mut [f32]) {
+        let (width, apart) = (self.conv.x.output, self.layout.output(1));
         let most = taken.iter().map(|tap| tap.0).max().unwrap_or(0);
-        assert!(at + most + y.len().next_multiple_of(4) <= image.len(), "a window beyond its image");
-        let mut x = 0;
-        // SAFETY: each tap reads as many floats as are written, all within the image, as was asserted.
-        unsafe {
-            let from = image.as_ptr().add(at);
-            while x + 16 <= y.len() {
-                taps::<4>(taken, from.add(x), bias, y.as_mut_ptr().add(x));
-                x += 16;
-            }
-            while x + 4 <= y.len() {
-                taps::<1>(taken, from.add(x), bias, y.as_mut_ptr().add(x));
-                x += 4;
-            }
-            if x < y.len() {
-                let mut aside = [0.0f32; 4];
-                taps::<1>(taken, from.add(x), bias, aside.as_mut_ptr());
-                let rest = y.len() - x;
-                y[x..].copy_from_slice(&aside[..rest]);
+        assert!(at + (R - 1) * apart + most + width.next_multiple_of(4) <= image.len(), "a window beyond its image");
+        assert!(y.len() == R * width, "rows of another width");
+        for x in (0..width).step_by(4) {
+            // SAFETY: each tap reads four floats of each row, all within the image, and no more are written than a row has.
+            unsafe {
+                let (from, to) = (image.as_ptr().add(at + x), y.as_mut_ptr().add(x));
+                taps::<R>(taken, (from, apart), bias, (to, width), 4.min(width - x));
             }
         }
     }
 }
+
+/// Rows of outputs that are summed side by side.
+const SIDE_BY_SIDE: usize = 4;
 
 impl Routine for Depthwise {
     fn units(&self, _: usize) -> usize {
@@ -77,8 +70,15 @@ impl Routine for Depthwise {
             taken.extend(filter.iter().enumerate().map(tap));
             let bias = if self.bias { on.read::<f32>(2)[channel] } else { 0.0 };
             let y: &mut [f32] = on.write(0, unit * outputs..(unit + 1) * outputs);
-            for (oy, row) in y.chunks_exact_mut(conv.x.output).enumerate() {
-                self.row(&taken, image, self.layout.output(oy), bias, row);
+            for (block, rows) in y.chunks_mut(SIDE_BY_SIDE * conv.x.output).enumerate() {
+                let oy = block * SIDE_BY_SIDE;
+                if rows.len() == SIDE_BY_SIDE * conv.x.output {
+                    self.rows::<SIDE_BY_SIDE>(&taken, image, self.layout.output(oy), bias, rows);
+                    continue;
+                }
+                for (r, row) in rows.chunks_exact_mut(conv.x.output).enumerate() {
+                    self.rows::<1>(&taken, image, self.layout.output(oy + r), bias, row);
+                }
             }
             activate(conv.activation, y);
             self.chain.run(on, &mut registers, unit * outputs, y, true);
