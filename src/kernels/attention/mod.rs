@@ -1,6 +1,7 @@
 //! Attention whose scores never lie in memory all at once: as one kernel past which keys and values stream, or in slices
 //! of a few matrices or rows. Knows the products and the softmax that it is made of; must never know which models have it.
 
+mod cpu;
 mod stream;
 
 use self::stream::{Operand, Stream};

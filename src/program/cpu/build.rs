@@ -8,12 +8,19 @@ use crate::graph::{Call, Graph, Operand as Given, Source, SpecialNode, Specialis
 use crate::kernels::base::cpu::chain::Map;
 use crate::kernels::base::cpu::lowering::Home;
 use crate::kernels::base::cpu::{Reference, Steps};
-use crate::kernels::{Registry, ends, routine, term};
-use crate::program::{DispatchCost, Place, Port, Residency};
+use crate::kernels::{Registry, Tuning, ends, routine, term};
+use crate::program::{DispatchCost, Place, Port, Residency, fuse};
+
+/// With it attention is always one step where its pattern is found.
+const STREAMED: Tuning = Tuning { streams: true, threads: 0, ..Tuning::SOFTWARE };
 
 /// The program of `special`, a specialisation of `graph`, that leaves in place what `residency` says. Errors name the node.
 pub fn build(graph: &Graph, special: &Specialised, residency: &Residency) -> Result<Program> {
-    let role = |node: &SpecialNode| {
+    let fused = fuse(graph, special, STREAMED, 0);
+    let role = |(index, node): (usize, &SpecialNode)| {
+        if fused.gone.contains(&index) || fused.attention.contains_key(&index) {
+            return Ok(Role::Alone);
+        }
         let (call, source) = (called(graph, special, node), &graph.nodes[node.node]);
         Ok(match term(&source.domain, &source.op_type, &call).map_err(|e| e.in_node(&source.name))? {
             Some(term) => Role::Term(term),
@@ -21,9 +28,17 @@ pub fn build(graph: &Graph, special: &Specialised, residency: &Residency) -> Res
             None => Role::Alone,
         })
     };
-    let roles = special.nodes.iter().map(role).collect::<Result<Vec<_>>>()?;
+    let roles = special.nodes.iter().enumerate().map(role).collect::<Result<Vec<_>>>()?;
     let mut steps = Steps::new(special);
     for Group { nodes } in groups(special, &roles) {
+        if let Some((attention, _)) = fused.attention.get(&nodes[0]) {
+            steps.enter(nodes[0], &[], vec![]);
+            attention.lower_on_processor(&mut steps);
+            continue;
+        }
+        if fused.gone.contains(&nodes[0]) {
+            continue;
+        }
         if !grouped(graph, special, &roles, &nodes, &mut steps)? {
             // Each by itself, then.
             for &node in &nodes {

@@ -61,6 +61,12 @@ impl Packed {
     /// All of it.
     pub fn pack<const W: usize>(self, from: &[f32], at: usize, strides: (usize, usize)) -> Vec<f32> {
         let mut to = vec![0.0; self.floats::<W>()];
+        self.pack_into::<W>(from, at, strides, &mut to);
+        to
+    }
+
+    /// The same into `to`.
+    pub fn pack_into<const W: usize>(self, from: &[f32], at: usize, strides: (usize, usize), to: &mut [f32]) {
         for block in blocks(self.depth) {
             for first in (0..self.count).step_by(W) {
                 let (start, count) = (self.at::<W>(&block, first), W.min(self.count - first));
@@ -68,7 +74,6 @@ impl Packed {
                 panel::<W>(from, place, strides, block.len(), count, &mut to[start..]);
             }
         }
-        to
     }
 }
 

@@ -1,0 +1,155 @@
+//! Attention on a processor: the scores of a few queries at a time, which stay in the second cache. Knows tiles and rows; must
+//! never know which models have it. `unsafe`, as tiles write through pointers.
+#![allow(unsafe_code)]
+
+use super::Attention;
+use crate::error::Result;
+use crate::kernels::base::Class;
+use crate::kernels::base::cpu::math::exp;
+use crate::kernels::base::cpu::panels::{Packed, blocks, panel};
+use crate::kernels::base::cpu::sums::{greatest, sum};
+use crate::kernels::base::cpu::tile::{COLUMNS, ROWS, tile};
+use crate::kernels::base::cpu::{Access, Operands, Routine, Steps};
+use crate::kernels::base::strides::broadcast_strides;
+use std::ops::Range;
+
+/// Queries of a unit.
+const UNIT: usize = 32;
+
+/// Reads q, k, v and the mask where there is one.
+#[derive(Debug)]
+struct Scored {
+    of: Attention,
+    mask: Option<Access>,
+}
+
+impl Attention {
+    /// Appends its routine.
+    pub fn lower_on_processor(&self, steps: &mut Steps<'_>) {
+        let whole: Vec<usize> = self.batch.iter().copied().chain([self.queries, self.keys]).collect();
+        let mask = self.mask.map(|mask| {
+            let strides = broadcast_strides(&steps.ty(mask).shape, &whole);
+            Access::merged(3, 0, &whole, &strides)
+        });
+        let mut reads = vec![self.q, self.k, self.v];
+        reads.extend(self.mask);
+        steps.push(Scored { of: self.clone(), mask }, reads, vec![self.y]);
+    }
+}
+
+impl Scored {
+    /// Keys of one matrix as the right operand of scores, and values as that of results.
+    fn packed(&self) -> (Packed, Packed) {
+        let of = &self.of;
+        (Packed { count: of.keys, depth: of.depth }, Packed { count: of.width, depth: of.keys })
+    }
+
+    /// Floats of both.
+    fn matrix(&self) -> usize {
+        let (keys, values) = self.packed();
+        keys.floats::<COLUMNS>() + values.floats::<COLUMNS>()
+    }
+
+    fn query_units(&self) -> usize {
+        self.of.queries.div_ceil(UNIT)
+    }
+
+    /// `rows` of `c`, `stride` apart, from panels of rows at `a` and the packed columns at `b`.
+    fn product(a: &[f32], b: &[f32], of: Packed, rows: usize, c: &mut [f32]) {
+        assert!(a.len() >= rows.next_multiple_of(ROWS) * of.depth && b.len() >= of.floats::<COLUMNS>(), "panels");
+        assert!(c.len() >= rows * of.count, "sums beyond their rows");
+        for block in blocks(of.depth) {
+            for j in (0..of.count).step_by(COLUMNS) {
+                for i in (0..rows).step_by(ROWS) {
+                    let size = (ROWS.min(rows - i), COLUMNS.min(of.count - j));
+                    // SAFETY: panels are whole, and the sums within their rows, as was asserted.
+                    unsafe {
+                        let a = a.as_ptr().add(i * of.depth + block.start * ROWS);
+                        let b = b.as_ptr().add(of.at::<COLUMNS>(&block, j));
+                        let c = c.as_mut_ptr().add(i * of.count + j);
+                        tile(a, b, block.len(), c, of.count, size, block.start == 0);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Scores to shares, a row that begins with the score `start`.
+    fn shares(&self, on: &Operands<'_>, start: usize, row: &mut [f32], aside: &mut [f32]) {
+        let scale = self.of.scale;
+        if let Some(mask) = &self.mask {
+            mask.read(on.read(3), start, aside);
+            row.iter_mut().zip(aside).for_each(|(v, mask)| *v = *v * scale + *mask);
+        } else {
+            row.iter_mut().for_each(|v| *v *= scale);
+        }
+        let most = greatest(row, f32::NEG_INFINITY, |v| v);
+        row.iter_mut().for_each(|v| *v = exp(*v - most));
+        let factor = 1.0 / sum(row, |v| v);
+        row.iter_mut().for_each(|v| *v *= factor);
+    }
+}
+
+impl Routine for Scored {
+    fn phases(&self) -> usize {
+        2
+    }
+
+    fn units(&self, phase: usize) -> usize {
+        let matrices = self.of.batch.iter().product();
+        if phase == 0 { matrices } else { matrices * self.query_units() }
+    }
+
+    fn shared(&self) -> usize {
+        self.of.batch.iter().product::<usize>() * self.matrix()
+    }
+
+    fn scratch(&self) -> usize {
+        UNIT * (self.of.depth + 2 * self.of.keys) + self.of.keys
+    }
+
+    fn run(&self, phase: usize, units: Range<usize>, on: &Operands<'_>) -> Result<()> {
+        let of = &self.of;
+        let (keys, values) = self.packed();
+        for unit in units {
+            if phase == 0 {
+                let (left, right) =
+                    on.share(unit * self.matrix()..(unit + 1) * self.matrix()).split_at_mut(keys.floats::<COLUMNS>());
+                keys.pack_into::<COLUMNS>(on.read(1), unit * of.depth * of.keys, (of.keys, 1), left);
+                values.pack_into::<COLUMNS>(on.read(2), unit * of.keys * of.width, (of.width, 1), right);
+                continue;
+            }
+            let (matrix, at) = (unit / self.query_units(), unit % self.query_units());
+            let first = at * UNIT;
+            let rows = UNIT.min(of.queries - first);
+            let (queries, rest) = on.scratch().split_at_mut(UNIT * of.depth);
+            let (scores, rest) = rest.split_at_mut(UNIT * of.keys);
+            let (shares, aside) = rest.split_at_mut(UNIT * of.keys);
+            for (i, to) in (0..rows).step_by(ROWS).zip(queries.chunks_mut(ROWS * of.depth)) {
+                let from = (matrix * of.queries + first + i) * of.depth;
+                panel::<ROWS>(on.read(0), from, (1, of.depth), of.depth, ROWS.min(rows - i), to);
+            }
+            let (left, right) =
+                on.shared()[matrix * self.matrix()..(matrix + 1) * self.matrix()].split_at(keys.floats::<COLUMNS>());
+            Scored::product(queries, left, keys, rows, scores);
+            for (i, row) in scores.chunks_exact_mut(of.keys).take(rows).enumerate() {
+                self.shares(on, (matrix * of.queries + first + i) * of.keys, row, &mut aside[..of.keys]);
+            }
+            for (i, to) in (0..rows).step_by(ROWS).zip(shares.chunks_mut(ROWS * of.keys)) {
+                panel::<ROWS>(scores, i * of.keys, (1, of.keys), of.keys, ROWS.min(rows - i), to);
+            }
+            let start = (matrix * of.queries + first) * of.width;
+            Scored::product(shares, right, values, rows, on.write(0, start..start + rows * of.width));
+        }
+        Ok(())
+    }
+
+    fn class(&self) -> Class {
+        Class::Matmul
+    }
+
+    fn flops(&self) -> f64 {
+        let scores = (self.of.score_bytes() / 4) as f64;
+        scores * (2 * (self.of.depth + self.of.width) + 20) as f64
+    }
+}
