@@ -13,6 +13,7 @@ pub mod onnx;
 #[cfg(feature = "gpu")]
 pub mod pool;
 pub mod predict;
+pub mod processor;
 pub mod program;
 pub mod records;
 pub mod refine;

@@ -1,12 +1,12 @@
 //! Whole models as a processor's programs against onnxruntime's goldens.
-#![cfg(all(not(target_arch = "wasm32"), feature = "gpu"))]
+#![cfg(not(target_arch = "wasm32"))]
 // A test may fail loudly.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use consort::graph::{Graph, HostTensor, Specialised, specialise};
 use consort::kernels::Registry;
-use consort::lane::cpu::{Arena, Loaded, Store, execute};
 use consort::onnx::{ExternalData, content_hash, read};
+use consort::processor::{Arena, Loaded, Store, execute};
 use consort::program::{Residency, cpu};
 use consort_models::{Data, MODELS, Model};
 use std::time::Instant;

@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("kernels", &["error", "graph"]),
     ("memory", &["error", "graph"]),
     ("program", &["error", "graph", "kernels", "memory"]),
+    ("processor", &["error", "graph", "kernels", "memory", "program"]),
     ("lane", &["error", "graph", "kernels", "memory", "program"]),
     ("predict", &["error", "kernels", "program"]),
     ("records", &["error", "predict"]),

@@ -5,7 +5,7 @@ use super::check::{head, relative_error};
 use super::given::Case;
 use anyhow::{Context, Result, ensure};
 use consort::graph::HostTensor;
-use consort::lane::cpu::{Arena, Store, execute};
+use consort::processor::{Arena, Store, execute};
 use consort::program::{Residency, cpu};
 
 impl Case {

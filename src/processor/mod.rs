@@ -1,5 +1,5 @@
 //! A processor that executes programs of routines: weights, an arena, one step after another. Knows `program::cpu`;
-//! must never know sessions, a page or a graphics device. It is not opened as a lane yet.
+//! must never know sessions, a page or a graphics device. It is no lane yet.
 
 mod engine;
 mod store;
