@@ -6,7 +6,7 @@
 use consort::graph::{Graph, HostTensor, Specialised, specialise};
 use consort::kernels::Registry;
 use consort::onnx::{ExternalData, content_hash, read};
-use consort::processor::{Arena, Loaded, Store, execute};
+use consort::processor::{Arena, Loaded, Scoped, Store, execute};
 use consort::program::{Residency, cpu};
 use consort_models::{Data, MODELS, Model};
 use std::time::Instant;
@@ -48,9 +48,10 @@ fn every_model_agrees_with_its_golden_in_one_arena() {
             .collect();
         let inputs: Vec<&HostTensor> = inputs.iter().collect();
         let name = |node: usize| graph.nodes[node].name.clone();
-        arena.poison(&loaded.program);
+        arena.poison(&loaded.program, 2);
         let start = Instant::now();
-        let outputs = execute(&loaded, &mut arena, &inputs, &name).unwrap_or_else(|e| panic!("{}: {e}", model.name));
+        let outputs =
+            execute(&loaded, &mut arena, &Scoped(2), &inputs, &name).unwrap_or_else(|e| panic!("{}: {e}", model.name));
         println!(
             "{}: {:?}, {} steps, by references {references:?}",
             model.name,

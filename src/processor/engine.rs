@@ -1,6 +1,7 @@
-//! Executes a program on this thread. Knows steps and where their operands lie; must never know what a routine computes.
+//! Executes a program on the threads of a team. Knows steps and where their operands lie; must never know what a routine computes.
 
 use super::store::{Elements, Loaded};
+use super::team::Team;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{ContentHash, DType, Data, HostTensor};
 use crate::kernels::base::cpu::{Operands, Span};
@@ -8,6 +9,11 @@ use crate::program::cpu::{Operand, Program, Step};
 use crate::program::{Place, Port};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+
+/// Words from one thread's scratch to the next: none shares a line of any cache with another.
+fn apart(program: &Program) -> usize {
+    program.scratch.div_ceil(2).next_multiple_of(16)
+}
 
 /// Memory that programs compute in, one after another.
 #[derive(Debug, Default)]
@@ -18,17 +24,17 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Makes it large enough for `program`.
-    fn grow(&mut self, program: &Program) {
+    /// Makes it large enough for `program` on so many threads.
+    fn grow(&mut self, program: &Program, threads: usize) {
         let words = (program.arena_bytes as usize).div_ceil(8);
-        let scratch = program.scratch.div_ceil(2);
+        let scratch = apart(program) * threads;
         self.words.resize(words.max(self.words.len()), 0);
         self.scratch.resize(scratch.max(self.scratch.len()), 0);
     }
 
-    /// Fills it, large enough for `program`, with what no result may be made of.
-    pub fn poison(&mut self, program: &Program) {
-        self.grow(program);
+    /// Fills it, large enough for `program` on so many threads, with what no result may be made of.
+    pub fn poison(&mut self, program: &Program, threads: usize) {
+        self.grow(program, threads);
         self.words.fill(u64::MAX);
         self.scratch.fill(u64::MAX);
     }
@@ -77,11 +83,12 @@ fn operand(port: &Port) -> Operand {
 pub fn execute(
     loaded: &Loaded,
     arena: &mut Arena,
+    team: &dyn Team,
     inputs: &[&HostTensor],
     name: &dyn Fn(usize) -> String,
 ) -> Result<Vec<HostTensor>> {
     let program = &loaded.program;
-    arena.grow(program);
+    arena.grow(program, team.threads());
     let Arena { words, scratch } = arena;
     let scratch = Span::write(bytemuck::cast_slice_mut(scratch));
     let spans = Spans { arena: Span::write(bytemuck::cast_slice_mut(words)), weights: &loaded.weights };
@@ -98,16 +105,23 @@ pub fn execute(
         }
     }
     for step in &program.steps {
-        run(step, &spans, scratch).map_err(|e| e.in_node(&name(step.node)))?;
+        run(step, &spans, team, (scratch, apart(program))).map_err(|e| e.in_node(&name(step.node)))?;
     }
     program.outputs.iter().map(|port| taken(&spans, port)).collect()
 }
 
-fn run(step: &Step, spans: &Spans<'_>, scratch: Span<'_>) -> Result<()> {
+fn run(step: &Step, spans: &Spans<'_>, team: &dyn Team, (scratch, apart): (Span<'_>, usize)) -> Result<()> {
     let each = step.operands.iter().enumerate();
     let operands = each.map(|(i, &operand)| spans.of(operand, i >= step.reads)).collect::<Result<Vec<_>>>()?;
-    let on = Operands::new(&operands, step.reads, scratch, spans.of(step.shared, true)?)?;
-    (0..step.routine.phases()).try_for_each(|phase| step.routine.run(phase, 0..step.routine.units(phase), &on))
+    let shared = spans.of(step.shared, true)?;
+    // Seen once for all threads: what is written overlaps nothing.
+    Operands::new(&operands, step.reads, Span::EMPTY, shared)?;
+    (0..step.routine.phases()).try_for_each(|phase| {
+        team.run(step.routine.units(phase), &|thread, units| {
+            let own = scratch.part((thread * apart * 8) as u64, (step.routine.scratch() * 4) as u64, true)?;
+            step.routine.run(phase, units, &Operands::new(&operands, step.reads, own, shared)?)
+        })
+    })
 }
 
 /// What an output holds at the end.

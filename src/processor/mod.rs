@@ -3,6 +3,8 @@
 
 mod engine;
 mod store;
+mod team;
 
 pub use engine::{Arena, execute};
 pub use store::{Loaded, Store};
+pub use team::{Alone, Scoped, Team};

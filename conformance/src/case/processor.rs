@@ -5,7 +5,7 @@ use super::check::{head, relative_error};
 use super::given::Case;
 use anyhow::{Context, Result, ensure};
 use consort::graph::HostTensor;
-use consort::processor::{Arena, Store, execute};
+use consort::processor::{Alone, Arena, Scoped, Store, Team, execute};
 use consort::program::{Residency, cpu};
 
 impl Case {
@@ -22,13 +22,17 @@ impl Case {
         let own = !program.steps.iter().any(|step| format!("{:?}", step.routine).starts_with("Reference"));
         let loaded = Store::default().load(0, program)?;
         let inputs: Vec<&HostTensor> = special.inputs.iter().filter_map(|id| self.inputs[id.0].as_ref()).collect();
-        let mut arena = Arena::default();
-        arena.poison(&loaded.program);
-        let outputs = execute(&loaded, &mut arena, &inputs, &|node| format!("node {node}"))?;
-        for (i, (a, e)) in outputs.iter().zip(&self.reference()?).enumerate() {
-            let error = relative_error(a, e);
-            let told = format!("processor {}\nreference {}", head(a), head(e));
-            ensure!(error <= self.tolerance, "output {i}: relative error {error:.2e}\n{told}");
+        let expected = self.reference()?;
+        let teams: [&dyn Team; 2] = [&Alone, &Scoped(3)];
+        for team in teams {
+            let mut arena = Arena::default();
+            arena.poison(&loaded.program, team.threads());
+            let outputs = execute(&loaded, &mut arena, team, &inputs, &|node| format!("node {node}"))?;
+            for (i, (a, e)) in outputs.iter().zip(&expected).enumerate() {
+                let (error, threads) = (relative_error(a, e), team.threads());
+                let told = format!("{threads} threads {}\nreference {}", head(a), head(e));
+                ensure!(error <= self.tolerance, "output {i}: relative error {error:.2e}\n{told}");
+            }
         }
         Ok(own)
     }
