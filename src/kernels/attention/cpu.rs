@@ -10,16 +10,29 @@ use crate::kernels::base::cpu::panels::{Packed, blocks, panel};
 use crate::kernels::base::cpu::sums::{greatest, sum};
 use crate::kernels::base::cpu::tile::{COLUMNS, ROWS, tile};
 use crate::kernels::base::cpu::{Access, Operands, Routine, Steps};
-use crate::kernels::base::strides::broadcast_strides;
+use crate::kernels::base::strides::{broadcast_strides, strided_places};
 use std::ops::Range;
 
 /// Queries of a unit.
 const UNIT: usize = 32;
 
+/// Where the matrices of an operand lie.
+#[derive(Debug)]
+struct Matrices {
+    /// Where each begins.
+    at: Vec<usize>,
+    /// From row to row, and from column to column.
+    row: usize,
+    col: usize,
+}
+
 /// Reads q, k, v and the mask where there is one.
 #[derive(Debug)]
 struct Scored {
     of: Attention,
+    q: Matrices,
+    k: Matrices,
+    v: Matrices,
     mask: Option<Access>,
 }
 
@@ -31,9 +44,21 @@ impl Attention {
             let strides = broadcast_strides(&steps.ty(mask).shape, &whole);
             Access::merged(3, 0, &whole, &strides)
         });
-        let mut reads = vec![self.q, self.k, self.v];
+        let [(q_of, q), (k_of, k), (v_of, v)] = [self.q, self.k, self.v].map(|id| {
+            let (of, strides) = steps.before(id);
+            (of, self.matrices_at(&strides))
+        });
+        let mut reads = vec![q_of, k_of, v_of];
         reads.extend(self.mask);
-        steps.push(Scored { of: self.clone(), mask }, reads, vec![self.y]);
+        steps.push(Scored { of: self.clone(), q, k, v, mask }, reads, vec![self.y]);
+    }
+
+    /// The matrices of an operand whose axes have these strides.
+    fn matrices_at(&self, strides: &[usize]) -> Matrices {
+        let signed: Vec<i64> = strides[..self.batch.len()].iter().map(|&s| s as i64).collect();
+        let at = strided_places(self.batch.clone(), signed, 0).collect();
+        let [.., row, col] = *strides else { return Matrices { at, row: 0, col: 0 } };
+        Matrices { at, row, col }
     }
 }
 
@@ -115,8 +140,8 @@ impl Routine for Scored {
             if phase == 0 {
                 let (left, right) =
                     on.share(unit * self.matrix()..(unit + 1) * self.matrix()).split_at_mut(keys.floats::<COLUMNS>());
-                keys.pack_into::<COLUMNS>(on.read(1), unit * of.depth * of.keys, (of.keys, 1), left);
-                values.pack_into::<COLUMNS>(on.read(2), unit * of.keys * of.width, (of.width, 1), right);
+                keys.pack_into::<COLUMNS>(on.read(1), self.k.at[unit], (self.k.row, self.k.col), left);
+                values.pack_into::<COLUMNS>(on.read(2), self.v.at[unit], (self.v.row, self.v.col), right);
                 continue;
             }
             let (matrix, at) = (unit / self.query_units(), unit % self.query_units());
@@ -126,8 +151,8 @@ impl Routine for Scored {
             let (scores, rest) = rest.split_at_mut(UNIT * of.keys);
             let (shares, aside) = rest.split_at_mut(UNIT * of.keys);
             for (i, to) in (0..rows).step_by(ROWS).zip(queries.chunks_mut(ROWS * of.depth)) {
-                let from = (matrix * of.queries + first + i) * of.depth;
-                panel::<ROWS>(on.read(0), from, (1, of.depth), of.depth, ROWS.min(rows - i), to);
+                let from = self.q.at[matrix] + (first + i) * self.q.row;
+                panel::<ROWS>(on.read(0), from, (self.q.col, self.q.row), of.depth, ROWS.min(rows - i), to);
             }
             let (left, right) =
                 on.shared()[matrix * self.matrix()..(matrix + 1) * self.matrix()].split_at(keys.floats::<COLUMNS>());

@@ -50,6 +50,9 @@ fn moved(read: Read, call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
         return Ok(true);
     }
     let len = steps.ty(y).len();
+    if read.base == 0 && read.strides.iter().all(|&stride| stride >= 0) {
+        steps.reorder(y, x, read.strides.iter().map(|&stride| stride as usize).collect());
+    }
     steps.push(Move { access, len, bytes: ty.dtype.host_bytes() }, vec![x], vec![y]);
     Ok(true)
 }

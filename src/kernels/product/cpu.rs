@@ -9,7 +9,6 @@ use crate::kernels::base::cpu::product::{Addend, Product, Side};
 use crate::kernels::base::cpu::tile::{COLUMNS, ROWS};
 use crate::kernels::base::cpu::{Chain, Routines, Steps};
 use crate::kernels::base::epilogue::Activation;
-use crate::kernels::base::strides::contiguous;
 
 /// What computes this family on a processor.
 pub const ROUTINES: Routines = &[("MatMul", matmul), ("Gemm", lower_gemm)];
@@ -48,21 +47,33 @@ fn left(
 
 fn matmul(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
     let s = shapes(call)?;
-    let dense = |batch: &[usize], matrix: [usize; 2]| -> Vec<usize> {
-        contiguous(&[batch, &matrix].concat()).into_iter().map(|s| s.unsigned_abs() as usize).collect()
+    let ((a, a_strides), (b, b_strides)) = (steps.before(steps.input(0)?), steps.before(steps.input(1)?));
+    let mut batch = s.steps(&a_strides, &b_strides);
+    // The strides of a matrix, from its rows and from its columns; a vector is one row, or one column.
+    let (a_row, a_col) = match *a_strides.as_slice() {
+        [.., row, col] => (row, col),
+        _ => (s.k, a_strides[0]),
     };
-    let mut batch = s.steps(&dense(&s.a, [s.m, s.k]), &dense(&s.b, [s.k, s.n]));
+    let (b_row, b_col) = match *b_strides.as_slice() {
+        [.., row, col] => (row, col),
+        _ => (b_strides[0], 1),
+    };
     let mut m = s.m;
     if let Some(&(size, a_step, 0)) = batch.first()
-        && a_step == s.m * s.k
+        && a_step == s.m * a_row
     {
         m *= size;
         batch.remove(0);
     }
-    let (a, b, y) = (steps.input(0)?, steps.input(1)?, steps.output(0)?);
-    let one = batch.is_empty();
-    let (a, a_side) = if one { left(steps, a, (m, s.k), (1, s.k)) } else { (a, Side::Strided(1, s.k)) };
-    let (b, b_side) = if one { right(steps, b, (s.n, s.k), (s.n, 1)) } else { (b, Side::Strided(s.n, 1)) };
+    let (y, one) = (steps.output(0)?, batch.is_empty());
+    let (a, a_side) = match one {
+        true => left(steps, a, (m, s.k), (a_col, a_row)),
+        false => (a, Side::Strided(a_col, a_row)),
+    };
+    let (b, b_side) = match one {
+        true => right(steps, b, (s.n, s.k), (b_row, b_col)),
+        false => (b, Side::Strided(b_row, b_col)),
+    };
     let mut reads = vec![a, b];
     let bias = steps.optional_input(2);
     reads.extend(bias);

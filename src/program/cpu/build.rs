@@ -48,6 +48,7 @@ pub fn build(graph: &Graph, special: &Specialised, residency: &Residency) -> Res
             }
         }
     }
+    steps.prune(&special.outputs);
     assemble(special, steps, residency)
 }
 

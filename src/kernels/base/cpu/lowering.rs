@@ -5,6 +5,8 @@ use super::chain::Chain;
 use super::routine::Routine;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, ContentHash, DType, HostTensor, Source, Specialised, TensorId, TensorType};
+use crate::kernels::base::strides::{contiguous, reshaped};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -83,6 +85,8 @@ pub struct Steps<'a> {
     pub made: Vec<Made>,
     /// What the node's result goes through before it is stored; taken by routines that can.
     pub chain: Option<(Chain, Vec<TensorId>)>,
+    /// What only reads another tensor in another order: that one, and the element stride of each of its own axes.
+    moved: BTreeMap<TensorId, (TensorId, Vec<usize>)>,
     node: usize,
     inputs: &'a [Option<TensorId>],
     outputs: Vec<Option<TensorId>>,
@@ -100,7 +104,16 @@ impl<'a> Steps<'a> {
             },
         };
         let tensors = special.tensors.iter().map(tensor).collect();
-        Steps { tensors, steps: vec![], made: vec![], chain: None, node: 0, inputs: &[], outputs: vec![] }
+        Steps {
+            tensors,
+            steps: vec![],
+            made: vec![],
+            chain: None,
+            moved: BTreeMap::new(),
+            node: 0,
+            inputs: &[],
+            outputs: vec![],
+        }
     }
 
     /// What follows is of node `node`; its first result is `output` where it goes through a chain.
@@ -151,6 +164,44 @@ impl<'a> Steps<'a> {
     /// The elements of `of` are those of `id`, in their order.
     pub fn view(&mut self, id: TensorId, of: TensorId) {
         self.tensors[id.0].home = Home::View(of);
+    }
+
+    /// `id` reads `of` in another order, along each of its axes by a stride. The routine that writes it stays only if somebody
+    /// reads it as it lies.
+    pub fn reorder(&mut self, id: TensorId, of: TensorId, strides: Vec<usize>) {
+        self.moved.insert(id, (of, strides));
+    }
+
+    /// Where the elements of `id` lie without a move: the tensor, and the element stride of each axis of `id`.
+    pub fn before(&self, id: TensorId) -> (TensorId, Vec<usize>) {
+        let shape = &self.ty(id).shape;
+        let mut at = id;
+        let found = loop {
+            if let Some((of, strides)) = self.moved.get(&at) {
+                let signed: Vec<i64> = strides.iter().map(|&s| s as i64).collect();
+                break reshaped(&self.ty(at).shape, &signed, shape).map(|strides| (*of, strides));
+            }
+            match self.tensors[at.0].home {
+                Home::View(of) => at = of,
+                _ => break None,
+            }
+        };
+        let (of, strides) = found.unwrap_or_else(|| (id, contiguous(shape)));
+        (of, strides.into_iter().map(|s| s.unsigned_abs() as usize).collect())
+    }
+
+    /// Leaves out what nobody reads, of whom `outputs` are read at the end.
+    pub fn prune(&mut self, outputs: &[TensorId]) {
+        let mut read: BTreeSet<TensorId> = outputs.iter().map(|&id| self.root(id)).collect();
+        let mut kept = vec![];
+        for step in std::mem::take(&mut self.steps).into_iter().rev() {
+            if step.writes.iter().any(|&id| read.contains(&self.root(id))) {
+                read.extend(step.reads.iter().map(|&id| self.root(id)));
+                kept.push(step);
+            }
+        }
+        kept.reverse();
+        self.steps = kept;
     }
 
     /// A further tensor that a routine writes.
