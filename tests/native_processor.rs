@@ -48,7 +48,7 @@ fn every_model_agrees_with_its_golden_in_one_arena() {
             .program
             .steps
             .iter()
-            .filter(|step| format!("{:?}", step.routine).starts_with("Reference"))
+            .filter(|step| step.routine.is_reference())
             .map(|step| graph.nodes[step.node].op_type.as_str())
             .collect();
         let inputs: Vec<&HostTensor> = inputs.iter().collect();

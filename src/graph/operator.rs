@@ -25,6 +25,11 @@ impl TensorType {
         self.shape.iter().product()
     }
 
+    /// Bytes of its elements on the host.
+    pub fn host_bytes(&self) -> u64 {
+        (self.len() * self.dtype.host_bytes()) as u64
+    }
+
     /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -119,6 +119,16 @@ impl HostTensor {
         }
     }
 
+    /// The elements as they lie on the host.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.data {
+            Data::Float32(v) => bytemuck::cast_slice(v),
+            Data::Int64(v) => bytemuck::cast_slice(v),
+            Data::Int32(v) => bytemuck::cast_slice(v),
+            Data::Bool(v) => v,
+        }
+    }
+
     /// Number of elements.
     pub fn len(&self) -> usize {
         match &self.data {

@@ -66,17 +66,8 @@ impl<'a> Spans<'a> {
     }
 }
 
-fn bytes(tensor: &HostTensor) -> &[u8] {
-    match tensor.data() {
-        Data::Float32(v) => bytemuck::cast_slice(v),
-        Data::Int64(v) => bytemuck::cast_slice(v),
-        Data::Int32(v) => bytemuck::cast_slice(v),
-        Data::Bool(v) => v,
-    }
-}
-
 fn operand(port: &Port) -> Operand {
-    Operand { place: port.place, bytes: (port.ty.len() * port.ty.dtype.host_bytes()) as u64 }
+    Operand { place: port.place, bytes: port.ty.host_bytes() }
 }
 
 /// The results of `loaded` for `inputs`, both in the model's order. Errors name the node by `name`.
@@ -100,7 +91,7 @@ pub fn execute(
         let to = [spans.of(operand(port), true)?];
         // An input that nothing reads has no place.
         if port.place.is_some() {
-            let from = bytes(tensor);
+            let from = tensor.bytes();
             Operands::new(&to, 0, Span::EMPTY, Span::EMPTY)?.write(0, 0..from.len()).copy_from_slice(from);
         }
     }

@@ -2,7 +2,7 @@
 //! know what reads them.
 
 use crate::error::{Error, Kind, Result};
-use crate::graph::{ContentHash, Data, HostTensor};
+use crate::graph::{ContentHash, HostTensor};
 use crate::memory::WeightBook;
 use crate::program::cpu::Program;
 use std::collections::BTreeMap;
@@ -23,12 +23,7 @@ impl Elements {
     pub fn bytes(&self) -> &[u8] {
         match self {
             Elements::Made(floats) => bytemuck::cast_slice(floats),
-            Elements::Host(tensor) => match tensor.data() {
-                Data::Float32(v) => bytemuck::cast_slice(v),
-                Data::Int64(v) => bytemuck::cast_slice(v),
-                Data::Int32(v) => bytemuck::cast_slice(v),
-                Data::Bool(v) => v,
-            },
+            Elements::Host(tensor) => tensor.bytes(),
         }
     }
 }

@@ -19,7 +19,7 @@ impl Case {
         let step_types = if self.steps.is_empty() { vec![] } else { self.step_types(&types[0])? };
         let special = self.special(&types, &step_types);
         let program = cpu::build(&self.graph(), &special, &Residency::default())?;
-        let own = !program.steps.iter().any(|step| format!("{:?}", step.routine).starts_with("Reference"));
+        let own = !program.steps.iter().any(|step| step.routine.is_reference());
         let loaded = Store::default().load(0, program)?;
         let inputs: Vec<&HostTensor> = special.inputs.iter().filter_map(|id| self.inputs[id.0].as_ref()).collect();
         let expected = self.reference()?;

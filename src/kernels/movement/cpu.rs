@@ -51,7 +51,7 @@ fn moved(read: Read, call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
     }
     let len = steps.ty(y).len();
     if read.base == 0 && read.strides.iter().all(|&stride| stride >= 0) {
-        steps.reorder(y, x, read.strides.iter().map(|&stride| stride as usize).collect());
+        steps.reorder(y, x, read.strides);
     }
     steps.push(Move { access, len, bytes: ty.dtype.host_bytes() }, vec![x], vec![y]);
     Ok(true)

@@ -13,36 +13,21 @@ use crate::kernels::base::epilogue::Activation;
 /// What computes this family on a processor.
 pub const ROUTINES: Routines = &[("MatMul", matmul), ("Gemm", lower_gemm)];
 
-/// The right operand packed once where it is a weight, `strides` the steps along the inner dimension and the columns.
-fn right(
+/// An operand in panels of `W`, made once, where it is a weight; `strides` are the steps along the inner dimension and along
+/// its rows or columns, of which there are `count`.
+fn side<const W: usize>(
     steps: &mut Steps<'_>,
-    b: TensorId,
+    id: TensorId,
     (count, depth): (usize, usize),
     strides: (usize, usize),
 ) -> (TensorId, Side) {
-    if !steps.constant(b) {
-        return (b, Side::Strided(strides.0, strides.1));
+    if !steps.constant(id) {
+        return (id, Side::Strided(strides.0, strides.1));
     }
     let of = Packed { count, depth };
-    let form = format!("columns {count} {depth} {strides:?}");
-    let pack = Box::new(move |from: &[f32]| of.pack::<COLUMNS>(from, 0, strides));
-    (steps.pack(b, form, of.floats::<COLUMNS>(), pack), Side::Packed)
-}
-
-/// The same of a left operand.
-fn left(
-    steps: &mut Steps<'_>,
-    a: TensorId,
-    (count, depth): (usize, usize),
-    strides: (usize, usize),
-) -> (TensorId, Side) {
-    if !steps.constant(a) {
-        return (a, Side::Strided(strides.0, strides.1));
-    }
-    let of = Packed { count, depth };
-    let form = format!("rows {count} {depth} {strides:?}");
-    let pack = Box::new(move |from: &[f32]| of.pack::<ROWS>(from, 0, strides));
-    (steps.pack(a, form, of.floats::<ROWS>(), pack), Side::Packed)
+    let form = format!("panels of {W}: {count} {depth} {strides:?}");
+    let pack = Box::new(move |from: &[f32]| of.pack::<W>(from, 0, strides));
+    (steps.pack(id, form, of.floats::<W>(), pack), Side::Packed)
 }
 
 fn matmul(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
@@ -67,11 +52,11 @@ fn matmul(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
     }
     let (y, one) = (steps.output(0)?, batch.is_empty());
     let (a, a_side) = match one {
-        true => left(steps, a, (m, s.k), (a_col, a_row)),
+        true => side::<ROWS>(steps, a, (m, s.k), (a_col, a_row)),
         false => (a, Side::Strided(a_col, a_row)),
     };
     let (b, b_side) = match one {
-        true => right(steps, b, (s.n, s.k), (b_row, b_col)),
+        true => side::<COLUMNS>(steps, b, (s.n, s.k), (b_row, b_col)),
         false => (b, Side::Strided(b_row, b_col)),
     };
     let mut reads = vec![a, b];
@@ -96,8 +81,8 @@ fn matmul(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
 fn lower_gemm(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
     let GemmShapes { m, n, k, a: a_strides, b: b_strides, c: c_strides } = gemm(call)?;
     let (a, b, y) = (steps.input(0)?, steps.input(1)?, steps.output(0)?);
-    let (a, a_side) = left(steps, a, (m, k), (a_strides.1, a_strides.0));
-    let (b, b_side) = right(steps, b, (n, k), b_strides);
+    let (a, a_side) = side::<ROWS>(steps, a, (m, k), (a_strides.1, a_strides.0));
+    let (b, b_side) = side::<COLUMNS>(steps, b, (n, k), b_strides);
     let mut reads = vec![a, b];
     let c = steps.optional_input(2);
     reads.extend(c);

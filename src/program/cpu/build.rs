@@ -1,7 +1,7 @@
 //! Builds a processor's program: routines where operators have them, their references where not.
 
 use super::groups::{Group, Role, chain, groups};
-use super::places::{Places, bytes, formed, named};
+use super::places::{Places, formed, named};
 use super::{Made, Operand, Program, Step, Weight};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, Graph, Operand as Given, Source, SpecialNode, Specialised, TensorId};
@@ -151,7 +151,7 @@ fn assemble(special: &Specialised, steps: Steps<'_>, residency: &Residency) -> R
         layout: places.layout.clone(),
         ..Program::default()
     };
-    let operand = |id: TensorId| Operand { place: places.of[id.0], bytes: bytes(&steps.tensors[id.0].ty) };
+    let operand = |id: TensorId| Operand { place: places.of[id.0], bytes: steps.tensors[id.0].ty.host_bytes() };
     let port = |(id, resident): (TensorId, bool)| {
         let tensor = &special.tensors[id.0];
         Port { name: tensor.name.clone(), ty: tensor.ty.clone(), place: places.of[id.0], resident }
@@ -178,7 +178,7 @@ fn assemble(special: &Specialised, steps: Steps<'_>, residency: &Residency) -> R
         let Source::Constant(hash, value) = &tensor.source else { continue };
         let hash = named(*hash, tensor.ty.dtype);
         if used.contains(&Some(Place::Weight(hash))) {
-            let weight = Weight { bytes: bytes(&tensor.ty), tensor: None, used: true };
+            let weight = Weight { bytes: tensor.ty.host_bytes(), tensor: None, used: true };
             let entry = program.weights.entry(hash).or_insert(weight);
             entry.used = true;
             entry.tensor = entry.tensor.take().or_else(|| value.clone());

@@ -1,16 +1,11 @@
 //! Where each tensor of a processor's program lies. Knows lifetimes and bytes; must never know a routine.
 
-use crate::graph::{ContentHash, DType, Specialised, TensorId, TensorType};
+use crate::graph::{ContentHash, DType, Specialised, TensorId};
 use crate::kernels::base::cpu::Steps;
 use crate::kernels::base::cpu::lowering::Home;
 use crate::memory::{Item, plan_arena};
 use crate::program::{Place, Placed, Residency};
 use std::collections::BTreeMap;
-
-/// Bytes of a tensor on the host: a processor keeps every type as it is.
-pub fn bytes(ty: &TensorType) -> u64 {
-    (ty.len() * ty.dtype.host_bytes()) as u64
-}
 
 /// The name of a weight's content where each type lies as it is: the file's names tell types of 32 bits apart from none.
 pub fn named(ContentHash(mut hash): ContentHash, dtype: DType) -> ContentHash {
@@ -75,7 +70,7 @@ impl Places {
             let first = if matches!(tensor.home, Home::Input(_)) { 0 } else { first };
             let placed = matches!(tensor.home, Home::Input(_) | Home::Computed) && !own.contains_key(&id);
             if placed && !tensor.ty.is_empty() {
-                items.push(Item { bytes: bytes(&tensor.ty), first, last: end });
+                items.push(Item { bytes: tensor.ty.host_bytes(), first, last: end });
                 owners.push(id);
             }
         }

@@ -86,7 +86,7 @@ pub struct Steps<'a> {
     /// What the node's result goes through before it is stored; taken by routines that can.
     pub chain: Option<(Chain, Vec<TensorId>)>,
     /// What only reads another tensor in another order: that one, and the element stride of each of its own axes.
-    moved: BTreeMap<TensorId, (TensorId, Vec<usize>)>,
+    moved: BTreeMap<TensorId, (TensorId, Vec<i64>)>,
     node: usize,
     inputs: &'a [Option<TensorId>],
     outputs: Vec<Option<TensorId>>,
@@ -161,14 +161,14 @@ impl<'a> Steps<'a> {
         matches!(self.tensors[self.root(id).0].home, Home::Constant(..))
     }
 
-    /// The elements of `of` are those of `id`, in their order.
+    /// `id` is the elements of `of`, in their order.
     pub fn view(&mut self, id: TensorId, of: TensorId) {
         self.tensors[id.0].home = Home::View(of);
     }
 
-    /// `id` reads `of` in another order, along each of its axes by a stride. The routine that writes it stays only if somebody
+    /// `id` reads `of` in another order, along each of its axes by a stride, none below 0. The routine that writes it stays only if somebody
     /// reads it as it lies.
-    pub fn reorder(&mut self, id: TensorId, of: TensorId, strides: Vec<usize>) {
+    pub fn reorder(&mut self, id: TensorId, of: TensorId, strides: Vec<i64>) {
         self.moved.insert(id, (of, strides));
     }
 
@@ -178,8 +178,7 @@ impl<'a> Steps<'a> {
         let mut at = id;
         let found = loop {
             if let Some((of, strides)) = self.moved.get(&at) {
-                let signed: Vec<i64> = strides.iter().map(|&s| s as i64).collect();
-                break reshaped(&self.ty(at).shape, &signed, shape).map(|strides| (*of, strides));
+                break reshaped(&self.ty(at).shape, strides, shape).map(|strides| (*of, strides));
             }
             match self.tensors[at.0].home {
                 Home::View(of) => at = of,

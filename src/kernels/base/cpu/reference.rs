@@ -75,6 +75,10 @@ impl Routine for Reference {
         Ok(())
     }
 
+    fn is_reference(&self) -> bool {
+        true
+    }
+
     fn class(&self) -> Class {
         Class::Elementwise
     }

@@ -34,6 +34,11 @@ pub trait Routine: Debug + Send + Sync {
         0
     }
 
+    /// Whether an operator's reference computes it, for want of a routine of its own.
+    fn is_reference(&self) -> bool {
+        false
+    }
+
     /// What it is, for the predictor and for profiles.
     fn class(&self) -> Class;
 

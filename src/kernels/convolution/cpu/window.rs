@@ -69,7 +69,7 @@ impl Window {
             used += 1;
         }
         let runs = &runs[..used];
-        let furthest = taps.last().copied().unwrap_or(0).max(taps.iter().copied().max().unwrap_or(0));
+        let furthest = taps.iter().copied().max().unwrap_or(0);
         let beyond = runs.iter().map(|run| run.1).max().unwrap_or(0) + furthest + COLUMNS;
         assert!(beyond <= image.len() && (taps.len() + 1) * COLUMNS <= to.len(), "a panel beyond its image");
         let (from, mut to) = (image.as_ptr(), to.as_mut_ptr());
