@@ -7,13 +7,17 @@ use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use std::fmt;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a driver may take to listen.
+/// How long a driver may take to listen, and to say whether it is ready.
 const DRIVER_STARTS: Duration = Duration::from_secs(60);
+const DRIVER_ANSWERS: Duration = Duration::from_secs(2);
+/// Ports that are tried for a driver that cannot have the one it was given.
+const PORTS: usize = 4;
 
 /// A browser that can be driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -129,6 +133,42 @@ pub fn webnn_path(root: &Path) -> PathBuf {
     root.join("target/webnn/browser/chromium")
 }
 
+/// Whether a driver answers at `port` and says that it is ready. Another process may have been given the port meanwhile,
+/// and takes connections too.
+fn ready(port: u16) -> bool {
+    let asked = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(DRIVER_ANSWERS))?;
+        write!(stream, "GET /status HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        // What came before the end is enough, should the driver keep the connection.
+        let _ = stream.read_to_string(&mut answer);
+        Ok(answer)
+    };
+    asked().is_ok_and(|answer| answer.contains("\"ready\":true"))
+}
+
+/// A driver of `browser` that is ready, and its port. A port is free when it is asked for, not always when the driver takes
+/// it: a driver that ends then is started with another.
+async fn listening(root: &Path, browser: Browser) -> Result<(u16, Child)> {
+    for _ in 0..PORTS {
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let mut driver = browser.driver(root, port)?;
+        let since = Instant::now();
+        while driver.try_wait()?.is_none() {
+            if ready(port) {
+                return Ok((port, driver));
+            }
+            if since.elapsed() > DRIVER_STARTS {
+                let _ = driver.kill();
+                bail!("the driver of {browser} does not answer");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    bail!("the driver of {browser} ends as soon as it is started")
+}
+
 /// A driver with an open browser.
 pub struct Session {
     /// To drive it with.
@@ -141,16 +181,7 @@ pub struct Session {
 impl Session {
     /// Starts `browser`.
     pub async fn start(root: &Path, browser: Browser, webgpu: bool) -> Result<Session> {
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let mut driver = browser.driver(root, port)?;
-        let since = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if since.elapsed() > DRIVER_STARTS || driver.try_wait()?.is_some() {
-                let _ = driver.kill();
-                bail!("the driver of {browser} does not listen");
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let (port, mut driver) = listening(root, browser).await?;
         let Value::Object(capabilities) = browser.capabilities(root, webgpu)? else { bail!("no capabilities") };
         let mut builder = ClientBuilder::new(HttpConnector::new());
         let client = builder.capabilities(capabilities).connect(&format!("http://127.0.0.1:{port}")).await;
