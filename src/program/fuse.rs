@@ -47,7 +47,10 @@ pub fn fuse(graph: &Graph, special: &Specialised, tuning: Tuning, bytes: usize) 
             let attention = attention(graph, special, scores, &special.nodes[next], &special.nodes[last])?;
             Some((gone, last, Attention { scale: scale.unwrap_or(1.0), mask, ..attention }))
         };
+        // A node is of one attention only: of a chain of products and softmaxes every other pair is left as it is.
+        let taken = |at: &usize| fused.gone.contains(at) || fused.attention.contains_key(at);
         if let Some((gone, last, attention)) = found()
+            && !gone.iter().chain([&last]).any(taken)
             && let Some(way) = attention.way(tuning, bytes)
         {
             fused.gone.extend(gone);
