@@ -13,6 +13,11 @@ const EVERY: Duration = Duration::from_millis(150);
 /// A page that says nothing for so long hangs.
 const SILENCE: Duration = Duration::from_secs(400);
 
+/// A page that has not begun by then will not: the browser did not open it.
+const OPENS: Duration = Duration::from_secs(60);
+/// Browsers that are started for a page that does not begin.
+const STARTS: usize = 3;
+
 /// Lines said since the last time, the result or `null`, the error or `null`.
 const ASK: &str = "const d = globalThis.driven; if (!d) return [[], null, null];
     return [d.lines.splice(0), d.result ?? null, d.error ?? null];";
@@ -44,7 +49,7 @@ impl Drive<'_> {
     pub fn run(&self, line: &mut dyn FnMut(&str)) -> Result<Driven> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let session = Session::start(self.root, self.browser, self.webgpu).await?;
+            let session = self.opened().await?;
             let browser = session.version.clone();
             let result = self.follow(&session.client, line).await;
             session.close().await;
@@ -52,9 +57,39 @@ impl Drive<'_> {
         })
     }
 
-    async fn follow(&self, client: &Client, line: &mut dyn FnMut(&str)) -> Result<Value> {
+    /// A browser in which the page has begun. Now and then a renderer never answers its driver, before any of the page's
+    /// code ran: another browser is started then.
+    async fn opened(&self) -> Result<Session> {
+        let mut starts = 1;
+        loop {
+            let session = Session::start(self.root, self.browser, self.webgpu).await?;
+            let opening = tokio::time::timeout(OPENS, self.open(&session.client)).await;
+            let error = match opening {
+                Ok(Ok(())) => return Ok(session),
+                Ok(Err(error)) => error,
+                Err(_) => anyhow!("the page has not begun after {} s", OPENS.as_secs()),
+            };
+            let error = error.context(format!("{}, {}", session.version, self.url));
+            // A browser that hangs does not close either.
+            let _ = tokio::time::timeout(OPENS, session.close()).await;
+            if starts == STARTS {
+                return Err(error);
+            }
+            println!("{error:#}: another browser is started");
+            starts += 1;
+        }
+    }
+
+    async fn open(&self, client: &Client) -> Result<()> {
         client.set_window_size(1280, 900).await?;
         client.goto(&self.url).await?;
+        while client.execute("return globalThis.driven === undefined", vec![]).await? == Value::Bool(true) {
+            tokio::time::sleep(EVERY).await;
+        }
+        Ok(())
+    }
+
+    async fn follow(&self, client: &Client, line: &mut dyn FnMut(&str)) -> Result<Value> {
         let mut heard = Instant::now();
         loop {
             let answer = client.execute(ASK, vec![]).await?;
