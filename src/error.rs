@@ -1,10 +1,11 @@
 //! The one public error: a stable kind, a message, and where it happened.
 //! Knows nothing of graphs, devices or JS; every layer makes its errors here.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What went wrong, in words that stay the same between releases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Kind {
@@ -52,7 +53,7 @@ impl Kind {
 }
 
 /// An error with its kind and, where known, the model and node it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
     kind: Kind,
     message: String,

@@ -2,11 +2,12 @@
 
 use super::HostTensor;
 use crate::error::{Error, Kind, Result};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One attribute's value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Attribute {
     /// INT
     Int(i64),
@@ -25,7 +26,7 @@ pub enum Attribute {
 }
 
 /// All attributes of one node.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Attributes(BTreeMap<String, Attribute>);
 
 impl Attributes {

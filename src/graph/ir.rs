@@ -1,11 +1,12 @@
 //! The graph as the model states it: free dimensions still free, nothing folded.
 
 use super::{Attributes, DType, HostTensor};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Index of a [`Value`] in its graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ValueId(pub usize);
 
 /// One dimension of a graph input or output.
@@ -18,7 +19,7 @@ pub enum Dim {
 }
 
 /// blake3 of a constant's device bytes, element type and shape left out: equal bytes are stored once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ContentHash(pub [u8; 32]);
 
 /// A constant tensor: its type always, its elements while the host still holds them.
@@ -48,7 +49,7 @@ pub struct Value {
 }
 
 /// One operation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Node {
     /// Name in the file, or `op_type#index` where the file gives none.
     pub name: String,

@@ -3,10 +3,11 @@
 
 use super::{Attributes, DType, HostTensor};
 use crate::error::{Error, Kind, Result};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Element type and shape of a tensor.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TensorType {
     /// Element type.
     pub dtype: DType,

@@ -2,15 +2,16 @@
 
 use super::{Call, ContentHash, Dim, Graph, HostTensor, Operand, OperatorSet, TensorType, ValueId};
 use crate::error::{Error, Kind, Result};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Index of a [`SpecialTensor`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TensorId(pub usize);
 
 /// Where a tensor's elements come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Source {
     /// Graph input of that index.
     Input(usize),
@@ -21,7 +22,7 @@ pub enum Source {
 }
 
 /// One tensor with a concrete type.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SpecialTensor {
     /// Name in the file.
     pub name: String,
@@ -32,7 +33,7 @@ pub struct SpecialTensor {
 }
 
 /// One live node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SpecialNode {
     /// Index into [`Graph::nodes`].
     pub node: usize,
@@ -43,7 +44,7 @@ pub struct SpecialNode {
 }
 
 /// What is left to compute in a call with these shapes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Specialised {
     /// Every tensor that a live node, an input or an output names.
     pub tensors: Vec<SpecialTensor>,

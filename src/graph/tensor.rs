@@ -2,10 +2,11 @@
 
 use crate::error::{Error, Kind, Result};
 use half::f16;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// Element types that a graph may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum DType {
@@ -50,7 +51,7 @@ impl DType {
 }
 
 /// The elements of a host tensor, in row-major order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Data {
     /// float32
     Float32(Vec<f32>),
@@ -63,7 +64,7 @@ pub enum Data {
 }
 
 /// A tensor whose elements the host holds.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HostTensor {
     shape: Vec<usize>,
     data: Data,
@@ -107,6 +108,11 @@ impl HostTensor {
     /// Elements, row-major.
     pub fn data(&self) -> &Data {
         &self.data
+    }
+
+    /// Its elements alone.
+    pub fn into_data(self) -> Data {
+        self.data
     }
 
     /// Element type.

@@ -1,6 +1,7 @@
 //! Lanes: places that execute programs and measure what that took, all behind one interface.
 //! Knows `program` and a device; must never know the predictor, sessions or JS values.
 
+pub mod cpu;
 pub mod gpu;
 pub mod host;
 mod interface;

@@ -39,6 +39,11 @@ impl Arena {
         self.scratch.fill(u64::MAX);
     }
 
+    /// Bytes that so many threads need for `program` beside its tensors.
+    pub fn scratch_bytes(program: &Program, threads: usize) -> u64 {
+        (8 * apart(program) * threads) as u64
+    }
+
     /// Its bytes.
     pub fn bytes(&self) -> u64 {
         8 * (self.words.len() + self.scratch.len()) as u64
@@ -95,7 +100,9 @@ pub fn execute(
             Operands::new(&to, 0, Span::EMPTY, Span::EMPTY)?.write(0, 0..from.len()).copy_from_slice(from);
         }
     }
-    for step in &program.steps {
+    // What writes nothing has nothing to compute.
+    let busy = |step: &&Step| step.operands[step.reads..].iter().any(|operand| operand.bytes > 0);
+    for step in program.steps.iter().filter(busy) {
         run(step, &spans, team, (scratch, apart(program))).map_err(|e| e.in_node(&name(step.node)))?;
     }
     program.outputs.iter().map(|port| taken(&spans, port)).collect()

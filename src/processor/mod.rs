@@ -1,10 +1,15 @@
-//! A processor that executes programs of routines: weights, an arena, one step after another. Knows `program::cpu`;
-//! must never know sessions, a page or a graphics device. It is no lane yet.
+//! A processor that executes programs of routines: weights, an arena, one step after another; and the messages by which a page
+//! asks for that from afar. Knows `program::cpu`; must never know sessions, a page or a graphics device.
 
+mod ceilings;
 mod engine;
+mod server;
 mod store;
 mod team;
+pub mod wire;
 
+pub use ceilings::Clock;
 pub use engine::{Arena, execute};
+pub use server::{Reply, Server};
 pub use store::{Loaded, Store};
 pub use team::{Alone, Scoped, Team};

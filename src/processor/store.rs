@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{ContentHash, HostTensor};
+use crate::kernels::base::cpu::lowering::Pack;
 use crate::memory::WeightBook;
 use crate::program::cpu::Program;
 use std::collections::BTreeMap;
@@ -37,41 +38,97 @@ pub struct Loaded {
     pub(super) weights: BTreeMap<ContentHash, Rc<Elements>>,
 }
 
+/// A form of a weight, from which the weight can be had back.
+struct Form {
+    of: ContentHash,
+    shape: Vec<usize>,
+    make: Pack,
+}
+
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Form").field("of", &self.of).finish_non_exhaustive()
+    }
+}
+
+/// Bits of an index that a float holds exactly.
+const EXACT_BITS: usize = 20;
+
+impl Form {
+    /// The weight whose form `floats` is.
+    fn undone(&self, floats: &[f32]) -> Result<HostTensor> {
+        let len: usize = self.shape.iter().product();
+        // Where each element went is seen from where its index goes; what is padded gets none.
+        let low = (self.make)(&(0..len).map(|i| (i % (1 << EXACT_BITS) + 1) as f32).collect::<Vec<_>>());
+        let high = (self.make)(&(0..len).map(|i| (i >> EXACT_BITS) as f32).collect::<Vec<_>>());
+        let mut whole = vec![0.0; len];
+        for ((&value, low), high) in floats.iter().zip(low).zip(high) {
+            if low > 0.0 {
+                whole[((high as usize) << EXACT_BITS) + low as usize - 1] = value;
+            }
+        }
+        HostTensor::f32(self.shape.clone(), whole)
+    }
+}
+
 /// Weights and who holds them.
 #[derive(Debug, Default)]
 pub struct Store {
     book: WeightBook,
     held: BTreeMap<ContentHash, Rc<Elements>>,
+    forms: BTreeMap<ContentHash, Form>,
 }
 
 impl Store {
-    /// Brings what `program` reads, for `holder`. What is there already is neither brought nor made again.
-    pub fn load(&mut self, holder: u64, program: Program) -> Result<Loaded> {
-        let mut weights = BTreeMap::new();
+    /// A weight as the host read it, where it lies here like that.
+    pub fn whole(&self, hash: &ContentHash) -> Option<Arc<HostTensor>> {
+        match self.held.get(hash).map(Rc::as_ref) {
+            Some(Elements::Host(tensor)) => Some(Arc::clone(tensor)),
+            _ => None,
+        }
+    }
+
+    /// A weight, from one of its forms where it does not lie here as it is.
+    fn recovered(&self, hash: &ContentHash) -> Result<Arc<HostTensor>> {
+        if let Some(tensor) = self.whole(hash) {
+            return Ok(tensor);
+        }
         let nobody = || Error::new(Kind::Internal, "a weight is held by nobody");
-        for (&hash, made) in &program.made {
+        let (at, form) = self.forms.iter().find(|(_, form)| form.of == *hash).ok_or_else(nobody)?;
+        let elements = self.held.get(at).ok_or_else(nobody)?;
+        form.undone(bytemuck::cast_slice(elements.bytes())).map(Arc::new)
+    }
+
+    /// Brings what `program` reads, for `holder`. What is there already is neither brought nor made again.
+    pub fn load(&mut self, holder: u64, mut program: Program) -> Result<Loaded> {
+        let mut weights = BTreeMap::new();
+        for (hash, made) in std::mem::take(&mut program.made) {
             let elements = match self.held.get(&hash) {
                 Some(elements) => Rc::clone(elements),
                 None => {
-                    let source = program.weights.get(&made.of).and_then(|w| w.tensor.clone());
-                    let source = source.or_else(|| match self.held.get(&made.of).map(Rc::as_ref) {
-                        Some(Elements::Host(tensor)) => Some(Arc::clone(tensor)),
-                        _ => None,
-                    });
-                    let source = source.ok_or_else(nobody)?;
+                    let given = program.weights.get(&made.of).and_then(|w| w.tensor.clone());
+                    let source = given.map_or_else(|| self.recovered(&made.of), Ok)?;
                     let floats = source.as_f32().ok_or_else(|| Error::new(Kind::Internal, "a form of no floats"))?;
-                    Rc::new(Elements::Made((made.make)(floats)))
+                    let elements = Rc::new(Elements::Made((made.make)(floats)));
+                    let form = Form { of: made.of, shape: source.shape().to_vec(), make: made.make };
+                    self.forms.insert(hash, form);
+                    elements
                 }
             };
             self.hold(holder, hash, made.bytes, &elements);
             weights.insert(hash, elements);
         }
         for (&hash, weight) in program.weights.iter().filter(|(_, weight)| weight.used) {
-            let brought = || weight.tensor.clone().map(|tensor| Rc::new(Elements::Host(tensor)));
-            let elements = self.held.get(&hash).cloned().or_else(brought).ok_or_else(nobody)?;
+            let elements = match (self.held.get(&hash), &weight.tensor) {
+                (Some(elements), _) => Rc::clone(elements),
+                (None, Some(tensor)) => Rc::new(Elements::Host(Arc::clone(tensor))),
+                (None, None) => Rc::new(Elements::Host(self.recovered(&hash)?)),
+            };
             self.hold(holder, hash, weight.bytes, &elements);
             weights.insert(hash, elements);
         }
+        // What was only made into others is not kept for it.
+        program.weights.values_mut().for_each(|weight| weight.tensor = None);
         Ok(Loaded { program, weights })
     }
 
@@ -84,11 +141,36 @@ impl Store {
     pub fn release(&mut self, holder: u64) {
         for hash in self.book.release(holder) {
             self.held.remove(&hash);
+            self.forms.remove(&hash);
         }
     }
 
     /// Bytes of all weights, each counted once.
     pub fn bytes(&self) -> u64 {
         self.book.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_is_had_back_from_a_form_of_it() -> Result<()> {
+        // Turned, each row padded.
+        let make: Pack = Box::new(|floats| {
+            let mut out = vec![];
+            for row in 0..3 {
+                out.extend((0..2).map(|column| floats[column * 3 + row]));
+                out.extend([0.0, 0.0]);
+            }
+            out
+        });
+        let floats = [0.0, 1.0, 2.0, 3.0, -4.0, 5.0];
+        let made = make(&floats);
+        assert_eq!(made.len(), 12);
+        let form = Form { of: ContentHash([0; 32]), shape: vec![2, 3], make };
+        assert_eq!(form.undone(&made)?, HostTensor::f32([2, 3], floats.to_vec())?);
+        Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! What a program asks of a lane, in operations and bytes: all that the predictor sees of it.
 
 use crate::kernels::Class;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One dispatch as the predictor sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DispatchCost {
     /// Which kernels it is like.
     pub class: Class,

@@ -4,7 +4,7 @@
 use super::schedule::Extent;
 use super::{DispatchCost, ProgramCost};
 use crate::graph::{ContentHash, HostTensor, TensorType};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -144,7 +144,7 @@ impl Port {
 
 /// Where a tensor lies in a program's arena, and from which step to which. Step 0 uploads, step `i + 1` is dispatch
 /// `i`, the last step downloads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Placed {
     /// Name in the model; empty for what one node hands from one of its dispatches to the next.

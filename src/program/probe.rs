@@ -73,9 +73,14 @@ pub type Example = (&'static str, Vec<(String, Attribute)>, &'static [&'static [
 
 /// A small operator of `class`, shaped like those of the workload, `dispatches` times; `None` where none is known.
 pub fn class(class: Class, tuning: Tuning, dispatches: usize) -> Result<Option<Program>> {
+    operator(example(class), tuning, dispatches)
+}
+
+/// A small operator of `class`, shaped like those of the workload.
+pub fn example(class: Class) -> Example {
     let ints = |name: &str, v: &[i64]| (name.to_owned(), Attribute::Ints(v.to_vec()));
     let int = |name: &str, v: i64| (name.to_owned(), Attribute::Int(v));
-    let example: Example = match class {
+    match class {
         Class::Matmul => ("MatMul", vec![], &[&[64, 192], &[192, 192]]),
         Class::Conv => {
             ("Conv", vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4])], &[&[1, 32, 28, 28], &[32, 32, 3, 3]])
@@ -89,8 +94,7 @@ pub fn class(class: Class, tuning: Tuning, dispatches: usize) -> Result<Option<P
         Class::Elementwise => ("Relu", vec![], &[&[1, 64, 56, 56]]),
         Class::Movement => ("Transpose", vec![ints("perm", &[0, 2, 1, 3])], &[&[1, 128, 12, 32]]),
         Class::Reduce => ("Softmax", vec![int("axis", -1)], &[&[1, 12, 64, 64]]),
-    };
-    operator(example, tuning, dispatches)
+    }
 }
 
 /// A product large enough for the widest tiles, `dispatches` times.

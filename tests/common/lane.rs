@@ -90,6 +90,13 @@ fn bytes(ty: &TensorType) -> u64 {
     ty.len() as u64 * 4
 }
 
+/// The lane of a pool for tests.
+pub async fn opened(budget: Option<u64>) -> Vec<Rc<dyn Lane>> {
+    let lane = Reference::new("reference");
+    lane.faults.budget.set(budget);
+    vec![lane]
+}
+
 impl Reference {
     pub fn new(name: &'static str) -> Rc<Reference> {
         Rc::new(Reference {

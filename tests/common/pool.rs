@@ -1,4 +1,4 @@
-//! A pool that tests share, on the lanes of the page or, natively, on the CPU references; and short ways to use it. Knows
+//! A pool that tests share, on the lanes of the page or, natively, on that of the test file; and short ways to use it. Knows
 //! the crate's own API; must never know how a model is made.
 
 // Each test file takes what it needs.
@@ -31,9 +31,8 @@ async fn of(options: PoolOptions) -> Pool {
 
 #[cfg(not(target_arch = "wasm32"))]
 async fn of(options: PoolOptions) -> Pool {
-    let lane = super::lane::Reference::new("reference");
-    lane.faults.budget.set(options.memory_budget);
-    Pool::on(vec![lane], options, None).await.expect("a pool on the CPU references")
+    let lanes = super::lane::opened(options.memory_budget).await;
+    Pool::on(lanes, options, None).await.expect("a pool on a lane for tests")
 }
 
 /// The pool that all tests of a file use: to open one takes longer than most of them.

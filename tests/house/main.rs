@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("memory", &["error", "graph"]),
     ("program", &["error", "graph", "kernels", "memory"]),
     ("processor", &["error", "graph", "kernels", "memory", "program"]),
-    ("lane", &["error", "graph", "kernels", "memory", "program"]),
+    ("lane", &["error", "graph", "kernels", "memory", "processor", "program"]),
     ("predict", &["error", "kernels", "program"]),
     ("records", &["error", "predict"]),
     ("refine", &["error", "kernels", "predict", "program", "records"]),

@@ -5,6 +5,7 @@ mod groups;
 mod places;
 
 pub use build::build;
+pub use places::named;
 
 use super::{DispatchCost, Placed, Port};
 use crate::graph::{ContentHash, HostTensor};

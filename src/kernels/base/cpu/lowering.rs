@@ -53,7 +53,7 @@ pub struct Step {
     pub node: usize,
 }
 
-/// Makes another form of a weight's elements.
+/// Makes another form of a weight's elements: moves them, and may repeat or pad them, so that the weight can be had back.
 pub type Pack = Box<dyn Fn(&[f32]) -> Vec<f32> + Send + Sync>;
 
 /// A weight in another form.

@@ -1,6 +1,7 @@
 //! What every kernel of a processor is made of: routines over spans of an arena, tiles of products, panels, chains of
 //! elementwise operators, vectors. Knows memory and numbers; must never know a family of operators, threads or a page.
 
+pub mod ceiling;
 pub mod chain;
 pub mod image;
 pub mod lowering;

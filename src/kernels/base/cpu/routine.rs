@@ -116,7 +116,7 @@ impl<'a> Operands<'a> {
     pub fn new(spans: &'a [Span<'a>], reads: usize, scratch: Span<'a>, shared: Span<'a>) -> Result<Self> {
         for (i, span) in spans.iter().enumerate() {
             let apart = spans[reads..].iter().enumerate().all(|(j, w)| reads + j == i || !w.overlaps(span));
-            if !apart || (i >= reads && !span.writes) {
+            if !apart || (i >= reads && !span.writes && span.bytes > 0) {
                 return Err(Error::new(Kind::Internal, format!("operand {i} of a routine overlaps what it writes")));
             }
         }

@@ -1,0 +1,164 @@
+//! What the processor holds for this lane, by number: programs and tensors that it forgets when their last holder goes. Knows
+//! numbers and bytes; must never know a message's way.
+
+use super::far::{Far, Told};
+use crate::error::{Error, Kind, Result};
+use crate::graph::{ContentHash, HostTensor, TensorType};
+use crate::lane::host::Task;
+use crate::memory::WeightBook;
+use crate::processor::wire::{Answer, Prepared, Request, read, written};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+/// The processor and the books that are kept of it.
+#[derive(Debug)]
+pub struct Held {
+    pub far: Box<dyn Far>,
+    next: Cell<u64>,
+    /// Weights in whatever form.
+    pub weights: RefCell<WeightBook>,
+    /// Weights that need not be brought again.
+    pub sources: RefCell<WeightBook>,
+    /// Holders that let go of everything.
+    pub gone: RefCell<BTreeSet<u64>>,
+    /// Bytes of the tensors that stay.
+    pub tensors: Cell<u64>,
+    /// Bytes that programs compute in: their tensors', and beside these their threads'.
+    pub arena: Cell<u64>,
+    pub scratch: Cell<u64>,
+    most: Cell<u64>,
+}
+
+impl Held {
+    pub fn new(far: Box<dyn Far>) -> Held {
+        Held {
+            far,
+            next: Cell::new(1),
+            weights: RefCell::default(),
+            sources: RefCell::default(),
+            gone: RefCell::default(),
+            tensors: Cell::default(),
+            arena: Cell::default(),
+            scratch: Cell::default(),
+            most: Cell::default(),
+        }
+    }
+
+    /// A number that nothing has.
+    fn number(&self) -> u64 {
+        self.next.replace(self.next.get() + 1)
+    }
+
+    /// Asks, and waits for an answer that is no failure.
+    pub fn ask(&self, request: &Request, parts: &[&HostTensor]) -> Task<'static, Result<(Answer, Told)>> {
+        let asked = written(request).map(|head| self.far.ask(head, parts));
+        Box::pin(async move {
+            let told = asked?.await?;
+            match read(&told.head)? {
+                Answer::Failed(error) => Err(error),
+                answer => Ok((answer, told)),
+            }
+        })
+    }
+
+    /// Asks for what has no answer that matters.
+    pub fn tell(&self, request: &Request) {
+        drop(self.ask(request, &[]));
+    }
+
+    /// Bytes held now.
+    pub fn bytes(&self) -> u64 {
+        self.weights.borrow().bytes() + self.tensors.get() + self.arena.get() + self.scratch.get()
+    }
+
+    /// Most bytes that were held at one time.
+    pub fn most(&self) -> u64 {
+        self.most.get()
+    }
+
+    /// Notes that more may be held now than ever.
+    pub fn noted(&self) {
+        self.most.set(self.most.get().max(self.bytes()));
+    }
+
+    /// Books what `holder` holds of a program.
+    pub fn hold(&self, holder: u64, prepared: &Prepared) {
+        // It may have let go while the program was made ready; the processor heard of it after the order.
+        if self.gone.borrow().contains(&holder) {
+            return;
+        }
+        for &(hash, bytes) in &prepared.held {
+            self.weights.borrow_mut().hold(holder, hash, bytes);
+        }
+        for &hash in &prepared.known {
+            self.sources.borrow_mut().hold(holder, hash, 0);
+        }
+        self.noted();
+    }
+
+    /// Lets go of what only `holder` held.
+    pub fn release(&self, holder: u64) {
+        self.gone.borrow_mut().insert(holder);
+        self.weights.borrow_mut().release(holder);
+        self.sources.borrow_mut().release(holder);
+        self.tell(&Request::Release(holder));
+    }
+
+    /// Whether a weight is there.
+    pub fn knows(&self, hash: &ContentHash) -> bool {
+        self.sources.borrow().contains(hash)
+    }
+}
+
+/// A program there, forgotten with this.
+#[derive(Debug)]
+pub struct Program {
+    pub number: u64,
+    pub prepared: Prepared,
+    /// What it gives, and whether that stays there.
+    pub outputs: Vec<(TensorType, bool)>,
+    held: Rc<Held>,
+}
+
+impl Program {
+    /// One that is to be made ready, and will give `outputs`.
+    pub fn new(held: &Rc<Held>, outputs: Vec<(TensorType, bool)>) -> Program {
+        Program { number: held.number(), prepared: Prepared::default(), outputs, held: Rc::clone(held) }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.held.tell(&Request::Forget { programs: vec![self.number], tensors: vec![] });
+    }
+}
+
+/// A tensor there, forgotten with this.
+#[derive(Debug)]
+pub struct Kept {
+    pub number: u64,
+    bytes: u64,
+    held: Rc<Held>,
+}
+
+impl Kept {
+    /// One of so many bytes that is to be.
+    pub fn new(held: &Rc<Held>, bytes: u64) -> Kept {
+        held.tensors.set(held.tensors.get() + bytes);
+        held.noted();
+        Kept { number: held.number(), bytes, held: Rc::clone(held) }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.held.tensors.set(self.held.tensors.get() - self.bytes);
+        self.held.tell(&Request::Forget { programs: vec![], tensors: vec![self.number] });
+    }
+}
+
+/// An answer that was not asked for.
+pub fn unexpected() -> Error {
+    Error::new(Kind::Internal, "the processor answered something else")
+}

@@ -1,0 +1,437 @@
+//! The `cpu` lane behind the interface of lanes. Knows what was asked of the processor; must never know how it computes.
+
+use super::far::Far;
+use super::held::{Held, Kept, Program, unexpected};
+use crate::error::{Error, Kind, Result};
+use crate::graph::{Graph, HostTensor, Source, TensorType};
+use crate::kernels::{Class, Tuning};
+use crate::lane::host::{Task, now_ms};
+use crate::lane::interface::{Lane, Turn};
+use crate::lane::measured::{Counts, Facts, Measured};
+use crate::lane::tensor::{Input, Output, Resident};
+use crate::lane::traffic::{Traffic, TrafficCounts};
+use crate::lane::work::{Compiled, Footprint, Order, Outcome, Progress, SubmitSpan, Work};
+use crate::memory::{SlotPlan, weight_bytes};
+use crate::processor::wire::{Answer, Fed, Large, Order as Ordered, Request, Run};
+use crate::program::cpu::named;
+use crate::program::{Command, Extent, ProgramCost, Schedule};
+use futures_util::lock::Mutex;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// Its name in the API.
+pub const NAME: &str = "cpu";
+/// Floats that are sent there and back to see how fast that is.
+const SENT: usize = 1 << 18;
+/// How often each way is measured; the median counts.
+const REPEATS: usize = 5;
+
+/// The lane.
+#[derive(Debug)]
+pub struct CpuLane {
+    held: Rc<Held>,
+    facts: Facts,
+    budget: Option<u64>,
+    measured: Cell<Measured>,
+    traffic: Traffic,
+    turn: Mutex<()>,
+}
+
+impl CpuLane {
+    /// The lane of a processor, which may hold at most `budget` bytes.
+    pub async fn open(far: Box<dyn Far>, budget: Option<u64>) -> Result<CpuLane> {
+        let held = Rc::new(Held::new(far));
+        let (Answer::Here { threads, features }, _) = held.ask(&Request::Greet, &[]).await? else {
+            return Err(unexpected());
+        };
+        let facts = Facts {
+            description: format!("{threads} thread{}", if threads == 1 { "" } else { "s" }),
+            features,
+            ..Facts::default()
+        };
+        let measured = Cell::default();
+        Ok(CpuLane { held, facts, budget, measured, traffic: Traffic::default(), turn: Mutex::default() })
+    }
+
+    /// Refuses `more` bytes that the budget has no room for.
+    fn room(&self, more: u64) -> Result<()> {
+        let held = self.held.bytes();
+        match self.budget {
+            Some(budget) if held + more > budget => {
+                let text = format!("{more} bytes more would pass the memory budget of {budget} ({held} are held)");
+                Err(Error::new(Kind::OutOfMemory, text))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `tensor` as what is left there.
+    fn resident(&self, ty: TensorType) -> (Resident, u64) {
+        let bytes = ty.host_bytes();
+        let kept = Kept::new(&self.held, bytes);
+        let number = kept.number;
+        (Resident { ty, lane: NAME, bytes, own: Box::new(kept) }, number)
+    }
+
+    /// Brings what an order needs and is not there, then asks for it.
+    async fn prepared(
+        &self,
+        holder: u64,
+        order: Ordered,
+        large: Large,
+        mut program: Program,
+        progress: &Progress<'_>,
+    ) -> Result<Program> {
+        let bytes = |tensor: &HostTensor| tensor.bytes().len() as u64;
+        let constants = order.special.tensors.iter().filter(|t| matches!(t.source, Source::Constant(..)));
+        let total: u64 = constants.map(|t| t.ty.host_bytes()).sum();
+        let (mut sent, mut done) = (BTreeSet::new(), 0);
+        let name = |hash| {
+            let tensor = order.special.tensors.iter().find(|t| match t.source {
+                Source::Constant(of, _) => named(of, t.ty.dtype) == hash,
+                _ => false,
+            });
+            tensor.map(|t| t.name.clone()).unwrap_or_default()
+        };
+        // What is there may go while another is on its way: the last look and the order are of one turn.
+        while let Some((&hash, tensor)) = large.iter().find(|(hash, _)| !sent.contains(*hash) && !self.held.knows(hash))
+        {
+            let missing = || Error::new(Kind::Internal, format!("the weight '{}' is held by nobody", name(hash)));
+            let tensor = tensor.as_ref().ok_or_else(missing)?;
+            if !sent.is_empty() || self.budget.is_some() {
+                self.room(weight_bytes(bytes(tensor)))?;
+            }
+            let request = Request::Weight { program: program.number, hash, shape: tensor.shape().to_vec() };
+            self.held.ask(&request, &[tensor]).await?;
+            sent.insert(hash);
+            done += bytes(tensor);
+            (progress.upload)(done, total);
+        }
+        drop(large);
+        let request = Request::Prepare { program: program.number, holder, order };
+        let (Answer::Prepared(prepared), _) = self.held.ask(&request, &[]).await? else { return Err(unexpected()) };
+        (progress.upload)(total, total);
+        let steps = prepared.costs.len();
+        (progress.compile)(steps, steps);
+        self.held.hold(holder, &prepared);
+        if let Err(error) = self.room(0) {
+            self.held.release(holder);
+            return Err(error);
+        }
+        program.prepared = prepared;
+        Ok(program)
+    }
+
+    /// Which requests `schedule` runs, in its order.
+    fn order(works: usize, schedule: &Schedule) -> Vec<usize> {
+        let mut order = vec![];
+        for command in &schedule.commands {
+            if let Command::Download { program } = command
+                && !order.contains(program)
+            {
+                order.push(*program);
+            }
+        }
+        order.extend((0..works).filter(|work| !order.contains(work)).collect::<Vec<_>>());
+        order
+    }
+
+    /// Times what `ask` asks, in seconds: the median.
+    async fn seconds(&self, request: &Request, parts: &[&HostTensor]) -> Result<f64> {
+        let mut each = vec![];
+        for _ in 0..REPEATS {
+            let began = now_ms();
+            self.held.ask(request, parts).await?;
+            each.push((now_ms() - began) / 1e3);
+        }
+        each.sort_by(f64::total_cmp);
+        Ok(each[REPEATS / 2])
+    }
+}
+
+/// What this lane made of a program.
+fn own(compiled: &Compiled) -> Result<&Program> {
+    compiled.own.downcast_ref::<Program>().ok_or_else(|| Error::new(Kind::Internal, "a program of another lane"))
+}
+
+fn kept(tensor: &Resident) -> Result<&Kept> {
+    tensor.own.downcast_ref::<Kept>().ok_or_else(|| Error::new(Kind::Internal, "a tensor of another lane"))
+}
+
+impl Lane for CpuLane {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn refuses(&self, _graph: &Graph) -> Option<Error> {
+        // What has no routine is computed by its reference.
+        None
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.held.far.lost() {
+            Some(why) => Err(Error::new(Kind::DeviceLost, format!("the processor's worker is gone: {why}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn cause(&self, error: Error) -> Task<'_, Error> {
+        Box::pin(async move { self.check().err().unwrap_or(error) })
+    }
+
+    fn prepare<'a>(&'a self, holder: u64, order: Order<'_>, progress: &'a Progress<'a>) -> Task<'a, Result<Compiled>> {
+        let special = order.special;
+        let (ordered, large) = Ordered::of(order.graph, special);
+        let names: Vec<String> = special.outputs.iter().map(|id| special.tensors[id.0].name.clone()).collect();
+        let types = |ids: &[crate::graph::TensorId]| -> Vec<TensorType> {
+            ids.iter().map(|id| special.tensors[id.0].ty.clone()).collect()
+        };
+        let moved = |types: &[TensorType], stays: &dyn Fn(usize) -> bool| -> f64 {
+            let bytes = types.iter().enumerate().filter(|(i, _)| !stays(*i)).map(|(_, ty)| ty.host_bytes());
+            bytes.sum::<u64>() as f64
+        };
+        let (inputs, outputs) = (types(&special.inputs), types(&special.outputs));
+        let residency = order.residency;
+        let upload_bytes = moved(&inputs, &|i| residency.input(i));
+        let readback_bytes = moved(&outputs, &|i| residency.output(i));
+        let constants = special.tensors.iter().filter_map(|t| match t.source {
+            Source::Constant(hash, _) => Some((named(hash, t.ty.dtype), hash)),
+            _ => None,
+        });
+        let constants: Vec<_> = constants.collect();
+        let outputs = outputs.into_iter().enumerate().map(|(i, ty)| (ty, residency.output(i))).collect();
+        let program = Program::new(&self.held, outputs);
+        Box::pin(async move {
+            self.check()?;
+            let program = self.prepared(holder, ordered, large, program, progress).await?;
+            let prepared = &program.prepared;
+            let known: BTreeSet<_> = prepared.known.iter().collect();
+            Ok(Compiled {
+                cost: ProgramCost {
+                    model: String::new(),
+                    dispatches: prepared.costs.clone(),
+                    upload_bytes,
+                    readback_bytes,
+                },
+                extent: Extent { dispatches: prepared.costs.len(), arena_bytes: prepared.arena },
+                outputs: names,
+                footprint: Footprint {
+                    parameters: 0,
+                    arena: prepared.arena,
+                    live: prepared.live,
+                    steps: prepared.costs.len() + 2,
+                    layout: prepared.layout.clone(),
+                },
+                weights: constants.iter().filter(|(name, _)| known.contains(name)).map(|(_, hash)| *hash).collect(),
+                own: Rc::new(program),
+            })
+        })
+    }
+
+    fn turn(&self) -> Task<'_, Turn<'_>> {
+        Box::pin(self.turn.lock())
+    }
+
+    fn execute<'a>(&'a self, works: &'a [Work], schedule: &'a Schedule) -> Task<'a, Result<Outcome>> {
+        Box::pin(async move {
+            self.check()?;
+            let began = now_ms();
+            let order = CpuLane::order(works.len(), schedule);
+            let (mut runs, mut parts, mut stays) = (vec![], vec![], vec![]);
+            for &work in &order {
+                let work = &works[work];
+                let program = own(&work.compiled)?;
+                let (arena, scratch) = (program.prepared.arena, program.prepared.scratch);
+                self.room(arena.saturating_sub(self.held.arena.get()))?;
+                self.held.arena.set(self.held.arena.get().max(arena));
+                self.held.scratch.set(self.held.scratch.get().max(scratch));
+                self.held.noted();
+                let mut inputs = vec![];
+                for input in &work.inputs {
+                    inputs.push(match input {
+                        Input::Host(tensor) => {
+                            self.traffic.uploaded(tensor.bytes().len() as u64);
+                            parts.push(&**tensor);
+                            Fed::Part(tensor.shape().to_vec())
+                        }
+                        Input::Resident(tensor) => Fed::Kept(kept(tensor)?.number),
+                    });
+                }
+                let stay = |(ty, stays): &(TensorType, bool)| stays.then(|| self.resident(ty.clone()));
+                let residents: Vec<_> = program.outputs.iter().map(stay).collect();
+                let kept = residents.iter().map(|r| r.as_ref().map(|(_, number)| *number)).collect();
+                runs.push(Run { program: program.number, inputs, kept });
+                stays.push(residents);
+            }
+            let asked = self.held.ask(&Request::Execute(runs), &parts);
+            let record_ms = now_ms() - began;
+            let (Answer::Executed(spans), told) = asked.await? else { return Err(unexpected()) };
+            let mut parts = told.parts.into_iter();
+            let mut outputs: Vec<Vec<Output>> = works.iter().map(|_| vec![]).collect();
+            let mut read = 0;
+            for (&work, residents) in order.iter().zip(stays) {
+                let types = &own(&works[work].compiled)?.outputs;
+                for ((ty, _), resident) in types.iter().zip(residents) {
+                    outputs[work].push(match resident {
+                        Some((resident, _)) => Output::Resident(Rc::new(resident)),
+                        None => {
+                            let data = parts.next().ok_or_else(unexpected)?;
+                            read += ty.host_bytes();
+                            Output::Host(HostTensor::new(ty.shape.clone(), data)?)
+                        }
+                    });
+                }
+            }
+            self.traffic.executed();
+            if read > 0 {
+                self.traffic.read_back(read);
+            }
+            let submits = order.iter().zip(&spans).map(|(&work, &(begin, end))| SubmitSpan {
+                programs: vec![work],
+                submitted_ms: record_ms + begin,
+                done_ms: record_ms + end,
+            });
+            let submits = submits.collect();
+            Ok(Outcome {
+                outputs,
+                total_ms: now_ms() - began,
+                record_ms,
+                submits,
+                bytes: self.held.bytes(),
+                awaited: true,
+            })
+        })
+    }
+
+    fn upload<'a>(&'a self, tensor: &'a HostTensor) -> Task<'a, Result<Resident>> {
+        Box::pin(async move {
+            self.check()?;
+            self.room(tensor.bytes().len() as u64)?;
+            let (resident, number) = self.resident(TensorType::new(tensor.dtype(), tensor.shape()));
+            self.traffic.uploaded(resident.bytes);
+            self.held.ask(&Request::Keep { tensor: number, shape: tensor.shape().to_vec() }, &[tensor]).await?;
+            Ok(resident)
+        })
+    }
+
+    fn read<'a>(&'a self, tensor: &'a Resident) -> Task<'a, Result<HostTensor>> {
+        Box::pin(async move {
+            self.check()?;
+            let (_, told) = self.held.ask(&Request::Read(kept(tensor)?.number), &[]).await?;
+            self.traffic.read_back(tensor.bytes);
+            HostTensor::new(tensor.ty.shape.clone(), told.parts.into_iter().next().ok_or_else(unexpected)?)
+        })
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            weights: self.held.weights.borrow().bytes(),
+            arenas: self.held.arena.get() + self.held.scratch.get(),
+            tensors: self.held.tensors.get(),
+            ..Counts::default()
+        }
+    }
+
+    fn most_bytes(&self) -> u64 {
+        self.held.most()
+    }
+
+    fn weights_of(&self, holder: u64) -> (u64, u64) {
+        self.held.weights.borrow().bytes_of(holder)
+    }
+
+    fn predict_bytes(&self, programs: &[Rc<Compiled>], _slots: &SlotPlan) -> u64 {
+        let programs: Vec<&Program> = programs.iter().filter_map(|compiled| own(compiled).ok()).collect();
+        let mut weights = BTreeMap::new();
+        programs.iter().for_each(|program| weights.extend(program.prepared.held.iter().copied()));
+        let most = |of: &dyn Fn(&Program) -> u64, now: u64| programs.iter().map(|p| of(p)).fold(now, u64::max);
+        // They run one after another: whatever the slots, one arena is enough for all.
+        weights.values().map(|&bytes| weight_bytes(bytes)).sum::<u64>()
+            + most(&|p| p.prepared.arena, self.held.arena.get())
+            + most(&|p| p.prepared.scratch, self.held.scratch.get())
+    }
+
+    fn traffic(&self) -> TrafficCounts {
+        self.traffic.counts()
+    }
+
+    fn release(&self, holder: u64) {
+        self.held.release(holder);
+    }
+
+    fn trim(&self) {
+        self.held.arena.set(0);
+        self.held.scratch.set(0);
+        self.held.tell(&Request::Trim);
+    }
+
+    fn close(&self) {
+        self.held.far.close();
+    }
+
+    fn kernels(&self) -> Result<String> {
+        Ok(format!("{} {}", env!("CARGO_PKG_VERSION"), self.facts.features.join(" ")))
+    }
+
+    fn measure(&self, _known: Option<Tuning>) -> Task<'_, Result<Measured>> {
+        Box::pin(async move {
+            let began = now_ms();
+            let (Answer::Ceilings { flops_per_s, bytes_per_s, dispatch_s }, _) =
+                self.held.ask(&Request::Measure, &[]).await?
+            else {
+                return Err(unexpected());
+            };
+            let readback_s = self.seconds(&Request::Greet, &[]).await?;
+            let floats = HostTensor::f32([SENT], vec![1.0; SENT])?;
+            let (resident, number) = self.resident(TensorType::new(floats.dtype(), [SENT]));
+            let there = self.seconds(&Request::Keep { tensor: number, shape: vec![SENT] }, &[&floats]).await?;
+            let back = self.seconds(&Request::Read(number), &[]).await?;
+            // Below a tenth of the way's own time nothing can be told.
+            let rate = |seconds: f64| resident.bytes as f64 / (seconds - readback_s).max(0.1 * readback_s).max(1e-6);
+            let measured = Measured {
+                flops_per_s,
+                threads: 1,
+                bytes_per_s,
+                dispatch_s: dispatch_s.max(1e-9),
+                submit_s: 1e-9,
+                readback_s: readback_s.max(1e-6),
+                upload_bytes_per_s: rate(there),
+                readback_bytes_per_s: rate(back),
+                nudge: false,
+                probe_ms: now_ms() - began,
+            };
+            self.measured.set(measured);
+            Ok(measured)
+        })
+    }
+
+    fn measured(&self) -> Measured {
+        self.measured.get()
+    }
+
+    fn tuning(&self) -> Tuning {
+        Tuning::default()
+    }
+
+    fn tune(&self) -> Task<'_, Result<()>> {
+        Box::pin(async move { self.check() })
+    }
+
+    fn prepare_classes(&self) -> Task<'_, Result<()>> {
+        Box::pin(async move { self.check() })
+    }
+
+    fn utilisation(&self, class: Class) -> Task<'_, Result<Option<f64>>> {
+        Box::pin(async move {
+            match self.held.ask(&Request::Utilisation(class), &[]).await? {
+                (Answer::Reached(share), _) => Ok(Some(share)),
+                _ => Err(unexpected()),
+            }
+        })
+    }
+}

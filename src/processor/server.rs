@@ -1,0 +1,191 @@
+//! A processor that answers requests: programs, weights and tensors by their numbers. Knows the messages of [`super::wire`];
+//! must never know how they travel, or who asks.
+
+use super::ceilings::{Ceilings, Clock, ceilings, utilisation};
+use super::engine::{Arena, execute};
+use super::store::{Loaded, Store};
+use super::team::Team;
+use super::wire::{Answer, Fed, INLINE_BYTES, Order, Prepared, Request, Run, read, written};
+use crate::error::{Error, Kind, Result};
+use crate::graph::{ContentHash, Data, HostTensor, Source};
+use crate::program::Residency;
+use crate::program::cpu::{build, named};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// An answer in bytes, and the elements that it speaks of.
+#[derive(Debug, Default)]
+pub struct Reply {
+    /// An [`Answer`].
+    pub head: Vec<u8>,
+    /// Elements, in its order.
+    pub parts: Vec<Data>,
+}
+
+/// A program with the names of its nodes, for errors.
+#[derive(Debug)]
+struct Ready {
+    loaded: Loaded,
+    nodes: Vec<String>,
+}
+
+/// A processor and all that it holds.
+#[derive(Debug)]
+pub struct Server {
+    clock: Clock,
+    features: Vec<String>,
+    store: Store,
+    arena: Arena,
+    /// Weights that were brought for programs that are not ready yet.
+    brought: BTreeMap<u64, BTreeMap<ContentHash, Arc<HostTensor>>>,
+    programs: BTreeMap<u64, Ready>,
+    tensors: BTreeMap<u64, HostTensor>,
+    ceilings: Ceilings,
+}
+
+fn lacks(what: &str) -> Error {
+    Error::new(Kind::Internal, format!("the processor has no such {what}"))
+}
+
+impl Server {
+    /// A processor built for `features`, whose clock counts milliseconds.
+    pub fn new(clock: Clock, features: Vec<String>) -> Server {
+        Server {
+            clock,
+            features,
+            store: Store::default(),
+            arena: Arena::default(),
+            brought: BTreeMap::new(),
+            programs: BTreeMap::new(),
+            tensors: BTreeMap::new(),
+            ceilings: Ceilings::default(),
+        }
+    }
+
+    /// Does what `head`, a [`Request`], asks with `parts`, on the threads of `team`. What cannot be done is an answer too.
+    pub fn answer(&mut self, team: &dyn Team, head: &[u8], parts: Vec<Data>) -> Reply {
+        let done = read(head).and_then(|request| self.done(team, request, parts));
+        let (answer, parts) = done.unwrap_or_else(|error| (Answer::Failed(error), vec![]));
+        match written(&answer) {
+            Ok(head) => Reply { head, parts },
+            // An answer of nothing cannot be read: an error there too.
+            Err(_) => Reply::default(),
+        }
+    }
+
+    fn done(&mut self, team: &dyn Team, request: Request, parts: Vec<Data>) -> Result<(Answer, Vec<Data>)> {
+        let mut parts = parts.into_iter();
+        let mut part =
+            |shape: Vec<usize>| parts.next().ok_or_else(|| lacks("part")).and_then(|data| HostTensor::new(shape, data));
+        let answer = match request {
+            Request::Greet => Answer::Here { threads: team.threads(), features: self.features.clone() },
+            Request::Weight { program, hash, shape } => {
+                self.brought.entry(program).or_default().insert(hash, Arc::new(part(shape)?));
+                Answer::Done
+            }
+            Request::Prepare { program, holder, order } => {
+                Answer::Prepared(self.prepare(team, program, holder, order)?)
+            }
+            Request::Execute(runs) => return self.execute(team, &runs, part),
+            Request::Keep { tensor, shape } => {
+                self.tensors.insert(tensor, part(shape)?);
+                Answer::Done
+            }
+            Request::Read(tensor) => {
+                let tensor = self.tensors.get(&tensor).ok_or_else(|| lacks("tensor"))?;
+                return Ok((Answer::Done, vec![tensor.data().clone()]));
+            }
+            Request::Forget { programs, tensors } => {
+                for program in programs {
+                    self.programs.remove(&program);
+                    self.brought.remove(&program);
+                }
+                tensors.iter().for_each(|tensor| drop(self.tensors.remove(tensor)));
+                Answer::Done
+            }
+            Request::Release(holder) => {
+                self.store.release(holder);
+                Answer::Done
+            }
+            Request::Trim => {
+                self.arena = Arena::default();
+                Answer::Done
+            }
+            Request::Measure => {
+                self.ceilings = ceilings(team, self.clock)?;
+                let Ceilings { flops_per_s, bytes_per_s, dispatch_s } = self.ceilings;
+                Answer::Ceilings { flops_per_s, bytes_per_s, dispatch_s }
+            }
+            Request::Utilisation(class) => Answer::Reached(utilisation(class, &self.ceilings, team, self.clock)?),
+        };
+        Ok((answer, vec![]))
+    }
+
+    fn prepare(&mut self, team: &dyn Team, number: u64, holder: u64, mut order: Order) -> Result<Prepared> {
+        let (mut known, brought) = (vec![], self.brought.remove(&number).unwrap_or_default());
+        for tensor in &mut order.special.tensors {
+            let Source::Constant(hash, value) = &mut tensor.source else { continue };
+            let name = named(*hash, tensor.ty.dtype);
+            if value.is_none() {
+                *value = brought.get(&name).cloned().or_else(|| self.store.whole(&name));
+            }
+            if tensor.ty.host_bytes() as usize > INLINE_BYTES {
+                known.push(name);
+            }
+        }
+        let graph = order.graph();
+        let program = build(&graph, &order.special, &Residency::default())?;
+        drop(order);
+        let held = program.weights.iter().filter(|(_, weight)| weight.used).map(|(&hash, weight)| (hash, weight.bytes));
+        let held = held.chain(program.made.iter().map(|(&hash, made)| (hash, made.bytes))).collect();
+        // What nothing reads, in no form, is gone.
+        known.retain(|name| program.weights.contains_key(name));
+        let prepared = Prepared {
+            costs: program.steps.iter().map(|step| step.cost).collect(),
+            arena: program.arena_bytes.next_multiple_of(8),
+            scratch: Arena::scratch_bytes(&program, team.threads()),
+            live: program.live_bytes,
+            layout: program.layout.clone(),
+            held,
+            known,
+        };
+        let nodes = graph.nodes.into_iter().map(|node| node.name).collect();
+        self.programs.insert(number, Ready { loaded: self.store.load(holder, program)?, nodes });
+        Ok(prepared)
+    }
+
+    fn execute(
+        &mut self,
+        team: &dyn Team,
+        runs: &[Run],
+        mut part: impl FnMut(Vec<usize>) -> Result<HostTensor>,
+    ) -> Result<(Answer, Vec<Data>)> {
+        let began = (self.clock)();
+        let (mut spans, mut sent) = (vec![], vec![]);
+        for run in runs {
+            let ready = self.programs.get(&run.program).ok_or_else(|| lacks("program"))?;
+            let fed = |input: &Fed| match input {
+                Fed::Part(shape) => part(shape.clone()).map(Some),
+                Fed::Kept(_) => Ok(None),
+            };
+            let given: Vec<Option<HostTensor>> = run.inputs.iter().map(fed).collect::<Result<_>>()?;
+            let inputs = run.inputs.iter().zip(&given).map(|(input, given)| match (input, given) {
+                (_, Some(tensor)) => Ok(tensor),
+                (Fed::Kept(tensor), None) => self.tensors.get(tensor).ok_or_else(|| lacks("tensor")),
+                (Fed::Part(_), None) => Err(lacks("part")),
+            });
+            let inputs = inputs.collect::<Result<Vec<_>>>()?;
+            let name = |node: usize| ready.nodes.get(node).cloned().unwrap_or_default();
+            let start = (self.clock)() - began;
+            let results = execute(&ready.loaded, &mut self.arena, team, &inputs, &name)?;
+            spans.push((start, (self.clock)() - began));
+            for (i, tensor) in results.into_iter().enumerate() {
+                match run.kept.get(i).copied().flatten() {
+                    Some(number) => drop(self.tensors.insert(number, tensor)),
+                    None => sent.push(tensor.into_data()),
+                }
+            }
+        }
+        Ok((Answer::Executed(spans), sent))
+    }
+}
