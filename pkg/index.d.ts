@@ -59,8 +59,8 @@ export class ConsortError extends Error {
   readonly node?: string;
 }
 
-/** Where a model may run. */
-export type Lane = 'gpu';
+/** Where a model may run: WebGPU, or the processor, in a worker. */
+export type Lane = 'gpu' | 'cpu';
 
 /** How a set of requests is executed. */
 export type Strategy = 'sequential' | 'parallel';
@@ -70,7 +70,7 @@ export type Goal = 'latency' | 'throughput' | 'memory';
 
 /** Options of `Pool.create`. */
 export interface PoolOptions {
-  /** Lanes that may be used; default: every lane that works here. */
+  /** Lanes that may be used; default: `['gpu']`. */
   lanes?: readonly Lane[];
   /** Upper bound of the bytes that the pool may hold on each lane. */
   memoryBudget?: number;

@@ -250,7 +250,9 @@ export class Pool {
     if (records !== 'indexeddb' && records !== 'none') refuse(`there are no records '${records}'`);
     // Before the lanes are measured, not beside that.
     const found = await (detected ??= Capabilities.detect());
-    return new Pool(inside, await call(() => WasmPool.create(options, records === 'none' ? undefined : shelf)), found);
+    const kept = records === 'none' ? undefined : shelf;
+    const processor = async () => (await import('./cpu/open.js')).open(found.wasm);
+    return new Pool(inside, await call(() => WasmPool.create(options, kept, processor)), found);
   }
 
   async load(source, options = {}) {

@@ -40,6 +40,16 @@ impl DType {
         }
     }
 
+    /// Its number, beside elements that travel as bytes.
+    pub fn number(self) -> u32 {
+        self as u32
+    }
+
+    /// The type of a number.
+    pub fn of_number(number: u32) -> Option<DType> {
+        [DType::Float32, DType::Int64, DType::Int32, DType::Bool].into_iter().find(|dtype| dtype.number() == number)
+    }
+
     /// The element's WGSL storage type; each is 4 bytes.
     pub fn wgsl(self) -> &'static str {
         match self {
@@ -61,6 +71,54 @@ pub enum Data {
     Int32(Vec<i32>),
     /// bool, each 0 or 1
     Bool(Vec<u8>),
+}
+
+impl Data {
+    /// `len` elements of nothing; `None` where there is no memory for them.
+    pub fn room(dtype: DType, len: usize) -> Option<Data> {
+        fn of<T: Clone + Default>(len: usize) -> Option<Vec<T>> {
+            let mut room = vec![];
+            room.try_reserve_exact(len).ok()?;
+            room.resize(len, T::default());
+            Some(room)
+        }
+        Some(match dtype {
+            DType::Float32 => Data::Float32(of(len)?),
+            DType::Int64 => Data::Int64(of(len)?),
+            DType::Int32 => Data::Int32(of(len)?),
+            DType::Bool => Data::Bool(of(len)?),
+        })
+    }
+
+    /// The elements as they lie on the host.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Data::Float32(v) => bytemuck::cast_slice(v),
+            Data::Int64(v) => bytemuck::cast_slice(v),
+            Data::Int32(v) => bytemuck::cast_slice(v),
+            Data::Bool(v) => v,
+        }
+    }
+
+    /// The same, to be written: a bool is 0 or 1.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Data::Float32(v) => bytemuck::cast_slice_mut(v),
+            Data::Int64(v) => bytemuck::cast_slice_mut(v),
+            Data::Int32(v) => bytemuck::cast_slice_mut(v),
+            Data::Bool(v) => v,
+        }
+    }
+
+    /// Their type.
+    pub fn dtype(&self) -> DType {
+        match self {
+            Data::Float32(_) => DType::Float32,
+            Data::Int64(_) => DType::Int64,
+            Data::Int32(_) => DType::Int32,
+            Data::Bool(_) => DType::Bool,
+        }
+    }
 }
 
 /// A tensor whose elements the host holds.
@@ -117,22 +175,12 @@ impl HostTensor {
 
     /// Element type.
     pub fn dtype(&self) -> DType {
-        match &self.data {
-            Data::Float32(_) => DType::Float32,
-            Data::Int64(_) => DType::Int64,
-            Data::Int32(_) => DType::Int32,
-            Data::Bool(_) => DType::Bool,
-        }
+        self.data.dtype()
     }
 
     /// The elements as they lie on the host.
     pub fn bytes(&self) -> &[u8] {
-        match &self.data {
-            Data::Float32(v) => bytemuck::cast_slice(v),
-            Data::Int64(v) => bytemuck::cast_slice(v),
-            Data::Int32(v) => bytemuck::cast_slice(v),
-            Data::Bool(v) => v,
-        }
+        self.data.bytes()
     }
 
     /// Number of elements.

@@ -5,6 +5,7 @@ mod capabilities;
 mod load;
 mod shelf;
 mod values;
+mod workers;
 
 use crate::browser;
 use crate::error::{Error, Kind, Result};
@@ -102,8 +103,13 @@ fn requests(pool: &Pool, value: &JsValue) -> Result<Vec<Request>> {
 
 #[wasm_bindgen]
 impl WasmPool {
-    /// Opens the lanes and measures their ceilings; what else is known of the adapter is on `shelf`, or `undefined`.
-    pub async fn create(options: JsValue, shelf: JsValue) -> std::result::Result<WasmPool, JsValue> {
+    /// Opens the lanes and measures their ceilings; what else is known of the adapter is on `shelf`, or `undefined`. `workers`
+    /// opens a processor: a function that gives a promise of an object as in `pkg/cpu/open.js`.
+    pub async fn create(
+        options: JsValue,
+        shelf: JsValue,
+        workers: js_sys::Function,
+    ) -> std::result::Result<WasmPool, JsValue> {
         console_error_panic_hook::set_once();
         let open = async {
             let options: CreateOptions = from_js(options, "the pool's options")?;
@@ -117,7 +123,8 @@ impl WasmPool {
             let shelf: Option<Rc<dyn Shelf>> =
                 if shelf.is_object() { Some(Rc::new(shelf::JsShelf(shelf))) } else { None };
             let CreateOptions { lanes, measure, .. } = options;
-            Pool::create(PoolOptions { lanes, memory_budget, goal, measure }, shelf).await
+            let workers = Some(workers::opened_by(workers));
+            Pool::create(PoolOptions { lanes, memory_budget, goal, measure, workers }, shelf).await
         };
         open.await.map(|pool| WasmPool { pool }).map_err(|e| thrown(&e))
     }

@@ -10,6 +10,7 @@ mod open;
 mod tensor;
 mod traffic;
 mod work;
+mod workers;
 
 pub use interface::{Lane, NOBODY, Turn};
 pub use measured::{Counts, Facts, Measured};
@@ -17,3 +18,4 @@ pub use open::{NAMES, open};
 pub use tensor::{Input, Output, Resident};
 pub use traffic::{Traffic, TrafficCounts};
 pub use work::{Compiled, Footprint, Order, Outcome, Progress, SubmitSpan, Work};
+pub use workers::{Far, Opening, Told, Workers};

@@ -1,20 +1,50 @@
 //! Opens the lanes of this machine: the only file that names one. Must never know what is run on them.
 
+use super::cpu::{self, CpuLane};
 use super::gpu::{Gpu, GpuLane};
 use super::interface::Lane;
+use super::workers::Workers;
 use crate::error::{Error, Kind, Result};
 use std::rc::Rc;
 
 /// The lanes that there are, the preferred first.
-pub const NAMES: [&str; 1] = ["gpu"];
+pub const NAMES: [&str; 2] = ["gpu", cpu::NAME];
+/// Those that are opened where none is asked for.
+const USUAL: [&str; 1] = ["gpu"];
 
-/// Opens the lanes of `names`, or all, each with at most `budget` bytes; those that this machine has not are left out.
+/// Opens the lanes of `names`, or the usual ones, each with at most `budget` bytes; `workers` is where processors come from.
 /// `Unsupported` where none of `names` is known, and the first lane's own error where none opens.
-pub async fn open(names: Option<&[String]>, budget: Option<u64>) -> Result<Vec<Rc<dyn Lane>>> {
-    let wanted = |name: &&str| names.is_none_or(|names| names.iter().any(|n| n == name));
-    if !NAMES.iter().any(wanted) {
+pub async fn open(
+    names: Option<&[String]>,
+    budget: Option<u64>,
+    workers: Option<&Workers>,
+) -> Result<Vec<Rc<dyn Lane>>> {
+    let wanted = |name: &str| match names {
+        Some(names) => names.iter().any(|n| n == name),
+        None => USUAL.contains(&name),
+    };
+    if !NAMES.iter().any(|name| wanted(name)) {
         let text = format!("none of the lanes asked for is known; there is '{}'", NAMES.join("', '"));
         return Err(Error::new(Kind::Unsupported, text));
     }
-    Ok(vec![Rc::new(GpuLane::new(Gpu::open().await?, budget))])
+    let (mut lanes, mut why) = (vec![], None);
+    for name in NAMES.into_iter().filter(|name| wanted(name)) {
+        match one(name, budget, workers).await {
+            Ok(lane) => lanes.push(lane),
+            Err(error) => why = why.or(Some(error)),
+        }
+    }
+    match why {
+        Some(error) if lanes.is_empty() => Err(error),
+        _ => Ok(lanes),
+    }
+}
+
+async fn one(name: &str, budget: Option<u64>, workers: Option<&Workers>) -> Result<Rc<dyn Lane>> {
+    if name == cpu::NAME {
+        let none = || Error::new(Kind::Unsupported, "nothing here opens processors");
+        let far = workers.ok_or_else(none)?.open().await?;
+        return Ok(Rc::new(CpuLane::open(far, budget).await?));
+    }
+    Ok(Rc::new(GpuLane::new(Gpu::open().await?, budget)))
 }

@@ -19,7 +19,7 @@ mod report;
 mod session;
 mod tensors;
 
-pub use crate::lane::{Facts, Output, Resident, TrafficCounts};
+pub use crate::lane::{Facts, Far, Opening, Output, Resident, Told, TrafficCounts, Workers};
 pub use known::{Known, Recalled, Shelf};
 pub use options::{Feeds, LoadProgress, Measure, Outputs, Phase, PoolOptions, Request, RunOptions, Shapes, Source};
 pub use pool::Pool;

@@ -1,7 +1,7 @@
 //! What callers say: options of a pool, a load and a run. Plain values; must never know how they are met.
 
 use super::tensors::{Feed, Keep};
-use crate::lane::Output;
+use crate::lane::{Output, Workers};
 use crate::onnx::ExternalData;
 use crate::predict::{Goal, Strategy};
 use prost::bytes::Bytes;
@@ -26,6 +26,8 @@ pub struct PoolOptions {
     pub goal: Goal,
     /// When the pool measures what the predictor needs beyond the ceilings.
     pub measure: Measure,
+    /// Where processors come from.
+    pub workers: Option<Workers>,
 }
 
 /// When a pool measures what share of its ceilings each kernel class reaches; a prediction never waits for more.

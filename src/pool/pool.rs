@@ -44,7 +44,7 @@ impl Pool {
     /// Opens the lanes of this machine and measures their ceilings. `NoWebGpu` where there is no adapter. What else was
     /// measured of a lane is taken from `shelf` where it is there, and kept there where it is not.
     pub async fn create(options: PoolOptions, shelf: Option<Rc<dyn Shelf>>) -> Result<Pool> {
-        let lanes = lane::open(options.lanes.as_deref(), options.memory_budget).await?;
+        let lanes = lane::open(options.lanes.as_deref(), options.memory_budget, options.workers.as_ref()).await?;
         Pool::on(lanes, options, shelf).await
     }
 

@@ -22,6 +22,7 @@ const FEATURES: [&str; 7] = [
 /// Builds `pkg/generated` where a source is newer than it.
 pub fn build(root: &Path) -> Result<()> {
     npm(root)?;
+    build_workers(root)?;
     let out = root.join("pkg/generated");
     let done = out.join("consort_bg.wasm");
     if let Some(built) = modified(&done)
@@ -36,6 +37,36 @@ pub fn build(root: &Path) -> Result<()> {
     run(Command::new(tool).arg("-O3").args(FEATURES).arg(&done).arg("-o").arg(&small))?;
     std::fs::rename(&small, &done)?;
     println!("pkg/generated/consort_bg.wasm: {} KB", std::fs::metadata(&done)?.len() / 1000);
+    Ok(())
+}
+
+/// What a processor's wasm is built with: a browser takes the last whose instructions it knows.
+const PROCESSORS: [(&str, &str); 2] =
+    [("simd", "-C target-feature=+simd128"), ("relaxed", "-C target-feature=+simd128,+relaxed-simd")];
+
+/// Builds the wasm of the page's workers into `pkg/cpu`.
+fn build_workers(root: &Path) -> Result<()> {
+    let tool = npm_packages(root).join("binaryen/bin/wasm-opt");
+    for (name, flags) in PROCESSORS {
+        let done = root.join("pkg/cpu").join(format!("{name}.wasm"));
+        let sources = [root.join("src"), root.join("worker"), root.join("Cargo.toml"), root.join("Cargo.lock")];
+        if let Some(built) = modified(&done)
+            && newest(&sources) < Some(built)
+        {
+            continue;
+        }
+        println!("building pkg/cpu/{name}.wasm");
+        // Flags of its own need a folder of its own.
+        let target = target(root).join("worker").join(name);
+        let build = ["rustc", "--quiet", "--profile", "worker", "--package", "consort-worker"];
+        let mut cargo = Command::new(cargo());
+        cargo.current_dir(root).args(build).args(["--target", "wasm32-unknown-unknown", "--target-dir"]).arg(&target);
+        run(cargo.env("RUSTFLAGS", format!("{flags} -C strip=debuginfo")))?;
+        let built = target.join("wasm32-unknown-unknown/worker/consort_worker.wasm");
+        let vectors = ["--enable-simd", "--enable-relaxed-simd"];
+        run(Command::new(&tool).arg("-O3").args(FEATURES).args(vectors).arg(&built).arg("-o").arg(&done))?;
+        println!("pkg/cpu/{name}.wasm: {} KB", std::fs::metadata(&done)?.len() / 1000);
+    }
     Ok(())
 }
 
@@ -56,13 +87,16 @@ fn wasm(root: &Path, package: &str, profile: &str, out: &Path) -> Result<()> {
     // Link-time optimisation is dropped for a crate that is an rlib too: only the cdylib is asked for.
     let build = ["rustc", "--quiet", "--profile", profile, "--package", package, "--lib", "--crate-type", "cdylib"];
     run(Command::new(cargo()).current_dir(root).args(build).args(["--target", "wasm32-unknown-unknown"]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let folder = target.join("wasm32-unknown-unknown").join(if profile == "dev" { "debug" } else { profile });
+    let folder = target(root).join("wasm32-unknown-unknown").join(if profile == "dev" { "debug" } else { profile });
     let name = package.replace('-', "_");
     let mut bindgen = Bindgen::new();
     bindgen.input_path(folder.join(format!("{name}.wasm")));
     bindgen.web(true)?.typescript(false).omit_default_module_path(false).out_name(&name);
     bindgen.generate(out).context("wasm-bindgen")
+}
+
+fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {

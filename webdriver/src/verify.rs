@@ -68,8 +68,9 @@ fn native(root: &Path, steps: &mut Steps) -> Result<()> {
         run(in_root(root).args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
         // What only a page has is not built above.
         setup::wasm_target()?;
-        let web = ["clippy", "--quiet", "--package", "consort", "--package", "consort-conformance", "--lib", "--tests"];
-        run(in_root(root).args(web).args(["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"]))
+        let packages = ["--package", "consort", "--package", "consort-conformance", "--package", "consort-worker"];
+        let web = ["clippy", "--quiet", "--lib", "--tests"];
+        run(in_root(root).args(web).args(packages).args(["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"]))
     })?;
     steps.step("native tests", || {
         vulkan()?;
@@ -146,8 +147,8 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>) -> Res
         // It is a Chromium in all that the others test.
         return tests(root, browser, true, port, "capabilities");
     }
-    tests(root, browser, true, port, "capabilities,kernels,models,shapes,callers,pool,generation,errors")?;
-    tests(root, browser, false, port, "capabilities,no-webgpu")?;
+    tests(root, browser, true, port, "capabilities,kernels,models,shapes,callers,pool,generation,errors,cpu")?;
+    tests(root, browser, false, port, "capabilities,no-webgpu,cpu")?;
     page(root, browser, port)
 }
 

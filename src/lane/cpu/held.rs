@@ -1,10 +1,10 @@
 //! What the processor holds for this lane, by number: programs and tensors that it forgets when their last holder goes. Knows
 //! numbers and bytes; must never know a message's way.
 
-use super::far::{Far, Told};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{ContentHash, HostTensor, TensorType};
 use crate::lane::host::Task;
+use crate::lane::workers::{Far, Told};
 use crate::memory::WeightBook;
 use crate::processor::wire::{Answer, Prepared, Request, read, written};
 use std::cell::{Cell, RefCell};

@@ -1,6 +1,5 @@
 //! The `cpu` lane behind the interface of lanes. Knows what was asked of the processor; must never know how it computes.
 
-use super::far::Far;
 use super::held::{Held, Kept, Program, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Graph, HostTensor, Source, TensorType};
@@ -11,6 +10,7 @@ use crate::lane::measured::{Counts, Facts, Measured};
 use crate::lane::tensor::{Input, Output, Resident};
 use crate::lane::traffic::{Traffic, TrafficCounts};
 use crate::lane::work::{Compiled, Footprint, Order, Outcome, Progress, SubmitSpan, Work};
+use crate::lane::workers::Far;
 use crate::memory::{SlotPlan, weight_bytes};
 use crate::processor::wire::{Answer, Fed, Large, Order as Ordered, Request, Run};
 use crate::program::cpu::named;

@@ -1,0 +1,81 @@
+//! Processors that the page opens, as objects with `ask(head, parts)`, a promise, `close()` and `lost`. Knows how bytes
+//! cross; must never know what they say.
+
+use crate::error::{Error, Kind, Result};
+use crate::graph::{DType, Data, HostTensor};
+use crate::pool::{Far, Opening, Told, Workers};
+use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
+use std::pin::Pin;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+/// One of them.
+#[derive(Debug)]
+struct JsFar(JsValue);
+
+fn said(error: &JsValue) -> String {
+    let message = Reflect::get(error, &"message".into()).ok().and_then(|m| m.as_string());
+    message.or_else(|| error.as_string()).unwrap_or_else(|| format!("{error:?}"))
+}
+
+/// Processors that `open` opens.
+pub(super) fn opened_by(open: Function) -> Workers {
+    Workers::new(move || -> Opening {
+        let opening = open.call0(&JsValue::UNDEFINED).map(|promise| Promise::resolve(&promise));
+        Box::pin(async move {
+            let failed = |e: JsValue| Error::new(Kind::Unsupported, format!("no worker could be opened: {}", said(&e)));
+            let object = JsFuture::from(opening.map_err(failed)?).await.map_err(failed)?;
+            Ok(Box::new(JsFar(object)) as Box<dyn Far>)
+        })
+    })
+}
+
+impl JsFar {
+    fn call(&self, method: &str, arguments: &Array) -> Result<JsValue, JsValue> {
+        let function: Function = Reflect::get(&self.0, &method.into())?.dyn_into()?;
+        Reflect::apply(&function, &self.0, arguments)
+    }
+}
+
+fn told(answer: &JsValue) -> Result<Told, JsValue> {
+    let field = |name: &str| Reflect::get(answer, &name.into());
+    let head: Uint8Array = field("head")?.dyn_into()?;
+    let mut parts = vec![];
+    for part in field("parts")?.dyn_into::<Array>()?.iter() {
+        let part: Array = part.dyn_into()?;
+        let (number, bytes) = (part.get(0).as_f64().unwrap_or(-1.0) as u32, part.get(1).dyn_into::<Uint8Array>()?);
+        let dtype = DType::of_number(number).ok_or("elements of no known type")?;
+        let len = bytes.length() as usize / dtype.host_bytes();
+        let mut data = Data::room(dtype, len).ok_or("there is no memory for an answer")?;
+        bytes.copy_to(data.bytes_mut());
+        parts.push(data);
+    }
+    Ok(Told { head: head.to_vec(), parts })
+}
+
+impl Far for JsFar {
+    fn ask(&self, head: Vec<u8>, parts: &[&HostTensor]) -> Pin<Box<dyn Future<Output = Result<Told>>>> {
+        let part = |tensor: &&HostTensor| {
+            let bytes: JsValue = Uint8Array::from(tensor.bytes()).into();
+            Array::of2(&tensor.dtype().number().into(), &bytes)
+        };
+        let parts: Array = parts.iter().map(part).collect();
+        let asked = self.call("ask", &Array::of2(&Uint8Array::from(head.as_slice()).into(), &parts));
+        Box::pin(async move {
+            // Whatever it was, the processor is not to be asked again.
+            let lost =
+                |e: JsValue| Error::new(Kind::DeviceLost, format!("the processor's worker is gone: {}", said(&e)));
+            let answer = JsFuture::from(Promise::resolve(&asked.map_err(lost)?)).await.map_err(lost)?;
+            told(&answer).map_err(|e| Error::new(Kind::Internal, format!("an answer cannot be read: {}", said(&e))))
+        })
+    }
+
+    fn lost(&self) -> Option<String> {
+        Reflect::get(&self.0, &"lost".into()).ok()?.as_string()
+    }
+
+    fn close(&self) {
+        // What cannot be closed is closed.
+        let _ = self.call("close", &Array::new());
+    }
+}

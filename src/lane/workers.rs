@@ -1,0 +1,55 @@
+//! Processors elsewhere, which a page opens and lanes ask. Knows messages as bytes; must never know what they say.
+
+use super::host::Task;
+use crate::error::Result;
+use crate::graph::{Data, HostTensor};
+use std::fmt;
+use std::rc::Rc;
+
+/// An answer in bytes, and the elements that it speaks of: each as the type that the answer names.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// A `wire::Answer`.
+    pub head: Vec<u8>,
+    /// Elements, in its order.
+    pub parts: Vec<Data>,
+}
+
+/// A processor that answers.
+pub trait Far: fmt::Debug {
+    /// Asks what `head`, a `wire::Request`, says of `parts`. Both are read and the request is on its way before this returns,
+    /// whether anybody waits for the answer or not; requests are done in their order. `DeviceLost` where it cannot answer
+    /// any more.
+    fn ask(&self, head: Vec<u8>, parts: &[&HostTensor]) -> Task<'static, Result<Told>>;
+
+    /// Why it cannot answer any more.
+    fn lost(&self) -> Option<String>;
+
+    /// Ends it.
+    fn close(&self);
+}
+
+/// What is to be a processor once it is waited for.
+pub type Opening = Task<'static, Result<Box<dyn Far>>>;
+
+/// Opens processors.
+#[derive(Clone)]
+pub struct Workers(Rc<dyn Fn() -> Opening>);
+
+impl Workers {
+    /// By `open`.
+    pub fn new(open: impl Fn() -> Opening + 'static) -> Workers {
+        Workers(Rc::new(open))
+    }
+
+    /// One more.
+    pub fn open(&self) -> Opening {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Workers")
+    }
+}
