@@ -24,6 +24,12 @@ pub struct Options {
     /// Only these models, by name, or `all`.
     #[arg(long, value_name = "all|NAME,…", value_delimiter = ',', default_value = "all")]
     models: Vec<String>,
+    /// Our lane.
+    #[arg(long, default_value = "gpu")]
+    lane: String,
+    /// Threads of the lane `cpu`; its peer is the WASM of onnxruntime-web with as many, unless `--peers` says otherwise.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
     /// Only peers whose name has one of these parts, e.g. `webgpu`.
     #[arg(long, value_name = "PART,…", value_delimiter = ',')]
     peers: Vec<String>,
@@ -44,8 +50,14 @@ pub fn peers(options: &Options) -> Result<()> {
     if options.models != ["all"] {
         url += &format!("models={}&", options.models.join(","));
     }
-    if !options.peers.is_empty() {
-        url += &format!("peers={}", options.peers.join(";"));
+    url += &format!("lane={}&threads={}&", options.lane, options.threads);
+    let same = format!("wasm, {} thread", options.threads);
+    let peers = match options.lane.as_str() {
+        "cpu" if options.peers.is_empty() => vec![same],
+        _ => options.peers.clone(),
+    };
+    if !peers.is_empty() {
+        url += &format!("peers={}", peers.join(";"));
     }
     let drive = Drive { root, browser: options.browser, webgpu: true, url, screenshots: vec![] };
     let driven = drive.run(&mut |line| println!("  {line}"))?;
