@@ -83,6 +83,18 @@ pub fn execute(
     inputs: &[&HostTensor],
     name: &dyn Fn(usize) -> String,
 ) -> Result<Vec<HostTensor>> {
+    watched(loaded, arena, team, inputs, name, &mut |_| {})
+}
+
+/// As [`execute`]; `watch` is told each step's number once it is done.
+pub fn watched(
+    loaded: &Loaded,
+    arena: &mut Arena,
+    team: &dyn Team,
+    inputs: &[&HostTensor],
+    name: &dyn Fn(usize) -> String,
+    watch: &mut dyn FnMut(usize),
+) -> Result<Vec<HostTensor>> {
     let program = &loaded.program;
     arena.grow(program, team.threads());
     let Arena { words, scratch } = arena;
@@ -101,9 +113,12 @@ pub fn execute(
         }
     }
     // What writes nothing has nothing to compute.
-    let busy = |step: &&Step| step.operands[step.reads..].iter().any(|operand| operand.bytes > 0);
-    for step in program.steps.iter().filter(busy) {
-        run(step, &spans, team, (scratch, apart(program))).map_err(|e| e.in_node(&name(step.node)))?;
+    let busy = |step: &Step| step.operands[step.reads..].iter().any(|operand| operand.bytes > 0);
+    for (number, step) in program.steps.iter().enumerate() {
+        if busy(step) {
+            run(step, &spans, team, (scratch, apart(program))).map_err(|e| e.in_node(&name(step.node)))?;
+        }
+        watch(number);
     }
     program.outputs.iter().map(|port| taken(&spans, port)).collect()
 }

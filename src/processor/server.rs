@@ -2,7 +2,7 @@
 //! must never know how they travel, or who asks.
 
 use super::ceilings::{Ceilings, Clock, ceilings, utilisation};
-use super::engine::{Arena, execute};
+use super::engine::{Arena, execute, watched};
 use super::store::{Loaded, Store};
 use super::team::Team;
 use super::wire::{Answer, Fed, INLINE_BYTES, Order, Prepared, Request, Run, read, written};
@@ -87,6 +87,7 @@ impl Server {
                 Answer::Prepared(self.prepare(team, program, holder, order)?)
             }
             Request::Execute(runs) => return self.execute(team, &runs, part),
+            Request::Profile { run, repeats } => Answer::Profiled(self.profile(team, &run, repeats, part)?),
             Request::Keep { tensor, shape } => {
                 self.tensors.insert(tensor, part(shape)?);
                 Answer::Done
@@ -152,6 +153,38 @@ impl Server {
         let nodes = graph.nodes.into_iter().map(|node| node.name).collect();
         self.programs.insert(number, Ready { loaded: self.store.load(holder, program)?, nodes });
         Ok(prepared)
+    }
+
+    fn profile(
+        &mut self,
+        team: &dyn Team,
+        run: &Run,
+        repeats: usize,
+        mut part: impl FnMut(Vec<usize>) -> Result<HostTensor>,
+    ) -> Result<Vec<(String, f64)>> {
+        let ready = self.programs.get(&run.program).ok_or_else(|| lacks("program"))?;
+        let fed = |input: &Fed| match input {
+            Fed::Part(shape) => part(shape.clone()),
+            Fed::Kept(tensor) => self.tensors.get(tensor).cloned().ok_or_else(|| lacks("tensor")),
+        };
+        let inputs: Vec<HostTensor> = run.inputs.iter().map(fed).collect::<Result<_>>()?;
+        let inputs: Vec<&HostTensor> = inputs.iter().collect();
+        let steps = &ready.loaded.program.steps;
+        let mut least = vec![f64::INFINITY; steps.len()];
+        for _ in 0..repeats {
+            let mut last = (self.clock)();
+            watched(&ready.loaded, &mut self.arena, team, &inputs, &|_| String::new(), &mut |step| {
+                let now = (self.clock)();
+                least[step] = least[step].min(now - last);
+                last = (self.clock)();
+            })?;
+        }
+        let named = steps.iter().map(|step| {
+            let routine = format!("{:?}", step.routine);
+            let kind = routine.split([' ', '{', '(']).next().unwrap_or_default();
+            format!("{kind} {}", ready.nodes.get(step.node).map_or("", String::as_str))
+        });
+        Ok(named.zip(least).collect())
     }
 
     fn execute(

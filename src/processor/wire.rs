@@ -39,6 +39,13 @@ pub enum Request {
     /// Runs programs one after another; the parts are their inputs from the host. The answer is [`Answer::Executed`], its
     /// parts the outputs that do not stay.
     Execute(Vec<Run>),
+    /// Runs a program as often as said and times each of its steps. The answer is [`Answer::Profiled`].
+    Profile {
+        /// What to run; its outputs go nowhere.
+        run: Run,
+        /// How often.
+        repeats: usize,
+    },
     /// Keeps a tensor, the only part. The answer is [`Answer::Done`].
     Keep {
         /// The number that it is known by from now on.
@@ -113,6 +120,8 @@ pub enum Answer {
     Prepared(Prepared),
     /// When each run began and ended, in milliseconds from the first.
     Executed(Vec<(f64, f64)>),
+    /// For each step what it is and its least time in milliseconds.
+    Profiled(Vec<(String, f64)>),
     /// Its ceilings.
     Ceilings {
         /// Floating-point operations a second in registers; a multiply-add counts two.

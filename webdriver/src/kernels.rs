@@ -3,8 +3,9 @@
 use crate::browsers::Browser;
 use crate::drive::Drive;
 use crate::serve::serve;
-use crate::tools::{cargo, root};
-use crate::{package, setup};
+use crate::package::conformance;
+use crate::tools::{cargo, root, run};
+use crate::{data, package, setup};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
@@ -21,6 +22,15 @@ pub struct Options {
     /// The browser to measure in.
     #[arg(long, value_enum, default_value = "chromium")]
     browser: Browser,
+    /// Measures this lane: `cpu` is a worker of a page.
+    #[arg(long, default_value = "gpu")]
+    lane: String,
+    /// Threads of the lane `cpu`.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// For the lane `cpu`: these models, step by step, instead of the kernels.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    models: Vec<String>,
     /// Writes what was measured to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -28,6 +38,9 @@ pub struct Options {
 
 /// Measures, and prints the table.
 pub fn kernels(options: &Options) -> Result<()> {
+    if options.lane == "cpu" {
+        return processor(options);
+    }
     let result = if options.native { native()? } else { browser(options.browser)? };
     if let Some(file) = &options.json {
         let text = serde_json::to_string_pretty(&result)? + "\n";
@@ -48,6 +61,29 @@ fn native() -> Result<Value> {
     let mut result: Value = serde_json::from_slice(&output.stdout)?;
     result["browser"] = Value::from("native");
     Ok(result)
+}
+
+/// Requests and answers are the example's; this brings them to a page and back.
+fn processor(options: &Options) -> Result<()> {
+    let root = &root();
+    package::build(root)?;
+    if !options.models.is_empty() {
+        data::write(root)?;
+    }
+    setup::browser(root, options.browser)?;
+    let folder = conformance(root).join("processor");
+    let example = |what: &str, rest: &[String]| {
+        let build = ["run", "--quiet", "--package", "consort-conformance", "--example", "processor", "--", what];
+        run(Command::new(cargo()).current_dir(root).args(build).arg(&folder).args(rest))
+    };
+    example("write", &options.models)?;
+    let serving = serve(root, None)?;
+    let url = format!("http://127.0.0.1:{}/tests/processor.html?threads={}", serving.port, options.threads);
+    let drive = Drive { root, browser: options.browser, webgpu: true, url, screenshots: vec![] };
+    let driven = drive.run(&mut |_| ())?;
+    std::fs::write(folder.join("answers.json"), serde_json::to_vec(&driven.result["answers"])?)?;
+    println!("{}", driven.browser);
+    example("read", &[])
 }
 
 fn browser(browser: Browser) -> Result<Value> {
