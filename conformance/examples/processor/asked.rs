@@ -186,7 +186,7 @@ pub fn write(folder: &Path, models: &[String]) -> Result<()> {
         } else {
             let published = PUBLISHED.iter().find(|p| p.name == name);
             let published = published.ok_or_else(|| anyhow!("there is no model '{name}'"))?;
-            let file = std::fs::read(folder.join(format!("../models/{name}.onnx")))?;
+            let file = std::fs::read(folder.join(format!("../../models/{name}.onnx")))?;
             writer.model(name, &file, &ExternalData::default(), &published.inputs()?)?;
         }
     }
