@@ -72,6 +72,11 @@ export type Goal = 'latency' | 'throughput' | 'memory';
 export interface PoolOptions {
   /** Lanes that may be used; default: `['gpu']`. */
   lanes?: readonly Lane[];
+  /**
+   * Most threads that the lane `cpu` takes; default: as many as the machine has, 8 at most. More than one needs a page that is
+   * cross-origin isolated, which the console says once where it is not.
+   */
+  threads?: number;
   /** Upper bound of the bytes that the pool may hold on each lane. */
   memoryBudget?: number;
   /** Default goal; `'latency'` where absent. */

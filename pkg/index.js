@@ -251,7 +251,7 @@ export class Pool {
     // Before the lanes are measured, not beside that.
     const found = await (detected ??= Capabilities.detect());
     const kept = records === 'none' ? undefined : shelf;
-    const processor = async () => (await import('./cpu/open.js')).open(found.wasm);
+    const processor = async () => (await import('./cpu/open.js')).open(found.wasm, { threads: options?.threads });
     return new Pool(inside, await call(() => WasmPool.create(options, kept, processor)), found);
   }
 

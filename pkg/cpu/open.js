@@ -1,34 +1,54 @@
-// Processors for the page: the build that the browser runs, fetched once, and a worker for each. Knows how requests travel; must
-// never know what they say.
+// Processors for the page: the build that the browser runs, fetched once, and workers. Knows how requests travel; must never know
+// what they say.
 
 const BUILDS = {
   simd: new URL('./simd.wasm', import.meta.url),
   relaxed: new URL('./relaxed.wasm', import.meta.url),
+  threads: new URL('./threads.wasm', import.meta.url),
 };
 
-let compiled;
+/** Builds by name, compiled or on their way. */
+const compiled = new Map();
 
-/** The module for a browser that takes these proposals of WebAssembly. */
-function module({ simd, relaxedSimd }) {
-  if (!simd) throw new Error('the browser takes no SIMD');
-  const url = relaxedSimd ? BUILDS.relaxed : BUILDS.simd;
-  compiled ??= (async () => {
-    const response = await fetch(url);
-    if (!response.ok) throw new Error(`${url}: ${response.status}`);
-    return WebAssembly.compile(await response.arrayBuffer());
-  })().catch((error) => {
+function module(build) {
+  if (!compiled.has(build)) {
+    const compiling = (async () => {
+      const response = await fetch(BUILDS[build]);
+      if (!response.ok) throw new Error(`${BUILDS[build]}: ${response.status}`);
+      return WebAssembly.compile(await response.arrayBuffer());
+    })();
     // A later call may try again.
-    compiled = undefined;
-    throw error;
-  });
-  return compiled;
+    compiling.catch(() => compiled.delete(build));
+    compiled.set(build, compiling);
+  }
+  return compiled.get(build);
 }
 
-/** A processor in a worker of its own, for a browser that takes these proposals of WebAssembly. */
-export async function open(proposals) {
-  const compiling = module(proposals);
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+/** Threads that a page may use: more than one where it is cross-origin isolated, so that they can share memory. */
+function possible(threads, { relaxedSimd, threads: shared }) {
+  const wanted = threads ?? Math.min(navigator.hardwareConcurrency ?? 1, 8);
+  if (globalThis.crossOriginIsolated && relaxedSimd && shared) return Math.max(1, wanted);
+  if (threads > 1) alone();
+  return 1;
+}
+
+/** Says once why a processor has one thread although more were asked for. */
+let said = false;
+function alone() {
+  if (!said) console.warn('consort: threads need a page that is cross-origin isolated, and a browser with relaxed SIMD; one is used');
+  said = true;
+}
+
+/**
+ * A processor in a worker of its own, with so many threads, or as many as the machine has; for a browser that takes these
+ * proposals of WebAssembly.
+ */
+export async function open(proposals, { threads } = {}) {
+  if (!proposals.simd) throw new Error('the browser takes no SIMD');
+  const all = possible(threads, proposals);
+  const build = all > 1 ? 'threads' : proposals.relaxedSimd ? 'relaxed' : 'simd';
   const waiting = new Map();
+  const workers = [];
   let next = 0;
   const processor = {
     /** Why it answers no more. */
@@ -38,7 +58,7 @@ export async function open(proposals) {
         if (processor.lost !== undefined) return reject(new Error(processor.lost));
         const id = next++;
         waiting.set(id, { resolve, reject });
-        worker.postMessage({ id, head, parts }, [head.buffer, ...parts.map(([, bytes]) => bytes.buffer)]);
+        workers[0].postMessage({ id, head, parts }, [head.buffer, ...parts.map(([, bytes]) => bytes.buffer)]);
       });
       // Some answers nobody waits for.
       answer.catch(() => {});
@@ -47,26 +67,41 @@ export async function open(proposals) {
     close: () => end('it was closed'),
   };
   const end = (why) => {
-    worker.terminate();
+    workers.forEach((worker) => worker.terminate());
     processor.lost ??= why;
     for (const { reject } of waiting.values()) reject(new Error(processor.lost));
     waiting.clear();
   };
+  /** A worker of which the end of any ends all. */
+  const begun = (ended) => {
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+    worker.onerror = (event) => {
+      event.preventDefault?.();
+      ended(event.message ?? 'its script could not be loaded');
+    };
+    workers.push(worker);
+    return worker;
+  };
   try {
     await new Promise((resolve, reject) => {
-      worker.onmessage = ({ data: { ready, ended, id, head, parts } }) => {
-        if (ready) return resolve();
-        if (ended !== undefined) return reject(new Error(ended)), end(ended);
-        waiting.get(id)?.resolve({ head, parts });
-        waiting.delete(id);
-      };
-      worker.onerror = (event) => {
-        event.preventDefault?.();
-        const why = event.message ?? 'its script could not be loaded';
-        reject(new Error(why));
+      const ended = (why) => {
         end(why);
+        reject(new Error(why));
       };
-      compiling.then((module) => worker.postMessage({ module }), reject);
+      const leader = begun(ended);
+      module(build).then((module) => {
+        leader.onmessage = ({ data: { ready, ended: why, id, head, parts } }) => {
+          if (why !== undefined) return ended(why);
+          if (!ready) return waiting.get(id)?.resolve({ head, parts }), waiting.delete(id);
+          for (const helper of ready.helpers) {
+            const worker = begun(ended);
+            worker.onmessage = ({ data }) => ended(data.ended);
+            worker.postMessage({ module, memory: ready.memory, helper });
+          }
+          resolve();
+        };
+        leader.postMessage({ module, threads: all });
+      }, reject);
     });
   } catch (error) {
     end(String(error.message));

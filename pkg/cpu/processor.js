@@ -4,22 +4,55 @@
 /** Bytes of an element, by the number of its type. */
 const WIDTHS = [4, 8, 4, 1];
 
+/** A memory of several threads, in pages of 64 KiB: as the wasm was linked for. */
+const SHARED = { initial: 128, maximum: 32768, shared: true };
+
 export class Processor {
   #wasm;
   /** What it said before it ended. */
   #last;
 
-  /** A processor of a compiled module. */
-  static async create(module) {
+  /** Where all its threads compute; nothing where it has one only. */
+  memory;
+
+  /** A processor of a compiled module, for so many threads: more than one where the module is of shared memory. */
+  static async create(module, threads = 1) {
     const processor = new Processor();
+    await processor.#instantiate(module, threads > 1 ? new WebAssembly.Memory(SHARED) : undefined);
+    processor.#wasm.begin(threads);
+    return processor;
+  }
+
+  /** Helps the processor whose memory that is, as the thread of that number: it never ends. */
+  static async help(module, memory, { thread, top }) {
+    const processor = new Processor();
+    await processor.#instantiate(module, memory);
+    const wasm = processor.#wasm;
+    wasm.__stack_pointer.value = top;
+    wasm.__wasm_init_tls(top);
+    wasm.help(thread);
+  }
+
+  /** What a helper needs to know: its stack's end, and its own memory above. */
+  helper(thread) {
+    const wasm = this.#wasm;
+    return { thread, top: wasm.helper_memory(wasm.__tls_size.value) };
+  }
+
+  async #instantiate(module, memory) {
     const consort = {
       now: () => performance.now(),
-      ended: (at, bytes) => (processor.#last = new TextDecoder().decode(new Uint8Array(processor.#wasm.memory.buffer, at, bytes))),
+      ended: (at, bytes) => (this.#last = new TextDecoder().decode(this.#taken(at, bytes))),
     };
-    const instance = await WebAssembly.instantiate(module, { consort });
-    processor.#wasm = instance.exports;
-    processor.#wasm.begin();
-    return processor;
+    const instance = await WebAssembly.instantiate(module, { consort, env: { memory } });
+    this.memory = memory;
+    // A module that was given none has its own.
+    this.#wasm = { memory, ...instance.exports };
+  }
+
+  /** A copy of some bytes. */
+  #taken(at, bytes) {
+    return new Uint8Array(this.#wasm.memory.buffer, at, bytes).slice();
   }
 
   /** What is answered to `head`: its bytes, and elements as pairs of type and buffer. Throws where the processor ended. */
@@ -36,12 +69,11 @@ export class Processor {
     this.#fill(wasm.request(head.byteLength), head);
     for (const [type, bytes] of parts) this.#fill(wasm.part(type, bytes.byteLength / WIDTHS[type]), bytes);
     wasm.answer();
-    const taken = (at, bytes) => wasm.memory.buffer.slice(at, at + bytes);
     const answer = {
-      head: new Uint8Array(taken(wasm.reply(), wasm.reply_bytes())),
+      head: this.#taken(wasm.reply(), wasm.reply_bytes()),
       parts: Array.from({ length: wasm.reply_parts() }, (_, i) => [
         wasm.reply_part_type(i),
-        new Uint8Array(taken(wasm.reply_part(i), wasm.reply_part_bytes(i))),
+        this.#taken(wasm.reply_part(i), wasm.reply_part_bytes(i)),
       ]),
     };
     wasm.done();

@@ -2,8 +2,8 @@
 
 use crate::browsers::Browser;
 use crate::drive::Drive;
-use crate::serve::serve;
 use crate::package::conformance;
+use crate::serve::serve;
 use crate::tools::{cargo, root, run};
 use crate::{data, package, setup};
 use anyhow::{Context, Result, bail};

@@ -1,7 +1,7 @@
 //! Builds wasm: cargo, then wasm-bindgen, and wasm-opt for the npm package. Knows the build; must never know browsers.
 
-use crate::setup::{npm, npm_packages, wasm_target};
-use crate::tools::{cargo, run};
+use crate::setup::{npm, npm_packages, rust_source, wasm_target};
+use crate::tools::{cargo, quietly, run};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,14 +40,29 @@ pub fn build(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What a processor's wasm is built with: a browser takes the last whose instructions it knows.
-const PROCESSORS: [(&str, &str); 2] =
-    [("simd", "-C target-feature=+simd128"), ("relaxed", "-C target-feature=+simd128,+relaxed-simd")];
+/// What a processor's wasm is built for, and whether its threads share a memory.
+const PROCESSORS: [(&str, &str, bool); 3] = [
+    ("simd", "+simd128", false),
+    ("relaxed", "+simd128,+relaxed-simd", false),
+    ("threads", "+simd128,+relaxed-simd,+atomics,+bulk-memory,+mutable-globals", true),
+];
+
+/// What the linker is told for a memory of several threads: its size at first and at most is what `pkg/cpu/processor.js` makes.
+const SHARED: [&str; 8] = [
+    "shared-memory",
+    "import-memory",
+    "initial-memory=8388608",
+    "max-memory=2147483648",
+    "export=__wasm_init_tls",
+    "export=__tls_size",
+    "export=__tls_align",
+    "export=__stack_pointer",
+];
 
 /// Builds the wasm of the page's workers into `pkg/cpu`.
 fn build_workers(root: &Path) -> Result<()> {
     let tool = npm_packages(root).join("binaryen/bin/wasm-opt");
-    for (name, flags) in PROCESSORS {
+    for (name, features, shared) in PROCESSORS {
         let done = root.join("pkg/cpu").join(format!("{name}.wasm"));
         let sources = [root.join("src"), root.join("worker"), root.join("Cargo.toml"), root.join("Cargo.lock")];
         if let Some(built) = modified(&done)
@@ -61,9 +76,16 @@ fn build_workers(root: &Path) -> Result<()> {
         let build = ["rustc", "--quiet", "--profile", "worker", "--package", "consort-worker"];
         let mut cargo = Command::new(cargo());
         cargo.current_dir(root).args(build).args(["--target", "wasm32-unknown-unknown", "--target-dir"]).arg(&target);
-        run(cargo.env("RUSTFLAGS", format!("{flags} -C strip=debuginfo")))?;
+        let mut flags = format!("-C target-feature={features} -C strip=debuginfo");
+        if shared {
+            // The standard library for threads of wasm is built here; what it needs of a nightly is pinned with the toolchain.
+            rust_source()?;
+            flags.extend(SHARED.iter().map(|flag| format!(" -C link-arg=--{flag}")));
+            cargo.env("RUSTC_BOOTSTRAP", "1").args(["-Z", "build-std=std,panic_abort"]);
+        }
+        quietly(cargo.env("RUSTFLAGS", flags))?;
         let built = target.join("wasm32-unknown-unknown/worker/consort_worker.wasm");
-        let vectors = ["--enable-simd", "--enable-relaxed-simd"];
+        let vectors = ["--enable-simd", "--enable-relaxed-simd", "--enable-threads"];
         run(Command::new(&tool).arg("-O3").args(FEATURES).args(vectors).arg(&built).arg("-o").arg(&done))?;
         println!("pkg/cpu/{name}.wasm: {} KB", std::fs::metadata(&done)?.len() / 1000);
     }

@@ -23,6 +23,16 @@ pub fn wasm_target() -> Result<()> {
     }
 }
 
+/// The source of the standard library.
+pub fn rust_source() -> Result<()> {
+    let installed = says(Command::new("rustup").args(["component", "list", "--installed"]));
+    match installed {
+        Some(list) if list.lines().any(|l| l == "rust-src") => Ok(()),
+        Some(_) => run(Command::new("rustup").args(["component", "add", "rust-src"])),
+        None => Ok(()),
+    }
+}
+
 /// Browser, driver and a software GPU; installs Debian's packages where it may.
 pub fn browser(root: &Path, browser: Browser) -> Result<()> {
     installed(root, browser)?;

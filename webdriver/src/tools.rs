@@ -45,3 +45,12 @@ pub fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     let part = path.with_extension("part");
     std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).with_context(|| path.display().to_string())
 }
+
+/// As [`run`], but what it says is told only where it fails.
+pub fn quietly(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("could not start {command:?}"))?;
+    if !output.status.success() {
+        bail!("{}: {command:?}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}

@@ -4,11 +4,16 @@
 //! One thread calls. `#[unsafe(no_mangle)]` is what gives a function its name in wasm.
 #![allow(unsafe_code)]
 #![cfg(target_arch = "wasm32")]
+#![cfg_attr(target_feature = "atomics", feature(stdarch_wasm_atomic_wait))]
 
 mod page;
+#[cfg(target_feature = "atomics")]
+mod team;
 
 use consort::graph::{DType, Data};
-use consort::processor::{Alone, Clock, Reply, Server};
+#[cfg(not(target_feature = "atomics"))]
+use consort::processor::Alone;
+use consort::processor::{Clock, Reply, Server, Team};
 use std::cell::RefCell;
 
 /// A processor, what it is to be asked, and what it answered.
@@ -17,6 +22,7 @@ struct State {
     head: Vec<u8>,
     parts: Vec<Data>,
     reply: Reply,
+    team: Box<dyn Team>,
 }
 
 thread_local! {
@@ -38,9 +44,20 @@ fn features() -> Vec<String> {
     all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name.to_owned()).collect()
 }
 
-fn begun(clock: Clock) {
-    let (server, reply) = (Server::new(clock, features()), Reply::default());
-    STATE.set(Some(State { server, head: vec![], parts: vec![], reply }));
+/// So many threads, or as many as this build has.
+fn team(threads: usize) -> Box<dyn Team> {
+    #[cfg(target_feature = "atomics")]
+    return Box::new(team::Threads(threads));
+    #[cfg(not(target_feature = "atomics"))]
+    {
+        let _ = threads;
+        Box::new(Alone)
+    }
+}
+
+fn begun(clock: Clock, threads: usize) {
+    let (server, reply, team) = (Server::new(clock, features()), Reply::default(), team(threads));
+    STATE.set(Some(State { server, head: vec![], parts: vec![], reply, team }));
 }
 
 /// The address of room for a request of `len` bytes; null where there is no memory.
@@ -78,7 +95,7 @@ pub extern "C" fn answer() {
         let (head, parts) = (std::mem::take(&mut state.head), std::mem::take(&mut state.parts));
         // The last answer's elements make room for this one's.
         state.reply = Reply::default();
-        state.reply = state.server.answer(&Alone, &head, parts);
+        state.reply = state.server.answer(&*state.team, &head, parts);
     });
 }
 

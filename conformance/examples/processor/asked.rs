@@ -200,14 +200,20 @@ const PADS: (&str, &[i64]) = ("pads", &[1, 1, 1, 1]);
 const STRIDES: (&str, &[i64]) = ("strides", &[2, 2]);
 
 fn kernels(writer: &mut Writer) -> Result<()> {
-    for (m, k, n) in [(256, 256, 256), (512, 512, 512), (96, 96, 6272), (384, 384, 128), (128, 1536, 384), (1, 768, 3072)] {
+    for (m, k, n) in
+        [(256, 256, 256), (512, 512, 512), (96, 96, 6272), (384, 384, 128), (128, 1536, 384), (1, 768, 3072)]
+    {
         writer.kernel(&format!("product {m}×{k}×{n}"), &[m, k], &[("MatMul", &[], &[&[k, n]])])?;
     }
     for (c, size) in [(24, 112), (64, 56), (128, 28), (256, 14), (512, 7)] {
         let name = format!("3×3 convolution, {c} channels of {size}×{size}");
         writer.kernel(&name, &[1, c, size, size], &[("Conv", &[PADS], &[&[c, c, 3, 3]])])?;
     }
-    writer.kernel("3×3 convolution, 64 to 128, stride 2", &[1, 64, 56, 56], &[("Conv", &[PADS, STRIDES], &[&[128, 64, 3, 3]])])?;
+    writer.kernel(
+        "3×3 convolution, 64 to 128, stride 2",
+        &[1, 64, 56, 56],
+        &[("Conv", &[PADS, STRIDES], &[&[128, 64, 3, 3]])],
+    )?;
     for (c, to, size) in [(32, 128, 56), (256, 64, 28), (512, 512, 7)] {
         let name = format!("1×1 convolution, {c} to {to} of {size}×{size}");
         writer.kernel(&name, &[1, c, size, size], &[("Conv", &[], &[&[to, c, 1, 1]])])?;
@@ -223,7 +229,11 @@ fn kernels(writer: &mut Writer) -> Result<()> {
     }
     let image = [1, 64, 112, 112];
     let channel: &[&[usize]] = &[&[64, 1, 1]];
-    writer.kernel("add, relu, mul by channel", &image, &[("Add", &[], channel), ("Relu", &[], &[]), ("Mul", &[], channel)])?;
+    writer.kernel(
+        "add, relu, mul by channel",
+        &image,
+        &[("Add", &[], channel), ("Relu", &[], &[]), ("Mul", &[], channel)],
+    )?;
     writer.kernel("sigmoid", &image, &[("Sigmoid", &[], &[])])?;
     writer.kernel("softmax of rows of 128", &[12, 128, 128], &[("Softmax", &[], &[])])?;
     writer.kernel("layer normalisation of 384", &[512, 384], &[("LayerNormalization", &[], &[&[384], &[384]])])?;
