@@ -70,7 +70,10 @@ export type Goal = 'latency' | 'throughput' | 'memory';
 
 /** Options of `Pool.create`. */
 export interface PoolOptions {
-  /** Lanes that may be used; default: `['gpu']`. */
+  /**
+   * Lanes that may be used. Default: `gpu`, or `cpu` where there is none; beside a GPU that may be slower than the processor both
+   * are opened and measured, and the faster comes first.
+   */
   lanes?: readonly Lane[];
   /**
    * Most threads that the lane `cpu` takes; default: as many as the machine has, 8 at most. More than one needs a page that is
@@ -435,7 +438,7 @@ export interface Profile {
 /** A shared pool of GPU memory with the sessions that live on it. */
 export class Pool {
   private constructor();
-  /** Rejects with kind `no-webgpu` where there is no adapter. */
+  /** Rejects with kind `no-webgpu` where there is no adapter and no other lane may be used or opens. */
   static create(options?: PoolOptions): Promise<Pool>;
   readonly capabilities: PoolCapabilities;
   /** Of the preferred lane. */

@@ -229,6 +229,22 @@ export const Capabilities = Object.freeze({
   },
 });
 
+/** Threads of one processor: more than one where the page is cross-origin isolated, so that they can share memory. */
+function possible(threads, { relaxedSimd, threads: shared }) {
+  if (threads !== undefined && !(Number.isSafeInteger(threads) && threads > 0)) refuse(`${threads} threads`);
+  const wanted = threads ?? Math.min(navigator.hardwareConcurrency ?? 1, 8);
+  if (globalThis.crossOriginIsolated && relaxedSimd && shared) return wanted;
+  if (threads > 1) alone();
+  return 1;
+}
+
+/** Says once why a processor has one thread although more were asked for. */
+let said = false;
+function alone() {
+  if (!said) console.warn('consort: threads need a page that is cross-origin isolated, and a browser with relaxed SIMD; one is used');
+  said = true;
+}
+
 /** What pools of this page tell: the browser is asked once. */
 let detected;
 
@@ -251,8 +267,9 @@ export class Pool {
     // Before the lanes are measured, not beside that.
     const found = await (detected ??= Capabilities.detect());
     const kept = records === 'none' ? undefined : shelf;
-    const processor = async () => (await import('./cpu/open.js')).open(found.wasm, { threads: options?.threads });
-    return new Pool(inside, await call(() => WasmPool.create(options, kept, processor)), found);
+    const threads = possible(options?.threads, found.wasm);
+    const processor = async () => (await import('./cpu/open.js')).open(found.wasm, threads);
+    return new Pool(inside, await call(() => WasmPool.create(options, kept, processor, threads)), found);
   }
 
   async load(source, options = {}) {

@@ -20,15 +20,11 @@ async function start() {
   capabilityTable($('capability-table'), await Capabilities.detect());
   $('capabilities').hidden = false;
   say('Opening the GPU and measuring it…');
-  try {
-    state.pool = await Pool.create();
-  } catch (error) {
-    if (error.kind !== 'no-webgpu') throw error;
+  state.pool = await Pool.create();
+  const { webgpu } = state.pool.capabilities;
+  if (!webgpu.available) {
     $('no-webgpu').hidden = false;
-    $('no-webgpu-reason').textContent = error.message;
-    say('There is no WebGPU here.');
-    globalThis.driven.result = { no_webgpu: error.message };
-    return;
+    $('no-webgpu-reason').textContent = webgpu.reason;
   }
   machine(state.pool);
   const names = parameters.get('models')?.split(',');
@@ -142,7 +138,8 @@ async function drive() {
   await run('learn');
   await run('compare');
   if (generator()) await generate();
-  globalThis.driven.result = state.work.report(state.pool, state.solos, state.last);
+  const { available, reason } = state.pool.capabilities.webgpu;
+  globalThis.driven.result = { ...state.work.report(state.pool, state.solos, state.last), no_webgpu: available ? null : reason };
 }
 
 /** One thing at a time from the buttons; what fails is said and the page goes on. */

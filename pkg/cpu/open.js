@@ -24,29 +24,10 @@ function module(build) {
   return compiled.get(build);
 }
 
-/** Threads that a page may use: more than one where it is cross-origin isolated, so that they can share memory. */
-function possible(threads, { relaxedSimd, threads: shared }) {
-  const wanted = threads ?? Math.min(navigator.hardwareConcurrency ?? 1, 8);
-  if (globalThis.crossOriginIsolated && relaxedSimd && shared) return Math.max(1, wanted);
-  if (threads > 1) alone();
-  return 1;
-}
-
-/** Says once why a processor has one thread although more were asked for. */
-let said = false;
-function alone() {
-  if (!said) console.warn('consort: threads need a page that is cross-origin isolated, and a browser with relaxed SIMD; one is used');
-  said = true;
-}
-
-/**
- * A processor in a worker of its own, with so many threads, or as many as the machine has; for a browser that takes these
- * proposals of WebAssembly.
- */
-export async function open(proposals, { threads } = {}) {
+/** A processor in a worker of its own, with so many threads, for a browser that takes these proposals of WebAssembly. */
+export async function open(proposals, threads) {
   if (!proposals.simd) throw new Error('the browser takes no SIMD');
-  const all = possible(threads, proposals);
-  const build = all > 1 ? 'threads' : proposals.relaxedSimd ? 'relaxed' : 'simd';
+  const build = threads > 1 ? 'threads' : proposals.relaxedSimd ? 'relaxed' : 'simd';
   const waiting = new Map();
   const workers = [];
   let next = 0;
@@ -100,7 +81,7 @@ export async function open(proposals, { threads } = {}) {
           }
           resolve();
         };
-        leader.postMessage({ module, threads: all });
+        leader.postMessage({ module, threads });
       }, reject);
     });
   } catch (error) {

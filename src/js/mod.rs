@@ -104,11 +104,12 @@ fn requests(pool: &Pool, value: &JsValue) -> Result<Vec<Request>> {
 #[wasm_bindgen]
 impl WasmPool {
     /// Opens the lanes and measures their ceilings; what else is known of the adapter is on `shelf`, or `undefined`. `workers`
-    /// opens a processor: a function that gives a promise of an object as in `pkg/cpu/open.js`.
+    /// opens a processor of `threads` at most: a function that gives a promise of an object as in `pkg/cpu/open.js`.
     pub async fn create(
         options: JsValue,
         shelf: JsValue,
         workers: js_sys::Function,
+        threads: usize,
     ) -> std::result::Result<WasmPool, JsValue> {
         console_error_panic_hook::set_once();
         let open = async {
@@ -123,7 +124,7 @@ impl WasmPool {
             let shelf: Option<Rc<dyn Shelf>> =
                 if shelf.is_object() { Some(Rc::new(shelf::JsShelf(shelf))) } else { None };
             let CreateOptions { lanes, measure, .. } = options;
-            let workers = Some(workers::opened_by(workers));
+            let workers = Some(workers::opened_by(workers, threads));
             Pool::create(PoolOptions { lanes, memory_budget, goal, measure, workers }, shelf).await
         };
         open.await.map(|pool| WasmPool { pool }).map_err(|e| thrown(&e))

@@ -18,16 +18,17 @@ fn said(error: &JsValue) -> String {
     message.or_else(|| error.as_string()).unwrap_or_else(|| format!("{error:?}"))
 }
 
-/// Processors that `open` opens.
-pub(super) fn opened_by(open: Function) -> Workers {
-    Workers::new(move || -> Opening {
+/// Processors that `open` opens, each of so many threads at most.
+pub(super) fn opened_by(open: Function, threads: usize) -> Workers {
+    let opened = move || -> Opening {
         let opening = open.call0(&JsValue::UNDEFINED).map(|promise| Promise::resolve(&promise));
         Box::pin(async move {
             let failed = |e: JsValue| Error::new(Kind::Unsupported, format!("no worker could be opened: {}", said(&e)));
             let object = JsFuture::from(opening.map_err(failed)?).await.map_err(failed)?;
             Ok(Box::new(JsFar(object)) as Box<dyn Far>)
         })
-    })
+    };
+    Workers::new(opened, threads)
 }
 
 impl JsFar {

@@ -9,26 +9,26 @@ use std::rc::Rc;
 
 /// The lanes that there are, the preferred first.
 pub const NAMES: [&str; 2] = ["gpu", cpu::NAME];
-/// Those that are opened where none is asked for.
-const USUAL: [&str; 1] = ["gpu"];
+/// More floating-point operations a second than a thread of any processor makes in wasm: 128 bits, twice a cycle.
+const THREAD_FLOPS_PER_S: f64 = 100e9;
 
-/// Opens the lanes of `names`, or the usual ones, each with at most `budget` bytes; `workers` is where processors come from.
-/// `Unsupported` where none of `names` is known, and the first lane's own error where none opens.
+/// Opens the lanes of `names`, or the first that this machine has, each with at most `budget` bytes; `workers` is where
+/// processors come from. `Unsupported` where none of `names` is known, and the first lane's own error where none opens.
 pub async fn open(
     names: Option<&[String]>,
     budget: Option<u64>,
     workers: Option<&Workers>,
 ) -> Result<Vec<Rc<dyn Lane>>> {
-    let wanted = |name: &str| match names {
-        Some(names) => names.iter().any(|n| n == name),
-        None => USUAL.contains(&name),
-    };
+    let wanted = |name: &str| names.is_none_or(|names| names.iter().any(|n| n == name));
     if !NAMES.iter().any(|name| wanted(name)) {
         let text = format!("none of the lanes asked for is known; there is '{}'", NAMES.join("', '"));
         return Err(Error::new(Kind::Unsupported, text));
     }
     let (mut lanes, mut why) = (vec![], None);
     for name in NAMES.into_iter().filter(|name| wanted(name)) {
+        if names.is_none() && !lanes.is_empty() {
+            break;
+        }
         match one(name, budget, workers).await {
             Ok(lane) => lanes.push(lane),
             Err(error) => why = why.or(Some(error)),
@@ -38,6 +38,21 @@ pub async fn open(
         Some(error) if lanes.is_empty() => Err(error),
         _ => Ok(lanes),
     }
+}
+
+/// A lane beside `first`, which was measured, where it may be the faster of the two: an adapter of software, or a weak one,
+/// is slower than a processor of `threads`. What it needs is fetched only then.
+pub async fn rival(
+    first: &dyn Lane,
+    threads: usize,
+    budget: Option<u64>,
+    workers: Option<&Workers>,
+) -> Option<Rc<dyn Lane>> {
+    let doubtful = first.measured().flops_per_s < threads as f64 * THREAD_FLOPS_PER_S;
+    if first.name() == cpu::NAME || !doubtful {
+        return None;
+    }
+    one(cpu::NAME, budget, workers).await.ok()
 }
 
 async fn one(name: &str, budget: Option<u64>, workers: Option<&Workers>) -> Result<Rc<dyn Lane>> {

@@ -34,17 +34,25 @@ pub type Opening = Task<'static, Result<Box<dyn Far>>>;
 
 /// Opens processors.
 #[derive(Clone)]
-pub struct Workers(Rc<dyn Fn() -> Opening>);
+pub struct Workers {
+    open: Rc<dyn Fn() -> Opening>,
+    threads: usize,
+}
 
 impl Workers {
-    /// By `open`.
-    pub fn new(open: impl Fn() -> Opening + 'static) -> Workers {
-        Workers(Rc::new(open))
+    /// By `open`, each of so many threads at most.
+    pub fn new(open: impl Fn() -> Opening + 'static, threads: usize) -> Workers {
+        Workers { open: Rc::new(open), threads }
+    }
+
+    /// Threads that one has at most.
+    pub fn threads(&self) -> usize {
+        self.threads
     }
 
     /// One more.
     pub fn open(&self) -> Opening {
-        (self.0)()
+        (self.open)()
     }
 }
 

@@ -44,16 +44,33 @@ impl Pool {
     /// Opens the lanes of this machine and measures their ceilings. `NoWebGpu` where there is no adapter. What else was
     /// measured of a lane is taken from `shelf` where it is there, and kept there where it is not.
     pub async fn create(options: PoolOptions, shelf: Option<Rc<dyn Shelf>>) -> Result<Pool> {
-        let lanes = lane::open(options.lanes.as_deref(), options.memory_budget, options.workers.as_ref()).await?;
-        Pool::on(lanes, options, shelf).await
+        let (budget, workers) = (options.memory_budget, options.workers.clone());
+        let lanes = lane::open(options.lanes.as_deref(), budget, workers.as_ref()).await?;
+        let mut desks = Pool::desks(lanes, &options, &shelf).await?;
+        if let (None, Some(workers), Some(first)) = (&options.lanes, &workers, desks.first())
+            && let Some(rival) = lane::rival(&*first.lane, workers.threads(), budget, Some(workers)).await
+        {
+            desks.extend(Pool::desks(vec![rival], &options, &shelf).await?);
+            desks.sort_by(|a, b| b.lane.measured().flops_per_s.total_cmp(&a.lane.measured().flops_per_s));
+        }
+        Pool::of(desks, &options)
     }
 
     /// A pool on lanes that are open, the preferred first.
     pub async fn on(lanes: Vec<Rc<dyn Lane>>, options: PoolOptions, shelf: Option<Rc<dyn Shelf>>) -> Result<Pool> {
+        Pool::of(Pool::desks(lanes, &options, &shelf).await?, &options)
+    }
+
+    /// A desk for each of `lanes`, whose ceilings are measured.
+    async fn desks(
+        lanes: Vec<Rc<dyn Lane>>,
+        options: &PoolOptions,
+        shelf: &Option<Rc<dyn Shelf>>,
+    ) -> Result<Vec<Rc<Desk>>> {
         let mut desks = vec![];
         // One after another: a lane is measured while nothing else runs.
         for lane in lanes {
-            let (desk, known) = Desk::open_lane(lane, &options, shelf.clone()).await?;
+            let (desk, known) = Desk::open_lane(lane, options, shelf.clone()).await?;
             let desk = Rc::new(desk);
             if let Some(known) = known {
                 desk.take_in(&known);
@@ -63,6 +80,10 @@ impl Pool {
             }
             desks.push(desk);
         }
+        Ok(desks)
+    }
+
+    fn of(desks: Vec<Rc<Desk>>, options: &PoolOptions) -> Result<Pool> {
         if desks.is_empty() {
             return Err(Error::new(Kind::Unsupported, "a pool of no lanes"));
         }

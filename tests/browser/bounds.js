@@ -8,7 +8,7 @@ import { entry, feedsOf, relativeError } from './models.js';
 /** Loads clip_tiny from its bytes and then from its address: the module holds no more than its weights and 64 MiB. */
 export async function loadsInBounds() {
   const { memory } = await wasm();
-  const pool = await Pool.create({ measure: 'now', records: 'none' });
+  const pool = await Pool.create({ lanes: ['gpu'], measure: 'now', records: 'none' });
   const { url, inputs, golden } = entry('clip_tiny');
   const bytes = async (from) => new Uint8Array(await (await fetch(from)).arrayBuffer());
   const [model, data] = [await bytes(url), await bytes(`${url}.data`)];

@@ -9,7 +9,7 @@ const CALLS = 100;
 const CASES = { ocr_det_v4: [2], ocr_cls: [0, 1, 2], ocr_rec_v4: [2], file_type: [1] };
 
 test(`${CALLS} calls at once from independent callers of four real models are all right`, async (say) => {
-  const pool = await Pool.create();
+  const pool = await Pool.create({ lanes: ['gpu'] });
   const cases = [];
   for (const [name, which] of Object.entries(CASES)) {
     const { session, model } = await load(pool, entry(name));

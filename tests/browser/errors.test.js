@@ -6,7 +6,7 @@ import { assert, equal, fails, test } from './harness.js';
 import { distance, entry, feedsOf } from './models.js';
 
 const model = entry('squeezenet1_1');
-const pool = await Pool.create({ measure: 'now', records: 'none' });
+const pool = await Pool.create({ lanes: ['gpu'], measure: 'now', records: 'none' });
 const feeds = await feedsOf(model);
 const session = await pool.load(model.url, { freeDimensions: { batch: 1 } });
 const [output] = session.outputNames;
@@ -100,7 +100,7 @@ harmless('one bad request of a set fails the set, and no other call', () =>
   fails('invalid-input', [`'${input}'`], () => pool.runAll([{ session, feeds }, { session, feeds: {} }])));
 
 test('a released session and a closed pool refuse further calls', async () => {
-  const other = await Pool.create({ measure: 'now', records: 'none' });
+  const other = await Pool.create({ lanes: ['gpu'], measure: 'now', records: 'none' });
   const gone = await other.load(model.url, { freeDimensions: { batch: 1 } });
   await fails('invalid-input', ['another pool'], () => pool.runAll([{ session: gone, feeds }]));
   await gone.release();
@@ -121,7 +121,7 @@ test('a lost device ends every call with a typed error, and no other pool notice
   GPUAdapter.prototype.requestDevice = async function (...given) {
     return (device = await requestDevice.apply(this, given));
   };
-  const other = await Pool.create({ measure: 'now', records: 'none' });
+  const other = await Pool.create({ lanes: ['gpu'], measure: 'now', records: 'none' });
   GPUAdapter.prototype.requestDevice = requestDevice;
   const doomed = await other.load(model.url, { freeDimensions: { batch: 1 } });
   const flying = Array.from({ length: 6 }, () => doomed.run(feeds).then(() => 'ok', (e) => e.kind));

@@ -9,7 +9,7 @@ const TOKENS = 64;
 const PROMPT = [17, 4021, 99];
 
 test(`${TOKENS} tokens with the cache on the GPU are those made without one, and only tokens and logits move`, async () => {
-  const pool = await Pool.create({ records: 'none' });
+  const pool = await Pool.create({ lanes: ['gpu'], records: 'none' });
   const { session } = await load(pool, entry('gpt2_small_kv'));
   const made = [];
   let before = pool.traffic();
@@ -31,7 +31,7 @@ test(`${TOKENS} tokens with the cache on the GPU are those made without one, and
 });
 
 test('an output on the GPU is fed to another session, read, and disposed of', async () => {
-  const pool = await Pool.create({ records: 'none' });
+  const pool = await Pool.create({ lanes: ['gpu'], records: 'none' });
   const [first, second] = [await load(pool, entry('squeezenet1_1')), await load(pool, entry('squeezenet1_1'))];
   const image = await pool.upload(first.feeds.input);
   equal([image.location, image.dims], ['gpu', first.feeds.input.dims]);
@@ -56,7 +56,7 @@ test('an output on the GPU is fed to another session, read, and disposed of', as
   await kindOf(() => first.session.run({ input: image }));
   await kindOf(() => first.session.run(first.feeds, { outputLocation: { nothing: 'gpu' } }));
   await kindOf(() => first.session.run(first.feeds, { outputLocation: 'moon' }));
-  const other = await Pool.create({ records: 'none' });
+  const other = await Pool.create({ lanes: ['gpu'], records: 'none' });
   const foreign = await other.upload(new Tensor('float32', new Float32Array(4), [4]));
   await kindOf(() => first.session.run({ input: foreign }));
   equal(kinds, ['invalid-input', 'closed', 'closed', 'invalid-input', 'invalid-input', 'invalid-input']);

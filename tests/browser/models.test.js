@@ -9,7 +9,7 @@ const ROUNDS = 20;
 let goldens;
 for (const model of index) {
   test(`${model.name} is within 1e-3 of its golden`, async () => {
-    goldens ??= await Pool.create();
+    goldens ??= await Pool.create({ lanes: ['gpu'] });
     const { session, feeds } = await load(goldens, model);
     const error = relativeError(model, await session.run(feeds));
     assert(error <= 1e-3, `relative error ${error}`);
@@ -19,7 +19,7 @@ for (const model of index) {
 
 test(`${ROUNDS} rounds of three models at once, other inputs each, equal their solo outputs`, async () => {
   await goldens?.close();
-  const pool = await Pool.create();
+  const pool = await Pool.create({ lanes: ['gpu'] });
   const sessions = [];
   for (const model of index.slice(0, 3)) sessions.push(await load(pool, model));
   for (let round = 0; round < ROUNDS; round++) {

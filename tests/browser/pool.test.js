@@ -7,7 +7,7 @@ import { distance, entry, feedsOf, relativeError, varied } from './models.js';
 const batch1 = { freeDimensions: { batch: 1 } };
 
 async function withModels(names, work) {
-  const pool = await Pool.create({ measure: 'now', records: 'none' });
+  const pool = await Pool.create({ lanes: ['gpu'], measure: 'now', records: 'none' });
   const requests = [];
   for (const name of names) {
     const session = await pool.load(entry(name).url, batch1);
@@ -35,7 +35,7 @@ test('a page of independent callers gets every answer right', () =>
   }));
 
 test('a pool measures itself between calls, which all have their answers, and learns from then on', async () => {
-  const pool = await Pool.create({ records: 'none' });
+  const pool = await Pool.create({ lanes: ['gpu'], records: 'none' });
   const session = await pool.load(entry('squeezenet1_1').url, batch1);
   const feeds = await feedsOf(entry('squeezenet1_1'));
   const alone = (await session.run(feeds))[session.outputNames[0]].data;
@@ -69,7 +69,7 @@ function kept(fingerprint, change) {
 
 test('a pool goes by what one before it measured on this adapter, and by nothing else', async () => {
   const observed = async (options) => {
-    const pool = await Pool.create({ measure: 'asked', ...options });
+    const pool = await Pool.create({ lanes: ['gpu'], measure: 'asked', ...options });
     const session = await pool.load(entry('squeezenet1_1').url, batch1);
     const feeds = await feedsOf(entry('squeezenet1_1'));
     for (let i = 0; i < 3; i++) await session.run(feeds);
@@ -77,7 +77,7 @@ test('a pool goes by what one before it measured on this adapter, and by nothing
     await pool.close();
     return observations;
   };
-  const first = await Pool.create({ measure: 'now' });
+  const first = await Pool.create({ lanes: ['gpu'], measure: 'now' });
   const { fingerprint } = first.profile;
   await first.close();
   // It is kept beside what the page does next.
@@ -95,7 +95,7 @@ test('a pool goes by what one before it measured on this adapter, and by nothing
 });
 
 test('a device has what kernels have variants for, and the page its own WebGPU', async () => {
-  const pool = await Pool.create({ measure: 'asked', records: 'none' });
+  const pool = await Pool.create({ lanes: ['gpu'], measure: 'asked', records: 'none' });
   const adapter = await navigator.gpu.requestAdapter();
   for (const feature of ['subgroups', 'shader-f16']) {
     equal(pool.capabilities.devices[0].features.includes(feature), adapter.features.has(feature), feature);
@@ -105,7 +105,7 @@ test('a device has what kernels have variants for, and the page its own WebGPU',
 });
 
 test('two sessions of one file hold its weights once, and a release gives its bytes back', async () => {
-  const pool = await Pool.create({ measure: 'now', records: 'none' });
+  const pool = await Pool.create({ lanes: ['gpu'], measure: 'now', records: 'none' });
   const first = await pool.load(entry('squeezenet1_1').url, batch1);
   const one = pool.memory();
   const second = await pool.load(entry('squeezenet1_1').url, batch1);
@@ -119,7 +119,7 @@ test('two sessions of one file hold its weights once, and a release gives its by
 });
 
 test('weights as float16 take half the memory, beside a session that has them whole', async () => {
-  const pool = await Pool.create({ measure: 'now', records: 'none' });
+  const pool = await Pool.create({ lanes: ['gpu'], measure: 'now', records: 'none' });
   const model = entry('minilm_l6');
   const [whole, feeds] = [await pool.load(model.url), await feedsOf(model)];
   // A call of this length brings constants of its own.
@@ -204,7 +204,7 @@ test('a model loads from its bytes with its data beside, in no more memory than 
 });
 
 test('a load tells its progress forwards and ends at the whole', async () => {
-  const pool = await Pool.create({ measure: 'now', records: 'none' });
+  const pool = await Pool.create({ lanes: ['gpu'], measure: 'now', records: 'none' });
   const seen = [];
   await pool.load(entry('squeezenet1_1').url, { ...batch1, onProgress: (p) => seen.push(p) });
   const phases = [...new Set(seen.map((p) => p.phase))];

@@ -12,7 +12,7 @@ const soaking = (new URLSearchParams(location.search).get('suites') ?? '').inclu
 let pool;
 for (const model of index.filter(({ name }) => soaking || name !== HEAVY)) {
   test(`${model.name} is within 1e-3 of onnxruntime at other batches, lengths and sizes`, async () => {
-    pool ??= await Pool.create();
+    pool ??= await Pool.create({ lanes: ['gpu'] });
     const session = await pool.load(model.url);
     const told = [];
     for (const { inputs, golden } of model.shapes) {

@@ -32,7 +32,7 @@ const ROUND = {
 };
 
 test(`${ROUNDS} rounds of all eight models at once, other inputs and lengths each, equal their solo outputs`, async (say) => {
-  const pool = await Pool.create();
+  const pool = await Pool.create({ lanes: ['gpu'] });
   const loaded = [];
   for (const model of index.slice(0, 8)) loaded.push(await load(pool, model));
   for (let round = 0; round < ROUNDS; round++) {
@@ -54,7 +54,7 @@ test(`${ROUNDS} rounds of all eight models at once, other inputs and lengths eac
 });
 
 test(`${RUNS} runs with loads, releases, faults and aborts between end with the GPU bytes that they began with`, async (say) => {
-  const pool = await Pool.create();
+  const pool = await Pool.create({ lanes: ['gpu'] });
   equal(pool.memory().total, 0, 'bytes before anything is loaded');
   const base = await load(pool, entry('face_pnet'));
   const kept = ({ weights, parameters, tensors }) => ({ weights, parameters, tensors });

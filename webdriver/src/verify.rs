@@ -152,7 +152,7 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>) -> Res
     page(root, browser, port)
 }
 
-/// The demo page does its work where there is WebGPU, and says so in words where there is none.
+/// The demo page does its work where there is WebGPU, and where there is none, which it says.
 fn page(root: &Path, browser: Browser, port: u16) -> Result<()> {
     let drive = |webgpu, query: &str| {
         let url = format!("http://127.0.0.1:{port}/{query}");
@@ -164,7 +164,8 @@ fn page(root: &Path, browser: Browser, port: u16) -> Result<()> {
     if models.as_array().map(Vec::len) != Some(2) || strategies.as_array().map(Vec::len) != Some(2) {
         bail!("the page's report lacks a model or a strategy: {result}");
     }
-    let without = drive(false, "?drive=1")?;
+    let without = drive(false, "?drive=1&rounds=1&models=squeezenet1_1,mobilenet_v2")?;
+    report::check(&without)?;
     if without["no_webgpu"].as_str().is_none_or(str::is_empty) {
         bail!("the page did not say that there is no WebGPU: {without}");
     }

@@ -36,6 +36,9 @@ pub struct Index {
     pub requests: Vec<Asked>,
 }
 
+/// An operator, its attributes and the shapes of its weights.
+type Step<'a> = (&'a str, &'a [(&'a str, &'a [i64])], &'a [&'a [usize]]);
+
 #[derive(Default)]
 struct Writer {
     index: Index,
@@ -92,7 +95,7 @@ impl Writer {
     }
 
     /// `nodes` in a row: each reads what the one before it gives, then its own weights.
-    fn kernel(&mut self, name: &str, input: &[usize], nodes: &[(&str, &[(&str, &[i64])], &[&[usize]])]) -> Result<()> {
+    fn kernel(&mut self, name: &str, input: &[usize], nodes: &[Step<'_>]) -> Result<()> {
         let floats = |shape: &[usize], seed: u64| {
             let mut random = fastrand::Rng::with_seed(seed);
             HostTensor::f32(shape, (0..shape.iter().product()).map(|_| random.f32() - 0.5).collect())

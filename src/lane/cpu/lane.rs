@@ -46,7 +46,7 @@ impl CpuLane {
             return Err(unexpected());
         };
         let facts = Facts {
-            description: format!("{threads} thread{}", if threads == 1 { "" } else { "s" }),
+            description: format!("processor, {threads} thread{}", if threads == 1 { "" } else { "s" }),
             features,
             ..Facts::default()
         };
