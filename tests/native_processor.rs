@@ -166,6 +166,57 @@ fn agrees(plan: &[(u8, usize, usize)], outputs: &[usize]) -> Result<(), String> 
 }
 
 #[test]
+fn a_normalisation_by_constants_joins_the_convolution_before_it() {
+    let mut random = 0u32;
+    let mut floats = |shape: &[usize]| {
+        let data = (0..shape.iter().product()).map(|_| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 8) as f32 / 2f32.powi(24) + 0.1
+        });
+        HostTensor::f32(shape, data.collect()).unwrap()
+    };
+    let given = vec![floats(&[2, 3, 6, 5])];
+    let constants = [&[4, 3, 3, 3][..], &[4], &[4], &[4], &[4]].map(|shape| floats(shape));
+    let tensor = |shape: &[usize], source| SpecialTensor {
+        name: String::new(),
+        ty: TensorType::new(DType::Float32, shape),
+        source,
+    };
+    let mut tensors = vec![tensor(&[2, 3, 6, 5], Source::Input(0))];
+    for constant in constants {
+        let shape = constant.shape().to_vec();
+        tensors.push(tensor(&shape, Source::Constant(content_hash(&constant), Some(Arc::new(constant)))));
+    }
+    (0..3).for_each(|_| tensors.push(tensor(&[2, 4, 4, 3], Source::Node)));
+    let (mut nodes, mut all) = (vec![], vec![]);
+    for (op_type, reads, writes) in
+        [("Conv", vec![0, 1], 6), ("BatchNormalization", vec![6, 2, 3, 4, 5], 7), ("Relu", vec![7], 8)]
+    {
+        let inputs = reads.into_iter().map(|id| Some(TensorId(id))).collect();
+        nodes.push(SpecialNode { node: all.len(), inputs, outputs: vec![Some(TensorId(writes))] });
+        all.push(Node {
+            name: op_type.to_owned(),
+            op_type: op_type.to_owned(),
+            domain: String::new(),
+            inputs: vec![],
+            outputs: vec![],
+            attributes: Attributes::default(),
+        });
+    }
+    let opset = [(String::new(), 17)].into();
+    let graph = Graph { name: "joined".into(), opset, values: vec![], nodes: all, inputs: vec![], outputs: vec![] };
+    let special = Specialised { tensors, nodes, inputs: vec![TensorId(0)], outputs: vec![TensorId(8)] };
+    let expected = reference::evaluate(&graph, &Registry, &special, &given).unwrap();
+    let program = cpu::build(&graph, &special, &Residency::default()).unwrap();
+    assert_eq!(program.steps.iter().map(|step| step.node).collect::<Vec<_>>(), [0]);
+    let loaded = Store::default().load(0, program).unwrap();
+    let outputs = execute(&loaded, &mut Arena::default(), &Alone, &[&given[0]], &|node| node.to_string()).unwrap();
+    for (a, e) in outputs[0].to_f64().iter().zip(expected[0].to_f64()) {
+        assert!((a - e).abs() <= 1e-5 * e.abs().max(1.0), "{a} is not {e}");
+    }
+}
+
+#[test]
 fn an_attention_that_another_is_made_of_is_computed() {
     // MatMul, Softmax, MatMul, Softmax, MatMul: two of the patterns, and one product that would be in both.
     assert_eq!(agrees(&[(7, 0, 0), (6, 2, 0), (7, 3, 0)], &[]), Ok(()));

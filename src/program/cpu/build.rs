@@ -2,6 +2,7 @@
 
 use super::groups::{Group, Role, chain, groups};
 use super::places::{Places, formed, named};
+use super::rewrite::rewritten;
 use super::{Made, Operand, Program, Step, Weight};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, Graph, Operand as Given, Source, SpecialNode, Specialised, TensorId};
@@ -16,6 +17,15 @@ const STREAMED: Tuning = Tuning { streams: true, threads: 0, ..Tuning::SOFTWARE 
 
 /// The program of `special`, a specialisation of `graph`, that leaves in place what `residency` says. Errors name the node.
 pub fn build(graph: &Graph, special: &Specialised, residency: &Residency) -> Result<Program> {
+    let Some(new) = rewritten(graph, special)? else { return built(graph, special, residency) };
+    let mut program = built(&new.graph, &new.special, residency)?;
+    for step in &mut program.steps {
+        step.node = step.node.checked_sub(graph.nodes.len()).map_or(step.node, |added| new.of[added]);
+    }
+    Ok(program)
+}
+
+fn built(graph: &Graph, special: &Specialised, residency: &Residency) -> Result<Program> {
     let fused = fuse(graph, special, STREAMED, 0);
     let role = |(index, node): (usize, &SpecialNode)| {
         if fused.gone.contains(&index) || fused.attention.contains_key(&index) {

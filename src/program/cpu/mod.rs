@@ -3,6 +3,7 @@
 mod build;
 mod groups;
 mod places;
+mod rewrite;
 
 pub use build::build;
 pub use places::named;
