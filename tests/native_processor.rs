@@ -176,7 +176,7 @@ fn a_normalisation_by_constants_joins_the_convolution_before_it() {
         HostTensor::f32(shape, data.collect()).unwrap()
     };
     let given = vec![floats(&[2, 3, 6, 5])];
-    let constants = [&[4, 3, 3, 3][..], &[4], &[4], &[4], &[4]].map(|shape| floats(shape));
+    let constants = [&[4, 3, 3, 3][..], &[4], &[4], &[4], &[4]].map(floats);
     let tensor = |shape: &[usize], source| SpecialTensor {
         name: String::new(),
         ty: TensorType::new(DType::Float32, shape),
