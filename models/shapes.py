@@ -105,6 +105,7 @@ CASES = {
     'face_pnet': [{'input_1': floats([3, 24, 31, 3], 1)}, {'input_1': floats([1, 50, 40, 3], 2)}],
     'face_rnet': images('input_2', [24, 24, 3], 3, 5),
     'face_onet': images('input_3', [48, 48, 3], 3, 5),
+    'music_pitch': [{'serving_default_input_2:0': floats([n, 43844, 1], 1)} for n in (2, 3)],
     'file_type': [{'bytes': integers([n, 2048], 1, 257, 'int32')} for n in (2, 5)],
 }
 

@@ -1,7 +1,7 @@
 //! Moves without arithmetic: Transpose, Slice, Expand, Concat, Gather, and the views that move nothing.
 
 use super::given::{Refusal, dims, narrowed};
-use crate::case::{Case, i64s};
+use crate::case::{Case, f32s, i64s};
 use fastrand::Rng;
 
 /// All of them, on random shapes.
@@ -20,7 +20,24 @@ pub fn cases(rng: &mut Rng) -> Vec<Case> {
         let target: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
         cases.push(Case::new("Expand").random(&narrow).constant_i64(&target));
         cases.push(trilu(rng));
+        cases.push(pad(rng, &shape));
     }
+    let pads: &[i64] = &[0, 0, 1, 2, 0, 0, 3, 1];
+    cases.push(Case::new("Pad").random(&[2, 3, 17, 40]).constant_i64(pads));
+    cases
+        .push(Case::new("Pad").string("mode", "reflect").random(&[2, 3, 5, 6]).constant_i64(&[0, 0, 2, 5, 0, 1, 4, 0]));
+    cases.push(Case::new("Pad").string("mode", "edge").random(&[4, 1]).constant_i64(&[1, 7, 2, 3]));
+    cases.push(Case::new("Pad").string("mode", "wrap").random(&[4, 3]).constant_i64(&[1, 3, 4, 2]));
+    cases.push(
+        Case::new("Pad")
+            .random(&[5, 6, 7])
+            .constant_i64(&[-1, 2, 1, -2])
+            .constant(f32s(&[], vec![-1.5]))
+            .constant_i64(&[0, -1]),
+    );
+    cases.push(
+        Case::new("Pad").input(i64s(&[2, 2], &[1, -2, 3, 4])).constant_i64(&[0, 1, 1, 0]).constant(i64s(&[], &[-7])),
+    );
     cases.push(Case::new("Trilu").random(&[2, 5, 5]));
     cases.push(Case::new("Trilu").input(i64s(&[4, 3], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])).constant_i64(&[1]));
     cases.push(Case::new("Trilu").int("upper", 0).random(&[3, 4]).constant(i64s(&[], &[-1_000_000])));
@@ -69,6 +86,17 @@ fn trilu(rng: &mut Rng) -> Case {
     }
 }
 
+/// Pads before and after each axis, some of them negative, by a value or what the tensor has.
+fn pad(rng: &mut Rng, shape: &[usize]) -> Case {
+    let mode = ["constant", "edge", "reflect", "wrap"][rng.usize(0..4)];
+    let mut side = || -> Vec<i64> {
+        let most = |&d: &usize| if mode == "reflect" { d as i64 - 1 } else { d as i64 };
+        shape.iter().map(|d| rng.i64(-(most(d) / 3)..=most(d))).collect()
+    };
+    let pads: Vec<i64> = [side(), side()].concat();
+    Case::new("Pad").string("mode", mode).random(shape).constant_i64(&pads)
+}
+
 fn gather(rng: &mut Rng, shape: &[usize]) -> Case {
     let axis = rng.usize(0..shape.len());
     let size = shape[axis] as i64;
@@ -93,6 +121,11 @@ pub fn refusals() -> Vec<Refusal> {
     vec![
         (Case::new("Trilu").random(&[3]), &["[3]", "matrices"]),
         (Case::new("Trilu").random(&[3, 3]).constant_i64(&[0, 1]), &["diagonal", "[2]"]),
+        (Case::new("Pad").random(&[3, 3]).constant_i64(&[0, 1, 1]), &["3 pads", "2 axes"]),
+        (
+            Case::new("Pad").string("mode", "reflect").random(&[3, 3]).constant_i64(&[0, 3, 0, 0]),
+            &["[3, 3]", "Reflect"],
+        ),
         (Case::new("Transpose").ints("perm", &[0, 0]).random(&[2, 3]), &["[0, 0]"]),
         (Case::new("Concat").int("axis", 0).random(&[2, 3]).random(&[2, 4]), &["[2, 3]", "[2, 4]"]),
         (Case::new("Reshape").random(&[2, 3]).constant_i64(&[4, -1]), &["[2, 3]"]),

@@ -2,7 +2,7 @@
 //! Knows strides; must never know what elements mean.
 
 use super::moves::{Read, expand, slice, transpose};
-use super::{concat, gather};
+use super::{concat, gather, pad};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType};
 use crate::kernels::base::Class;
@@ -22,6 +22,7 @@ pub const ROUTINES: Routines = &[
     ("Expand", |call, steps| moved(expand(call)?, call, steps)),
     ("Concat", join),
     ("Gather", pick),
+    ("Pad", pad::cpu::pad),
 ];
 
 /// Elements that are worth another thread.

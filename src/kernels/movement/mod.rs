@@ -5,6 +5,7 @@ pub mod concat;
 pub mod cpu;
 pub mod gather;
 pub mod moves;
+pub mod pad;
 pub mod shape;
 pub mod trilu;
 pub mod view;
@@ -12,5 +13,12 @@ pub mod view;
 use super::base::Kernel;
 
 /// The operators of this family.
-pub const OPERATORS: &[&[&dyn Kernel]] =
-    &[concat::OPERATORS, gather::OPERATORS, moves::OPERATORS, shape::OPERATORS, trilu::OPERATORS, view::OPERATORS];
+pub const OPERATORS: &[&[&dyn Kernel]] = &[
+    concat::OPERATORS,
+    gather::OPERATORS,
+    moves::OPERATORS,
+    pad::OPERATORS,
+    shape::OPERATORS,
+    trilu::OPERATORS,
+    view::OPERATORS,
+];

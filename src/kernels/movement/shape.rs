@@ -5,11 +5,15 @@ use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
 use crate::kernels::base::{Kernel, Lowering};
 
 /// The operators of this family.
-pub const OPERATORS: &[&dyn Kernel] = &[&Shape, &Range, &ConstantOfShape];
+pub const OPERATORS: &[&dyn Kernel] = &[&Shape, &Size, &Range, &ConstantOfShape];
 
 /// The dimensions `start..end` of a tensor.
 #[derive(Debug)]
 pub struct Shape;
+
+/// How many elements a tensor has.
+#[derive(Debug)]
+pub struct Size;
 
 /// `start, start + delta, …` below `limit`.
 #[derive(Debug)]
@@ -59,6 +63,35 @@ impl Operator for Shape {
 impl Kernel for Shape {
     fn lower(&self, _: &Call<'_>, _: &mut Lowering<'_>) -> Result<()> {
         Err(on_host("Shape"))
+    }
+}
+
+impl Operator for Size {
+    fn op_type(&self) -> &'static str {
+        "Size"
+    }
+
+    fn attributes(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
+        call.input(0)?;
+        Ok(vec![TensorType::new(DType::Int64, [])])
+    }
+
+    fn evaluate(&self, call: &Call<'_>, _: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
+        Ok(vec![HostTensor::i64([], vec![call.input(0)?.ty.len() as i64])?])
+    }
+
+    fn reads_elements(&self) -> bool {
+        false
+    }
+}
+
+impl Kernel for Size {
+    fn lower(&self, _: &Call<'_>, _: &mut Lowering<'_>) -> Result<()> {
+        Err(on_host("Size"))
     }
 }
 
