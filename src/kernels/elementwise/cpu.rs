@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::graph::{Call, DType};
-use crate::kernels::base::cpu::chain::Term;
+use crate::kernels::base::cpu::chain::{Loop, Loops, Term};
 use crate::kernels::base::cpu::{Routines, Steps, math};
 
 /// What computes those of this family that are no terms.
@@ -19,22 +19,46 @@ fn cast(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
     Ok(same)
 }
 
+/// Floats that a loop takes at once: an engine does not unroll it.
+const WIDE: usize = 16;
+
+/// `y = by(x)`, several at once.
+#[inline(always)]
+fn each(x: &[f32], y: &mut [f32], by: impl Fn(f32) -> f32) {
+    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<WIDE>(), y.as_chunks_mut::<WIDE>());
+    for (y, x) in y.iter_mut().zip(x) {
+        for i in 0..WIDE {
+            y[i] = by(x[i]);
+        }
+    }
+    y_rest.iter_mut().zip(x_rest).for_each(|(y, &x)| *y = by(x));
+}
+
+/// `y = by(a, b)`, several at once.
+#[inline(always)]
+fn each_of_two(a: &[f32], b: &[f32], y: &mut [f32], by: impl Fn(f32, f32) -> f32) {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<WIDE>(), b.as_chunks::<WIDE>());
+    let (y, y_rest) = y.as_chunks_mut::<WIDE>();
+    for (y, (a, b)) in y.iter_mut().zip(a.iter().zip(b)) {
+        for i in 0..WIDE {
+            y[i] = by(a[i], b[i]);
+        }
+    }
+    y_rest.iter_mut().zip(a_rest.iter().zip(b_rest)).for_each(|(y, (&a, &b))| *y = by(a, b));
+}
+
 macro_rules! unary {
     (|$x:ident, $p:pat_param| $y:expr) => {
-        |x: &[f32], y: &mut [f32], $p: [f32; 2]| {
-            for (y, &$x) in y.iter_mut().zip(x) {
-                *y = $y;
-            }
-        }
+        |x: &[f32], y: &mut [f32], $p: [f32; 2]| each(x, y, |$x| $y)
     };
 }
 
 macro_rules! binary {
     (|$a:ident, $b:ident| $y:expr) => {
-        |a: &[f32], b: &[f32], y: &mut [f32]| {
-            for (y, (&$a, &$b)) in y.iter_mut().zip(a.iter().zip(b)) {
-                *y = $y;
-            }
+        Loops {
+            both: |a, b, y| each_of_two(a, b, y, |$a, $b| $y),
+            left: |$a, b, y| each(b, y, |$b| $y),
+            right: |a, $b, y| each(a, y, |$a| $y),
         }
     };
 }
@@ -54,7 +78,7 @@ pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
     }
     let attribute = |name: &str, default: f32| call.attributes.float(name, default);
     let (mut parameters, mut flops) = ([0.0; 2], 1.0);
-    let by: fn(&[f32], &mut [f32], [f32; 2]) = match op_type {
+    let by: Loop = match op_type {
         "Relu" => unary!(|x, _| if x < 0.0 { 0.0 } else { x }),
         "Neg" => unary!(|x, _| -x),
         "Abs" => unary!(|x, _| x.abs()),
@@ -119,10 +143,7 @@ pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
     Ok(Some(Term::Unary { by, parameters, flops }))
 }
 
-/// A loop over two registers.
-type OfTwo = fn(&[f32], &[f32], &mut [f32]);
-
-fn of_two(op_type: &str) -> Option<OfTwo> {
+fn of_two(op_type: &str) -> Option<Loops> {
     Some(match op_type {
         "Add" => binary!(|a, b| a + b),
         "Sub" => binary!(|a, b| a - b),

@@ -2,7 +2,8 @@
 //! that they follow. Knows nodes and who reads what; must never know a routine.
 
 use crate::graph::{Source, Specialised, TensorId};
-use crate::kernels::base::cpu::chain::{Access, Chain, Link, REGISTERS, Term};
+use crate::kernels::base::cpu::Access;
+use crate::kernels::base::cpu::chain::{Chain, Link, REGISTERS, Term};
 use crate::kernels::base::strides::broadcast_strides;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,7 @@
 //! Elementwise operators in one pass: each block of a result goes through all of them while it lies in the nearest cache,
-//! by itself or at the end of a product. Knows strides and registers of floats; must never know an operator.
+//! by itself or at the end of a product. Knows registers of floats; must never know an operator.
 
+use super::access::Access;
 use super::routine::{Operands, Routine};
 use crate::error::Result;
 use crate::kernels::base::Class;
@@ -11,48 +12,53 @@ pub const BLOCK: usize = 512;
 /// Most registers: together they stay in a cache of 32 KiB.
 pub const REGISTERS: usize = 8;
 
-/// Where the element of an operand lies that belongs to an element of the result: sizes and strides, outermost first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
-    /// The operand, by its place among what the routine reads.
-    pub operand: usize,
-    /// Its element that belongs to the result's first.
-    pub base: usize,
-    /// Size of each axis of the result, and what a step along it moves in the operand.
-    pub axes: Vec<(usize, i64)>,
+/// A loop over a register, with parameters: one for each operator, so that the compiler makes vectors of it.
+pub type Loop = fn(&[f32], &mut [f32], [f32; 2]);
+
+/// The loops of an operator of two: over registers, or with one number for all of the first or of the second.
+#[derive(Clone, Copy, Debug)]
+pub struct Loops {
+    /// Both are registers.
+    pub both: fn(&[f32], &[f32], &mut [f32]),
+    /// The first is a number.
+    pub left: fn(f32, &[f32], &mut [f32]),
+    /// The second is a number.
+    pub right: fn(&[f32], f32, &mut [f32]),
 }
 
-/// One operation over registers.
+/// What an operation reads.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// A register.
+    Register(usize),
+    /// An operand.
+    Given(Access),
+}
+
+/// One operation; the register that it writes is none that it reads.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// Reads an operand.
-    Load {
-        /// The register that is written; of all operations none of those that are read.
-        to: usize,
-        /// What is read.
-        from: Access,
-    },
-    /// Applies `by` to a whole register: a loop of its own, so that the compiler makes vectors of it.
+    /// Of one value.
     Unary {
         /// The register that is written.
         to: usize,
-        /// The register that is read.
-        x: usize,
+        /// What is read.
+        x: Value,
         /// The loop.
-        by: fn(&[f32], &mut [f32], [f32; 2]),
+        by: Loop,
         /// Its parameters.
         parameters: [f32; 2],
     },
-    /// The same of two.
+    /// Of two.
     Binary {
         /// The register that is written.
         to: usize,
         /// The first that is read.
-        a: usize,
+        a: Value,
         /// The second.
-        b: usize,
-        /// The loop.
-        by: fn(&[f32], &[f32], &mut [f32]),
+        b: Value,
+        /// The loops.
+        by: Loops,
     },
 }
 
@@ -62,7 +68,7 @@ pub enum Term {
     /// Of one operand.
     Unary {
         /// The loop.
-        by: fn(&[f32], &mut [f32], [f32; 2]),
+        by: Loop,
         /// Its parameters.
         parameters: [f32; 2],
         /// Floating-point operations for each element.
@@ -70,8 +76,8 @@ pub enum Term {
     },
     /// Of two.
     Binary {
-        /// The loop.
-        by: fn(&[f32], &[f32], &mut [f32]),
+        /// The loops.
+        by: Loops,
         /// Floating-point operations for each element.
         flops: f64,
     },
@@ -88,74 +94,73 @@ pub enum Link {
     Term(Term, Vec<usize>),
 }
 
-/// Operations in their order; the result is what `result` holds at the end.
+/// Operations in their order. Register 0 is the block of the result itself: where the chain ends another computation it
+/// holds what that gave.
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
     /// The operations.
     pub ops: Vec<Op>,
-    /// The register of the result; 0 is what the chain begins with where it ends another computation.
+    /// The register that holds the result at the end.
     pub result: usize,
     /// Floating-point operations for each element.
     pub flops: f64,
 }
 
-impl Access {
-    /// Merges axes along which the operand goes on without a gap, and leaves out those of one.
-    pub fn merged(operand: usize, base: usize, shape: &[usize], strides: &[i64]) -> Access {
-        let mut axes: Vec<(usize, i64)> = vec![];
-        for (&size, &stride) in shape.iter().zip(strides).filter(|(size, _)| **size != 1) {
-            match axes.last_mut() {
-                Some(last) if last.1 == stride * size as i64 => *last = (last.0 * size, stride),
-                _ => axes.push((size, stride)),
-            }
-        }
-        Access { operand, base, axes }
-    }
-
-    /// Whether the operand lies as the result does.
-    pub fn alike(&self) -> bool {
-        matches!(self.axes.as_slice(), [] | [(_, 1)])
-    }
-
-    /// Copies what belongs to the elements from `start` on.
-    pub fn read<T: Copy>(&self, from: &[T], start: usize, to: &mut [T]) {
-        let Some(((size, step), outer)) = self.axes.split_last().map(|(&last, outer)| (last, outer)) else {
-            return to.fill(from[self.base]);
-        };
-        if outer.is_empty() && step == 1 {
-            return to.copy_from_slice(&from[self.base + start..self.base + start + to.len()]);
-        }
-        let (mut at, mut done) = (start, 0);
-        while done < to.len() {
-            let (mut rest, within) = (at / size, at % size);
-            let mut place = self.base as i64;
-            for &(size, step) in outer.iter().rev() {
-                place += (rest % size) as i64 * step;
-                rest /= size;
-            }
-            let first = (place + within as i64 * step) as usize;
-            let run = (size - within).min(to.len() - done);
-            let part = &mut to[done..done + run];
-            match step {
-                0 => part.fill(from[first]),
-                1 => part.copy_from_slice(&from[first..first + run]),
-                _ => {
-                    part.iter_mut().enumerate().for_each(|(i, y)| *y = from[(first as i64 + i as i64 * step) as usize])
-                }
-            }
-            (at, done) = (at + run, done + run);
-        }
-    }
-}
-
-/// `registers[to]`, beside which its operands are read: the builder takes care that it is none of them.
-fn taken(registers: &mut [Vec<f32>], to: usize) -> Vec<f32> {
-    std::mem::take(&mut registers[to])
-}
-
-/// The registers of one thread while a chain runs.
+/// The registers of one thread while a chain runs; the first is none, as the block is that.
 #[derive(Debug)]
-pub struct Registers(Vec<Vec<f32>>);
+pub struct Registers {
+    all: Vec<Vec<f32>>,
+    /// Room for operands that lie neither as the result does nor are one number.
+    spare: [Vec<f32>; 2],
+}
+
+impl Op {
+    fn to(&mut self) -> &mut usize {
+        match self {
+            Op::Unary { to, .. } | Op::Binary { to, .. } => to,
+        }
+    }
+
+    fn reads(&mut self) -> Vec<&mut Value> {
+        match self {
+            Op::Unary { x, .. } => vec![x],
+            Op::Binary { a, b, .. } => vec![a, b],
+        }
+    }
+}
+
+/// What a block sees of operands and registers.
+struct Seen<'a> {
+    on: &'a Operands<'a>,
+    /// The block; empty while it is written.
+    block: &'a [f32],
+    registers: &'a [Vec<f32>],
+    at: usize,
+    n: usize,
+}
+
+impl<'a> Seen<'a> {
+    /// The number that a value is for the whole block, if it is one.
+    fn one(&self, value: &Value) -> Option<f32> {
+        let Value::Given(from) = value else { return None };
+        from.one(self.on.read(from.operand), self.at, self.n)
+    }
+
+    /// The floats of a value.
+    fn floats(&self, value: &Value, spare: &'a mut [f32]) -> &'a [f32] {
+        match value {
+            Value::Register(0) => self.block,
+            Value::Register(r) => &self.registers[*r][..self.n],
+            Value::Given(from) if from.alike() && !from.axes.is_empty() => {
+                &self.on.read(from.operand)[from.base + self.at..][..self.n]
+            }
+            Value::Given(from) => {
+                from.read(self.on.read(from.operand), self.at, &mut spare[..self.n]);
+                &spare[..self.n]
+            }
+        }
+    }
+}
 
 impl Chain {
     /// The chain whose result is the last of `links`, each in a register until it was read last; `None` where that takes
@@ -169,29 +174,39 @@ impl Chain {
         }
         let mut chain = Chain::default();
         let mut held: Vec<Option<usize>> = vec![None; most];
-        let mut register: Vec<usize> = vec![];
+        let mut values: Vec<Value> = vec![];
         for (at, link) in links.iter().enumerate() {
+            if let Link::Load(from) = link {
+                values.push(Value::Given(from.clone()));
+                continue;
+            }
             let to = held.iter().position(Option::is_none)?;
             held[to] = Some(at);
-            register.push(to);
+            values.push(Value::Register(to));
             match link {
-                Link::Begun => {}
-                Link::Load(from) => chain.ops.push(Op::Load { to, from: from.clone() }),
+                Link::Begun | Link::Load(_) => {}
                 Link::Term(Term::Unary { by, parameters, flops }, of) => {
                     let &[x] = of.as_slice() else { return None };
                     chain.flops += flops;
-                    chain.ops.push(Op::Unary { to, x: register[x], by: *by, parameters: *parameters });
+                    chain.ops.push(Op::Unary { to, x: values[x].clone(), by: *by, parameters: *parameters });
                 }
                 Link::Term(Term::Binary { by, flops }, of) => {
                     let &[a, b] = of.as_slice() else { return None };
                     chain.flops += flops;
-                    chain.ops.push(Op::Binary { to, a: register[a], b: register[b], by: *by });
+                    chain.ops.push(Op::Binary { to, a: values[a].clone(), b: values[b].clone(), by: *by });
                 }
             }
             chain.result = to;
             // What was read last here makes room; the last value of all is the result.
             let over = |held: &Option<usize>| held.is_some_and(|value| last[value] <= at && value != at);
             held.iter_mut().filter(|held| over(held)).for_each(|held| *held = None);
+        }
+        // The last writes the result where it belongs, unless it reads from there.
+        if let Some(op) = chain.ops.last_mut()
+            && op.reads().iter().all(|value| !matches!(value, Value::Register(0)))
+        {
+            *op.to() = 0;
+            chain.result = 0;
         }
         Some(chain)
     }
@@ -203,8 +218,8 @@ impl Chain {
 
     /// Its operands lie `by` places further on among what a routine reads.
     pub fn shift(&mut self, by: usize) {
-        for op in &mut self.ops {
-            if let Op::Load { from, .. } = op {
+        for value in self.ops.iter_mut().flat_map(Op::reads) {
+            if let Value::Given(from) = value {
                 from.operand += by;
             }
         }
@@ -213,39 +228,41 @@ impl Chain {
     /// Registers for it.
     pub fn registers(&self) -> Registers {
         let most = |op: &Op| match op {
-            Op::Load { to, .. } | Op::Unary { to, .. } | Op::Binary { to, .. } => *to,
+            Op::Unary { to, .. } | Op::Binary { to, .. } => *to,
         };
         let count = self.ops.iter().map(most).max().map_or(0, |most| most + 1);
-        Registers(vec![vec![0.0; BLOCK]; if self.is_empty() { 0 } else { count.max(1) }])
+        let room = |i: usize| vec![0.0; if i == 0 { 0 } else { BLOCK }];
+        Registers { all: (0..count).map(room).collect(), spare: [room(count.min(1)), room(count.min(1))] }
     }
 
-    /// Runs over `span`, the elements of the result from `start` on, which hold what the chain begins with where `begun`.
-    pub fn run(&self, on: &Operands<'_>, registers: &mut Registers, start: usize, span: &mut [f32], begun: bool) {
+    /// Runs over `span`, the elements of the result from `start` on, which hold what the chain begins with where there is
+    /// such.
+    pub fn run(&self, on: &Operands<'_>, registers: &mut Registers, start: usize, span: &mut [f32]) {
         if self.is_empty() {
             return;
         }
-        let r = &mut registers.0;
-        for (block, part) in span.chunks_mut(BLOCK).enumerate() {
-            let (at, n) = (start + block * BLOCK, part.len());
-            if begun {
-                r[0][..n].copy_from_slice(part);
-            }
+        let Registers { all, spare: [first, second] } = registers;
+        for (number, block) in span.chunks_mut(BLOCK).enumerate() {
+            let (at, n) = (start + number * BLOCK, block.len());
             for op in &self.ops {
+                let (Op::Unary { to, .. } | Op::Binary { to, .. }) = op;
+                let mut taken = std::mem::take(&mut all[*to]);
+                let (y, block): (&mut [f32], &[f32]) =
+                    if *to == 0 { (&mut *block, &[]) } else { (&mut taken[..n], &*block) };
+                let seen = Seen { on, block, registers: all, at, n };
                 match op {
-                    Op::Load { to, from } => from.read(on.read(from.operand), at, &mut r[*to][..n]),
-                    Op::Unary { to, x, by, parameters } => {
-                        let mut y = taken(r, *to);
-                        by(&r[*x][..n], &mut y[..n], *parameters);
-                        r[*to] = y;
-                    }
-                    Op::Binary { to, a, b, by } => {
-                        let mut y = taken(r, *to);
-                        by(&r[*a][..n], &r[*b][..n], &mut y[..n]);
-                        r[*to] = y;
-                    }
+                    Op::Unary { x, by, parameters, .. } => by(seen.floats(x, first), y, *parameters),
+                    Op::Binary { a, b, by, .. } => match (seen.one(a), seen.one(b)) {
+                        (_, Some(b)) => (by.right)(seen.floats(a, first), b, y),
+                        (Some(a), None) => (by.left)(a, seen.floats(b, second), y),
+                        (None, None) => (by.both)(seen.floats(a, first), seen.floats(b, second), y),
+                    },
                 }
+                all[*to] = taken;
             }
-            part.copy_from_slice(&r[self.result][..n]);
+            if self.result != 0 {
+                block.copy_from_slice(&all[self.result][..n]);
+            }
         }
     }
 }
@@ -270,7 +287,7 @@ impl Routine for Map {
     fn run(&self, _: usize, units: Range<usize>, on: &Operands<'_>) -> Result<()> {
         let range = units.start * UNIT..(units.end * UNIT).min(self.len);
         let mut registers = self.chain.registers();
-        self.chain.run(on, &mut registers, range.start, on.write(0, range.clone()), false);
+        self.chain.run(on, &mut registers, range.start, on.write(0, range.clone()));
         Ok(())
     }
 

@@ -1,12 +1,23 @@
 //! Functions of floats that compilers turn into vectors: no branch, no call. Knows numbers only.
 
-/// `e^x` within two units in the last place; 0 and infinity beyond what f32 holds.
+/// Below it `e^x` is no normal float, above the other none at all.
+const LEAST: f32 = -87.336_54;
+const MOST: f32 = 88.722_83;
+
+/// `x` within bounds; what is no number stays none.
 #[inline(always)]
-pub fn exp(x: f32) -> f32 {
-    // 2^n · e^r with |r| ≤ ln 2 / 2; the coefficients are Cephes' expf's.
-    let held = x.clamp(-87.5, 88.8);
-    let n = (held * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0;
-    let r = held - n * 0.693_359_4;
+fn within(x: f32, low: f32, high: f32) -> f32 {
+    let above = if x < low { low } else { x };
+    if above > high { high } else { above }
+}
+
+/// `e^x` for what is between [`LEAST`] and [`MOST`].
+#[inline(always)]
+fn exp_within(x: f32) -> f32 {
+    // 2^n · e^r with |r| ≤ ln 2 / 2; the coefficients are Cephes' expf's. 1.5 · 2^23 more leaves n in the lowest bits.
+    let shifted = x * std::f32::consts::LOG2_E + 12_582_912.0;
+    let n = shifted - 12_582_912.0;
+    let r = x - n * 0.693_359_4;
     let r = r + n * 2.121_944_4e-4;
     let mut p = 1.987_569_1e-4;
     p = p * r + 1.398_199_9e-3;
@@ -15,19 +26,24 @@ pub fn exp(x: f32) -> f32 {
     p = p * r + 1.666_666_6e-1;
     p = p * r + 0.5;
     let e = p * r * r + r + 1.0;
-    // Two factors, as 2^128 is not in f32.
-    let (half, n) = ((n as i32) >> 1, n as i32);
-    let power = |n: i32| f32::from_bits(((n + 127) << 23) as u32);
-    let y = e * power(half) * power(n - half);
-    let y = if x < -87.5 { 0.0 } else { y };
-    let y = if x > 88.8 { f32::INFINITY } else { y };
+    // n more in the exponent.
+    f32::from_bits(e.to_bits().wrapping_add(shifted.to_bits() << 23))
+}
+
+/// `e^x` within two units in the last place; 0 where it is no normal float, and infinity beyond what f32 holds.
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    let y = exp_within(within(x, LEAST, MOST));
+    let y = if x < LEAST { 0.0 } else { y };
+    let y = if x > MOST { f32::INFINITY } else { y };
     if x.is_nan() { x } else { y }
 }
 
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
+    let y = 1.0 / (1.0 + exp_within(within(-x, LEAST, MOST)));
+    if x.is_nan() { x } else { y }
 }
 
 /// Hyperbolic tangent.
@@ -76,6 +92,8 @@ mod tests {
         assert!(worst(erf, libm::erf, -5.0, 5.0) < 5e-4);
         assert!((exp(-200.0), exp(200.0), exp(f32::NEG_INFINITY)) == (0.0, f32::INFINITY, 0.0));
         assert!(exp(f32::NAN).is_nan() && tanh(f32::NAN).is_nan());
-        assert!((sigmoid(-100.0), sigmoid(100.0), tanh(50.0), tanh(-50.0)) == (0.0, 1.0, 1.0, -1.0));
+        assert!((sigmoid(100.0), tanh(50.0), tanh(-50.0)) == (1.0, 1.0, -1.0) && sigmoid(-100.0) < 1e-38);
+        assert!(sigmoid(f32::NAN).is_nan() && sigmoid(f32::INFINITY) == 1.0 && exp(88.7).is_finite());
+        assert!([LEAST, MOST, 88.7228, -87.3].map(exp).iter().all(|y| y.is_finite() && *y > 0.0));
     }
 }

@@ -193,7 +193,7 @@ impl Routine for Product {
                     }
                 }
                 activate(self.activation, y);
-                self.chain.run(on, &mut registers, start, y, true);
+                self.chain.run(on, &mut registers, start, y);
             }
         }
         Ok(())

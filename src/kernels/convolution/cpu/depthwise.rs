@@ -81,7 +81,7 @@ impl Routine for Depthwise {
                 }
             }
             activate(conv.activation, y);
-            self.chain.run(on, &mut registers, unit * outputs, y, true);
+            self.chain.run(on, &mut registers, unit * outputs, y);
         }
         Ok(())
     }

@@ -192,7 +192,7 @@ impl Routine for Window {
                     row.iter_mut().for_each(|v| *v += bias);
                 }
                 activate(conv.activation, row);
-                self.chain.run(on, &mut registers, start, row, true);
+                self.chain.run(on, &mut registers, start, row);
             }
         }
         Ok(())

@@ -86,7 +86,7 @@ impl Routine for Scatter {
                     to.zip(row.iter().skip(first)).for_each(|(y, x)| *y += x);
                 }
             }
-            self.chain.run(on, &mut registers, unit * outputs, y, true);
+            self.chain.run(on, &mut registers, unit * outputs, y);
         }
         Ok(())
     }

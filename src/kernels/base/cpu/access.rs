@@ -1,0 +1,76 @@
+//! Where the elements of an operand lie that belong to those of a result: broadcast, strided, or as they are. Knows strides;
+//! must never know what is computed.
+
+/// Where the element of an operand lies that belongs to an element of the result: sizes and strides, outermost first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The operand, by its place among what the routine reads.
+    pub operand: usize,
+    /// Its element that belongs to the result's first.
+    pub base: usize,
+    /// Size of each axis of the result, and what a step along it moves in the operand.
+    pub axes: Vec<(usize, i64)>,
+}
+
+impl Access {
+    /// Merges axes along which the operand goes on without a gap, and leaves out those of one.
+    pub fn merged(operand: usize, base: usize, shape: &[usize], strides: &[i64]) -> Access {
+        let mut axes: Vec<(usize, i64)> = vec![];
+        for (&size, &stride) in shape.iter().zip(strides).filter(|(size, _)| **size != 1) {
+            match axes.last_mut() {
+                Some(last) if last.1 == stride * size as i64 => *last = (last.0 * size, stride),
+                _ => axes.push((size, stride)),
+            }
+        }
+        Access { operand, base, axes }
+    }
+
+    /// Whether the operand lies as the result does.
+    pub fn alike(&self) -> bool {
+        matches!(self.axes.as_slice(), [] | [(_, 1)])
+    }
+
+    /// The one element that belongs to all of the `n` from `start` on, if one does.
+    pub fn one<T: Copy>(&self, from: &[T], start: usize, n: usize) -> Option<T> {
+        let Some((&(size, step), outer)) = self.axes.split_last() else { return Some(from[self.base]) };
+        if step != 0 || start % size + n > size {
+            return None;
+        }
+        let (mut rest, mut place) = (start / size, self.base as i64);
+        for &(size, step) in outer.iter().rev() {
+            place += (rest % size) as i64 * step;
+            rest /= size;
+        }
+        Some(from[place as usize])
+    }
+
+    /// Copies what belongs to the elements from `start` on.
+    pub fn read<T: Copy>(&self, from: &[T], start: usize, to: &mut [T]) {
+        let Some(((size, step), outer)) = self.axes.split_last().map(|(&last, outer)| (last, outer)) else {
+            return to.fill(from[self.base]);
+        };
+        if outer.is_empty() && step == 1 {
+            return to.copy_from_slice(&from[self.base + start..self.base + start + to.len()]);
+        }
+        let (mut at, mut done) = (start, 0);
+        while done < to.len() {
+            let (mut rest, within) = (at / size, at % size);
+            let mut place = self.base as i64;
+            for &(size, step) in outer.iter().rev() {
+                place += (rest % size) as i64 * step;
+                rest /= size;
+            }
+            let first = (place + within as i64 * step) as usize;
+            let run = (size - within).min(to.len() - done);
+            let part = &mut to[done..done + run];
+            match step {
+                0 => part.fill(from[first]),
+                1 => part.copy_from_slice(&from[first..first + run]),
+                _ => {
+                    part.iter_mut().enumerate().for_each(|(i, y)| *y = from[(first as i64 + i as i64 * step) as usize])
+                }
+            }
+            (at, done) = (at + run, done + run);
+        }
+    }
+}
