@@ -1,4 +1,4 @@
-//! Pools on a processor: a plane laid out for its window, then a row of outputs for each tap. Knows windows; must never know
+//! Pools on a processor: a plane laid out for its window, then rows of outputs over all taps. Knows windows; must never know
 //! another family.
 
 use super::{Windows, windows};
@@ -6,6 +6,8 @@ use crate::error::Result;
 use crate::graph::Call;
 use crate::kernels::base::Class;
 use crate::kernels::base::cpu::image::{Layout, SLACK};
+use crate::kernels::base::cpu::simd::F4;
+use crate::kernels::base::cpu::tile::over;
 use crate::kernels::base::cpu::{Operands, Routine, Routines, Steps};
 use std::ops::Range;
 
@@ -62,19 +64,16 @@ impl Routine for Pool {
         let image = on.scratch();
         let average = !self.shares.is_empty();
         let pad = if average { 0.0 } else { f32::MIN };
+        self.layout.clear(pad, image);
         for unit in units {
             let x: &[f32] = on.read(0);
-            self.layout.fill(&x[unit * self.input..(unit + 1) * self.input], pad, image);
+            self.layout.put(&x[unit * self.input..(unit + 1) * self.input], image);
             let y: &mut [f32] = on.write(0, unit * self.output..(unit + 1) * self.output);
-            y.fill(pad);
             for (oy, row) in y.chunks_exact_mut(self.width).enumerate() {
-                for tap in &self.taps {
-                    let from = &image[self.layout.output(oy) + tap..][..self.width];
-                    let all = row.iter_mut().zip(from);
-                    match average {
-                        true => all.for_each(|(y, x)| *y += x),
-                        false => all.for_each(|(y, &x)| *y = if x > *y { x } else { *y }),
-                    }
+                let from = &image[self.layout.output(oy)..];
+                match average {
+                    true => over(&self.taps, from, row, F4::plus),
+                    false => over(&self.taps, from, row, F4::greater),
                 }
             }
             y.iter_mut().zip(&self.shares).for_each(|(y, share)| *y *= share);

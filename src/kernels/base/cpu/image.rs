@@ -6,6 +6,27 @@ use crate::kernels::base::window::Axis;
 /// Floats after the last that a vector may read without a use.
 pub const SLACK: usize = 16;
 
+/// Copies a row, which is short as a rule: an engine calls out of wasm for what is copied at once.
+fn copy(from: &[f32], to: &mut [f32]) {
+    if to.len() > 256 {
+        return to.copy_from_slice(from);
+    }
+    let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<8>(), to.as_chunks_mut::<8>());
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    to_rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
+}
+
+/// Copies the first element of each two.
+fn every_second(from: &[f32], to: &mut [f32]) {
+    let (whole, to_rest) = to.as_chunks_mut::<4>();
+    let (pairs, _) = from.as_chunks::<8>();
+    let done = whole.len().min(pairs.len());
+    whole.iter_mut().zip(pairs).for_each(|(y, x)| *y = [x[0], x[2], x[4], x[6]]);
+    // The last whole one may lack the element that nobody reads.
+    let (rest, from) = (whole[done..].as_flattened_mut(), &from[done * 8..]);
+    rest.iter_mut().chain(to_rest).zip(from.chunks(2)).for_each(|(y, x)| *y = x[0]);
+}
+
 /// How one channel lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -51,34 +72,36 @@ impl Layout {
 
     /// Lays out one channel of the input, with `pad` around it.
     pub fn fill(&self, from: &[f32], pad: f32, to: &mut [f32]) {
-        for (row, to) in to[..self.channel()].chunks_exact_mut(self.row()).enumerate() {
-            let Some(at) = row.checked_sub(self.y.before).filter(|&at| at < self.y.input) else {
-                to.fill(pad);
-                continue;
-            };
-            let from = &from[at * self.x.input..(at + 1) * self.x.input];
-            for (part, to) in to.chunks_exact_mut(self.length).enumerate() {
-                self.fill_part(part, from, pad, to);
-            }
-        }
+        self.clear(pad, to);
+        self.put(from, to);
     }
 
-    fn fill_part(&self, part: usize, from: &[f32], pad: f32, to: &mut [f32]) {
-        let (stride, before) = (self.x.stride, self.x.before);
-        // The first element of the part that is not before the row, and the first after its end.
-        let first = before.saturating_sub(part).div_ceil(stride).min(to.len());
-        let end = (before + from.len()).saturating_sub(part).div_ceil(stride).clamp(first, to.len());
-        to[..first].fill(pad);
-        to[end..].fill(pad);
-        let to = &mut to[first..end];
-        if to.is_empty() {
-            return;
-        }
-        let from = &from[first * stride + part - before..];
-        match stride {
-            1 => to.copy_from_slice(&from[..to.len()]),
-            2 => to.iter_mut().zip(from.chunks(2)).for_each(|(y, x)| *y = x[0]),
-            _ => to.iter_mut().zip(from.chunks(stride)).for_each(|(y, x)| *y = x[0]),
+    /// Writes `pad` wherever a channel may need it.
+    pub fn clear(&self, pad: f32, to: &mut [f32]) {
+        to[..self.channel()].fill(pad);
+    }
+
+    /// Lays out one channel of the input; what is around it stays.
+    pub fn put(&self, from: &[f32], to: &mut [f32]) {
+        let (stride, before, wide) = (self.x.stride, self.x.before, self.x.input);
+        let rows = self.y.before..(self.y.before + self.y.input).min(self.rows);
+        for part in 0..self.parts {
+            // The first element of the part that is not before a row, and the first after its end.
+            let first = before.saturating_sub(part).div_ceil(stride).min(self.length);
+            let end = (before + wide).saturating_sub(part).div_ceil(stride).clamp(first, self.length);
+            if first == end {
+                continue;
+            }
+            let (skipped, place) = (first * stride + part - before, part * self.length + first);
+            for row in rows.clone() {
+                let from = &from[(row - self.y.before) * wide..][skipped..wide];
+                let to = &mut to[row * self.row() + place..][..end - first];
+                match stride {
+                    1 => copy(&from[..to.len()], to),
+                    2 => every_second(from, to),
+                    _ => to.iter_mut().zip(from.chunks(stride)).for_each(|(y, x)| *y = x[0]),
+                }
+            }
         }
     }
 }

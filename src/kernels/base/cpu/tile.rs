@@ -152,3 +152,72 @@ pub unsafe fn taps<const R: usize>(
         }
     }
 }
+
+/// As [`taps`], for windows of `K` by `K` whose outputs are `S` elements apart: `R` rows of `width` floats, in which each
+/// vector of the image is loaded once for all rows that it is part of. `places` are those of the taps of a row, `apart` is
+/// from one row of the image to the next.
+/// # Safety
+/// From `image` on `(R - 1) S + K` rows are good for reading at each place as many floats as `width`, or four, `c` for
+/// writing `width` in each of the `R` rows.
+#[inline(always)]
+pub unsafe fn window<const R: usize, const K: usize, const S: usize>(
+    factors: &[[f32; K]; K],
+    places: &[usize; K],
+    (image, apart): (*const f32, usize),
+    bias: f32,
+    (c, stride): (*mut f32, usize),
+    width: usize,
+) {
+    let factors = factors.map(|row| row.map(F4::splat));
+    let mut x = 0;
+    while x < width {
+        // The last vector begins where it ends with the row.
+        x = x.min(width.saturating_sub(4));
+        let mut sums = [F4::splat(bias); R];
+        // SAFETY: every address is among those that the caller promises.
+        unsafe {
+            for row in 0..(R - 1) * S + K {
+                for (tap, &place) in places.iter().enumerate() {
+                    let seen = F4::load(image.add(row * apart + place + x));
+                    for (r, sum) in sums.iter_mut().enumerate() {
+                        if row >= r * S && row - r * S < K {
+                            *sum = sum.madd(seen, factors[row - r * S][tap]);
+                        }
+                    }
+                }
+            }
+            for (r, sum) in sums.iter().enumerate() {
+                let to = c.add(r * stride + x);
+                if width >= 4 {
+                    sum.store(to);
+                } else {
+                    sum.lanes()[..width].iter().enumerate().for_each(|(i, &v)| *to.add(i) = v);
+                }
+            }
+        }
+        x += 4;
+    }
+}
+
+/// A row in which each float is what `join` makes of those that the taps see from its place on in `from`.
+#[inline(always)]
+pub fn over(taps: &[usize], from: &[f32], row: &mut [f32], join: impl Fn(F4, F4) -> F4) {
+    let (width, most) = (row.len(), taps.iter().copied().max().unwrap_or(0));
+    assert!(most + width.max(4) <= from.len() && !taps.is_empty(), "a window beyond its image");
+    let mut x = 0;
+    while x < width {
+        // The last vector begins where it ends with the row.
+        x = x.min(width.saturating_sub(4));
+        // SAFETY: four floats from every tap's place on are within the image, and as many of the row are written as it has.
+        unsafe {
+            let seen = |tap: usize| F4::load(from.as_ptr().add(x + tap));
+            let all = taps[1..].iter().fold(seen(taps[0]), |all, &tap| join(all, seen(tap)));
+            if width >= 4 {
+                all.store(row.as_mut_ptr().add(x));
+            } else {
+                row.iter_mut().zip(all.lanes()).for_each(|(y, v)| *y = v);
+            }
+        }
+        x += 4;
+    }
+}
