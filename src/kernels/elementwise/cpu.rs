@@ -1,23 +1,30 @@
-//! Elementwise operators on a processor: the loop of each over registers of floats. Other types go by the references.
+//! Elementwise operators on a processor: the loop of each over registers of floats. Other types are `typed`'s.
 //! Knows numbers; must never know where operands lie.
 
+use super::typed::{cast, not, pair};
 use crate::error::Result;
 use crate::graph::{Call, DType};
 use crate::kernels::base::cpu::chain::{Loop, Loops, Term};
-use crate::kernels::base::cpu::{Routines, Steps, math};
+use crate::kernels::base::cpu::{Routines, math};
 
 /// What computes those of this family that are no terms.
-pub const ROUTINES: Routines = &[("Cast", cast)];
-
-/// A cast to the type that it is already only has another name.
-fn cast(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
-    let (x, y) = (steps.input(0)?, steps.output(0)?);
-    let same = steps.ty(y).dtype == call.input(0)?.ty.dtype;
-    if same {
-        steps.view(y, x);
-    }
-    Ok(same)
-}
+pub const ROUTINES: Routines = &[
+    ("Cast", cast),
+    ("Not", not),
+    ("Equal", |call, steps| pair("Equal", call, steps)),
+    ("Greater", |call, steps| pair("Greater", call, steps)),
+    ("GreaterOrEqual", |call, steps| pair("GreaterOrEqual", call, steps)),
+    ("Less", |call, steps| pair("Less", call, steps)),
+    ("LessOrEqual", |call, steps| pair("LessOrEqual", call, steps)),
+    ("And", |call, steps| pair("And", call, steps)),
+    ("Or", |call, steps| pair("Or", call, steps)),
+    ("Xor", |call, steps| pair("Xor", call, steps)),
+    ("Add", |call, steps| pair("Add", call, steps)),
+    ("Sub", |call, steps| pair("Sub", call, steps)),
+    ("Mul", |call, steps| pair("Mul", call, steps)),
+    ("Min", |call, steps| pair("Min", call, steps)),
+    ("Max", |call, steps| pair("Max", call, steps)),
+];
 
 /// Floats that a loop takes at once: an engine does not unroll it.
 const WIDE: usize = 16;

@@ -5,6 +5,7 @@
 pub mod binary;
 pub mod cpu;
 pub mod select;
+mod typed;
 pub mod unary;
 
 use super::base::Kernel;
