@@ -5,6 +5,8 @@ use super::typed::{cast, not, pair};
 use crate::error::Result;
 use crate::graph::{Call, DType};
 use crate::kernels::base::cpu::chain::{Loop, Loops, Term};
+use crate::kernels::base::cpu::line::{Arithmetic, Line};
+use crate::kernels::base::cpu::loops::{clamp, each, each_of_two};
 use crate::kernels::base::cpu::{Routines, math};
 
 /// What computes those of this family that are no terms.
@@ -26,34 +28,6 @@ pub const ROUTINES: Routines = &[
     ("Max", |call, steps| pair("Max", call, steps)),
 ];
 
-/// Floats that a loop takes at once: an engine does not unroll it.
-const WIDE: usize = 16;
-
-/// `y = by(x)`, several at once.
-#[inline(always)]
-fn each(x: &[f32], y: &mut [f32], by: impl Fn(f32) -> f32) {
-    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<WIDE>(), y.as_chunks_mut::<WIDE>());
-    for (y, x) in y.iter_mut().zip(x) {
-        for i in 0..WIDE {
-            y[i] = by(x[i]);
-        }
-    }
-    y_rest.iter_mut().zip(x_rest).for_each(|(y, &x)| *y = by(x));
-}
-
-/// `y = by(a, b)`, several at once.
-#[inline(always)]
-fn each_of_two(a: &[f32], b: &[f32], y: &mut [f32], by: impl Fn(f32, f32) -> f32) {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<WIDE>(), b.as_chunks::<WIDE>());
-    let (y, y_rest) = y.as_chunks_mut::<WIDE>();
-    for (y, (a, b)) in y.iter_mut().zip(a.iter().zip(b)) {
-        for i in 0..WIDE {
-            y[i] = by(a[i], b[i]);
-        }
-    }
-    y_rest.iter_mut().zip(a_rest.iter().zip(b_rest)).for_each(|(y, (&a, &b))| *y = by(a, b));
-}
-
 macro_rules! unary {
     (|$x:ident, $p:pat_param| $y:expr) => {
         |x: &[f32], y: &mut [f32], $p: [f32; 2]| each(x, y, |$x| $y)
@@ -70,13 +44,6 @@ macro_rules! binary {
     };
 }
 
-/// `min(max(x, low), high)`, where what is no number stays none.
-#[inline(always)]
-fn clamp(x: f32, low: f32, high: f32) -> f32 {
-    let above = if x < low { low } else { x };
-    if above > high { high } else { above }
-}
-
 /// What a node computes of floats, element by element; `None` where it is no such operator, or of another type.
 pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
     let given = call.inputs.iter().flatten();
@@ -84,9 +51,12 @@ pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
         return Ok(None);
     }
     let attribute = |name: &str, default: f32| call.attributes.float(name, default);
-    let (mut parameters, mut flops) = ([0.0; 2], 1.0);
+    let (mut parameters, mut flops, mut line) = ([0.0; 2], 1.0, None);
     let by: Loop = match op_type {
-        "Relu" => unary!(|x, _| if x < 0.0 { 0.0 } else { x }),
+        "Relu" => {
+            line = Some(Line::within(0.0, f32::INFINITY));
+            unary!(|x, _| if x < 0.0 { 0.0 } else { x })
+        }
         "Neg" => unary!(|x, _| -x),
         "Abs" => unary!(|x, _| x.abs()),
         "Sign" => unary!(|x, _| if x > 0.0 {
@@ -118,6 +88,7 @@ pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
         }
         "HardSigmoid" => {
             parameters = [attribute("alpha", 0.2)?, attribute("beta", 0.5)?];
+            line = Some(Line::of(parameters[0], parameters[1], 0.0, 1.0));
             unary!(|x, p| clamp(p[0] * x + p[1], 0.0, 1.0))
         }
         "Clip" => {
@@ -130,6 +101,7 @@ pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
                     },
                 };
             }
+            line = Some(Line::within(parameters[0], parameters[1]));
             unary!(|x, p| clamp(x, p[0], p[1]))
         }
         "Pow" => {
@@ -145,9 +117,12 @@ pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
                 _ => unary!(|x, p| x.powf(p[0])),
             }
         }
-        _ => return Ok(of_two(op_type).filter(|_| call.inputs.len() == 2).map(|by| Term::Binary { by, flops })),
+        _ => {
+            let by = of_two(op_type).filter(|_| call.inputs.len() == 2);
+            return Ok(by.map(|by| Term::Binary { by, flops, arithmetic: Arithmetic::of(op_type) }));
+        }
     };
-    Ok(Some(Term::Unary { by, parameters, flops }))
+    Ok(Some(Term::Unary { by, parameters, flops, line }))
 }
 
 fn of_two(op_type: &str) -> Option<Loops> {

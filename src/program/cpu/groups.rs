@@ -121,7 +121,11 @@ pub fn chain(special: &Specialised, roles: &[Role], nodes: &[usize]) -> Option<(
         for id in node.inputs.iter().take(read).copied().flatten() {
             let link = *made.entry(id).or_insert_with(|| {
                 let strides = broadcast_strides(&special.tensors[id.0].ty.shape, shape);
-                links.push(Link::Load(Access::merged(operands.len(), 0, shape, &strides)));
+                let value = match &special.tensors[id.0].source {
+                    Source::Constant(_, Some(value)) if value.len() == 1 => value.as_f32().map(|floats| floats[0]),
+                    _ => None,
+                };
+                links.push(Link::Load(Access::merged(operands.len(), 0, shape, &strides), value));
                 operands.push(id);
                 links.len() - 1
             });

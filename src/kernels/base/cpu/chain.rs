@@ -2,6 +2,7 @@
 //! by itself or at the end of a product. Knows registers of floats; must never know an operator.
 
 use super::access::Access;
+use super::line::{Arithmetic, Line, Number};
 use super::routine::{Operands, Routine};
 use crate::error::Result;
 use crate::kernels::base::Class;
@@ -60,6 +61,15 @@ pub enum Op {
         /// The loops.
         by: Loops,
     },
+    /// A line.
+    Line {
+        /// The register that is written.
+        to: usize,
+        /// What is read.
+        x: Value,
+        /// The line.
+        line: Line,
+    },
 }
 
 /// What an elementwise operator computes.
@@ -73,6 +83,8 @@ pub enum Term {
         parameters: [f32; 2],
         /// Floating-point operations for each element.
         flops: f64,
+        /// The line that it is, if it is one.
+        line: Option<Line>,
     },
     /// Of two.
     Binary {
@@ -80,6 +92,8 @@ pub enum Term {
         by: Loops,
         /// Floating-point operations for each element.
         flops: f64,
+        /// What it computes where that can be a line.
+        arithmetic: Option<Arithmetic>,
     },
 }
 
@@ -88,10 +102,14 @@ pub enum Term {
 pub enum Link {
     /// What the chain begins with; the first of all.
     Begun,
-    /// An operand.
-    Load(Access),
+    /// An operand; its only element where that is known.
+    Load(Access, Option<f32>),
     /// A term of earlier values.
     Term(Term, Vec<usize>),
+    /// A line of an earlier value, with the floating-point operations for each element.
+    Line(Line, usize, f64),
+    /// Part of a line that follows.
+    Gone,
 }
 
 /// Operations in their order. Register 0 is the block of the result itself: where the chain ends another computation it
@@ -117,13 +135,13 @@ pub struct Registers {
 impl Op {
     fn to(&mut self) -> &mut usize {
         match self {
-            Op::Unary { to, .. } | Op::Binary { to, .. } => to,
+            Op::Unary { to, .. } | Op::Binary { to, .. } | Op::Line { to, .. } => to,
         }
     }
 
     fn reads(&mut self) -> Vec<&mut Value> {
         match self {
-            Op::Unary { x, .. } => vec![x],
+            Op::Unary { x, .. } | Op::Line { x, .. } => vec![x],
             Op::Binary { a, b, .. } => vec![a, b],
         }
     }
@@ -146,6 +164,22 @@ impl<'a> Seen<'a> {
         from.one(self.on.read(from.operand), self.at, self.n)
     }
 
+    /// A line, in as many parts as its numbers have there.
+    fn line(&self, line: &Line, x: &[f32], y: &mut [f32]) {
+        let number = |number: &Number, at: usize, n: usize| match number {
+            Number::Known(number) => *number,
+            Number::Given(from) => from.one(self.on.read(from.operand), at, n).unwrap_or(f32::NAN),
+        };
+        let mut done = 0;
+        while done < self.n {
+            let (at, left) = (self.at + done, self.n - done);
+            let n = line.factor.lasts(at, left).min(line.offset.lasts(at, left));
+            let (factor, offset) = (number(&line.factor, at, n), number(&line.offset, at, n));
+            line.run(factor, offset, &x[done..done + n], &mut y[done..done + n]);
+            done += n;
+        }
+    }
+
     /// The floats of a value.
     fn floats(&self, value: &Value, spare: &'a mut [f32]) -> &'a [f32] {
         match value {
@@ -162,35 +196,91 @@ impl<'a> Seen<'a> {
     }
 }
 
+/// The line that a link is, and of which value.
+fn line(links: &[Link], at: usize) -> Option<(Line, usize, f64)> {
+    let number = |i: usize| match &links[i] {
+        Link::Load(access, value) => Number::of(access, *value),
+        _ => None,
+    };
+    match &links[at] {
+        Link::Term(Term::Unary { line: Some(line), flops, .. }, of) => Some((line.clone(), *of.first()?, *flops)),
+        Link::Term(Term::Binary { arithmetic: Some(arithmetic), flops, .. }, of) => {
+            let &[a, b] = of.as_slice() else { return None };
+            match (number(a), number(b)) {
+                (_, Some(number)) => Some((arithmetic.line(number, true)?, a, *flops)),
+                (Some(number), None) => Some((arithmetic.line(number, false)?, b, *flops)),
+                (None, None) => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// `links` with lines for what is one, each together with what it alone reads.
+fn lines(links: &[Link]) -> Vec<Link> {
+    let mut readers = vec![0; links.len()];
+    for link in links {
+        if let Link::Term(_, of) = link {
+            of.iter().for_each(|&i| readers[i] += 1);
+        }
+    }
+    let mut all = links.to_vec();
+    for at in 0..links.len() {
+        let Some((mut own, mut x, mut flops)) = line(links, at) else { continue };
+        if let Link::Line(first, before, more) = &all[x]
+            && readers[x] == 1
+            && let Some(both) = own.after(first)
+        {
+            let gone = x;
+            (own, x, flops) = (both, *before, flops + more);
+            all[gone] = Link::Gone;
+        }
+        all[at] = Link::Line(own, x, flops);
+    }
+    all
+}
+
 impl Chain {
     /// The chain whose result is the last of `links`, each in a register until it was read last; `None` where that takes
     /// more than `most` registers.
     pub fn of(links: &[Link], most: usize) -> Option<Chain> {
+        let links = &lines(links);
         let mut last: Vec<usize> = (0..links.len()).collect();
         for (at, link) in links.iter().enumerate() {
-            if let Link::Term(_, of) = link {
-                of.iter().for_each(|&i| last[i] = at);
+            match link {
+                Link::Term(_, of) => of.iter().for_each(|&i| last[i] = at),
+                Link::Line(_, x, _) => last[*x] = at,
+                _ => {}
             }
         }
         let mut chain = Chain::default();
         let mut held: Vec<Option<usize>> = vec![None; most];
         let mut values: Vec<Value> = vec![];
         for (at, link) in links.iter().enumerate() {
-            if let Link::Load(from) = link {
+            if let Link::Load(from, _) = link {
                 values.push(Value::Given(from.clone()));
+                continue;
+            }
+            if matches!(link, Link::Gone) {
+                // Nobody reads it.
+                values.push(Value::Register(0));
                 continue;
             }
             let to = held.iter().position(Option::is_none)?;
             held[to] = Some(at);
             values.push(Value::Register(to));
             match link {
-                Link::Begun | Link::Load(_) => {}
-                Link::Term(Term::Unary { by, parameters, flops }, of) => {
+                Link::Begun | Link::Load(..) | Link::Gone => {}
+                Link::Line(line, x, flops) => {
+                    chain.flops += flops;
+                    chain.ops.push(Op::Line { to, x: values[*x].clone(), line: line.clone() });
+                }
+                Link::Term(Term::Unary { by, parameters, flops, .. }, of) => {
                     let &[x] = of.as_slice() else { return None };
                     chain.flops += flops;
                     chain.ops.push(Op::Unary { to, x: values[x].clone(), by: *by, parameters: *parameters });
                 }
-                Link::Term(Term::Binary { by, flops }, of) => {
+                Link::Term(Term::Binary { by, flops, .. }, of) => {
                     let &[a, b] = of.as_slice() else { return None };
                     chain.flops += flops;
                     chain.ops.push(Op::Binary { to, a: values[a].clone(), b: values[b].clone(), by: *by });
@@ -218,9 +308,18 @@ impl Chain {
 
     /// Its operands lie `by` places further on among what a routine reads.
     pub fn shift(&mut self, by: usize) {
-        for value in self.ops.iter_mut().flat_map(Op::reads) {
-            if let Value::Given(from) = value {
-                from.operand += by;
+        for op in &mut self.ops {
+            for value in op.reads() {
+                if let Value::Given(from) = value {
+                    from.operand += by;
+                }
+            }
+            if let Op::Line { line: Line { factor, offset, .. }, .. } = op {
+                for number in [factor, offset] {
+                    if let Number::Given(from) = number {
+                        from.operand += by;
+                    }
+                }
             }
         }
     }
@@ -228,7 +327,7 @@ impl Chain {
     /// Registers for it.
     pub fn registers(&self) -> Registers {
         let most = |op: &Op| match op {
-            Op::Unary { to, .. } | Op::Binary { to, .. } => *to,
+            Op::Unary { to, .. } | Op::Binary { to, .. } | Op::Line { to, .. } => *to,
         };
         let count = self.ops.iter().map(most).max().map_or(0, |most| most + 1);
         let room = |i: usize| vec![0.0; if i == 0 { 0 } else { BLOCK }];
@@ -245,12 +344,13 @@ impl Chain {
         for (number, block) in span.chunks_mut(BLOCK).enumerate() {
             let (at, n) = (start + number * BLOCK, block.len());
             for op in &self.ops {
-                let (Op::Unary { to, .. } | Op::Binary { to, .. }) = op;
+                let (Op::Unary { to, .. } | Op::Binary { to, .. } | Op::Line { to, .. }) = op;
                 let mut taken = std::mem::take(&mut all[*to]);
                 let (y, block): (&mut [f32], &[f32]) =
                     if *to == 0 { (&mut *block, &[]) } else { (&mut taken[..n], &*block) };
                 let seen = Seen { on, block, registers: all, at, n };
                 match op {
+                    Op::Line { x, line, .. } => seen.line(line, seen.floats(x, first), y),
                     Op::Unary { x, by, parameters, .. } => by(seen.floats(x, first), y, *parameters),
                     Op::Binary { a, b, by, .. } => match (seen.one(a), seen.one(b)) {
                         (_, Some(b)) => (by.right)(seen.floats(a, first), b, y),

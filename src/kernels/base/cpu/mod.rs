@@ -5,6 +5,8 @@ pub mod access;
 pub mod ceiling;
 pub mod chain;
 pub mod image;
+pub mod line;
+pub mod loops;
 pub mod lowering;
 pub mod math;
 pub mod panels;

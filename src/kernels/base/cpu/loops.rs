@@ -1,0 +1,36 @@
+//! Loops over floats, written so that compilers make vectors of them. Knows slices; must never know an operator.
+
+/// Floats that a loop takes at once: an engine does not unroll it.
+const WIDE: usize = 16;
+
+/// `y = by(x)`, several at once.
+#[inline(always)]
+pub fn each(x: &[f32], y: &mut [f32], by: impl Fn(f32) -> f32) {
+    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<WIDE>(), y.as_chunks_mut::<WIDE>());
+    for (y, x) in y.iter_mut().zip(x) {
+        for i in 0..WIDE {
+            y[i] = by(x[i]);
+        }
+    }
+    y_rest.iter_mut().zip(x_rest).for_each(|(y, &x)| *y = by(x));
+}
+
+/// `y = by(a, b)`, several at once.
+#[inline(always)]
+pub fn each_of_two(a: &[f32], b: &[f32], y: &mut [f32], by: impl Fn(f32, f32) -> f32) {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<WIDE>(), b.as_chunks::<WIDE>());
+    let (y, y_rest) = y.as_chunks_mut::<WIDE>();
+    for (y, (a, b)) in y.iter_mut().zip(a.iter().zip(b)) {
+        for i in 0..WIDE {
+            y[i] = by(a[i], b[i]);
+        }
+    }
+    y_rest.iter_mut().zip(a_rest.iter().zip(b_rest)).for_each(|(y, (&a, &b))| *y = by(a, b));
+}
+
+/// `min(max(x, low), high)`, where what is no number stays none.
+#[inline(always)]
+pub fn clamp(x: f32, low: f32, high: f32) -> f32 {
+    let above = if x < low { low } else { x };
+    if above > high { high } else { above }
+}
