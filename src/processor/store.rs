@@ -42,7 +42,7 @@ pub struct Loaded {
 struct Form {
     of: ContentHash,
     shape: Vec<usize>,
-    make: Pack,
+    pack: Pack,
 }
 
 impl std::fmt::Debug for Form {
@@ -57,10 +57,13 @@ const EXACT_BITS: usize = 20;
 impl Form {
     /// The weight whose form `floats` is.
     fn undone(&self, floats: &[f32]) -> Result<HostTensor> {
+        if let Some(undo) = &self.pack.undo {
+            return HostTensor::f32(self.shape.clone(), undo(floats));
+        }
         let len: usize = self.shape.iter().product();
         // Where each element went is seen from where its index goes; what is padded gets none.
-        let low = (self.make)(&(0..len).map(|i| (i % (1 << EXACT_BITS) + 1) as f32).collect::<Vec<_>>());
-        let high = (self.make)(&(0..len).map(|i| (i >> EXACT_BITS) as f32).collect::<Vec<_>>());
+        let low = (self.pack.make)(&(0..len).map(|i| (i % (1 << EXACT_BITS) + 1) as f32).collect::<Vec<_>>());
+        let high = (self.pack.make)(&(0..len).map(|i| (i >> EXACT_BITS) as f32).collect::<Vec<_>>());
         let mut whole = vec![0.0; len];
         for ((&value, low), high) in floats.iter().zip(low).zip(high) {
             if low > 0.0 {
@@ -109,8 +112,8 @@ impl Store {
                     let given = program.weights.get(&made.of).and_then(|w| w.tensor.clone());
                     let source = given.map_or_else(|| self.recovered(&made.of), Ok)?;
                     let floats = source.as_f32().ok_or_else(|| Error::new(Kind::Internal, "a form of no floats"))?;
-                    let elements = Rc::new(Elements::Made((made.make)(floats)));
-                    let form = Form { of: made.of, shape: source.shape().to_vec(), make: made.make };
+                    let elements = Rc::new(Elements::Made((made.pack.make)(floats)));
+                    let form = Form { of: made.of, shape: source.shape().to_vec(), pack: made.pack };
                     self.forms.insert(hash, form);
                     elements
                 }
@@ -158,7 +161,7 @@ mod tests {
     #[test]
     fn a_weight_is_had_back_from_a_form_of_it() -> Result<()> {
         // Turned, each row padded.
-        let make: Pack = Box::new(|floats| {
+        let pack = Pack::moves(|floats| {
             let mut out = vec![];
             for row in 0..3 {
                 out.extend((0..2).map(|column| floats[column * 3 + row]));
@@ -167,9 +170,9 @@ mod tests {
             out
         });
         let floats = [0.0, 1.0, 2.0, 3.0, -4.0, 5.0];
-        let made = make(&floats);
+        let made = (pack.make)(&floats);
         assert_eq!(made.len(), 12);
-        let form = Form { of: ContentHash([0; 32]), shape: vec![2, 3], make };
+        let form = Form { of: ContentHash([0; 32]), shape: vec![2, 3], pack };
         assert_eq!(form.undone(&made)?, HostTensor::f32([2, 3], floats.to_vec())?);
         Ok(())
     }

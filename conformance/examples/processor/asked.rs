@@ -175,6 +175,7 @@ impl Writer {
 
 /// Writes what measures `models`, or the kernels where none is named, into `folder`.
 pub fn write(folder: &Path, models: &[String]) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
     let mut writer = Writer::default();
     writer.index.cases.push(Case { name: "ceilings".to_owned(), kernel: false });
     writer.ask(&Request::Greet, &[])?;
@@ -193,7 +194,6 @@ pub fn write(folder: &Path, models: &[String]) -> Result<()> {
             writer.model(name, &file, &ExternalData::default(), &published.inputs()?)?;
         }
     }
-    std::fs::create_dir_all(folder)?;
     std::fs::write(folder.join("requests.bin"), &writer.bytes)?;
     std::fs::write(folder.join("requests.json"), serde_json::to_vec(&writer.index)?)?;
     Ok(())

@@ -54,6 +54,10 @@ fn general() -> Vec<(Case, usize)> {
         (conv(&[1, 32, 30, 31], &[40, 32, 3, 3]).ints("pads", &[1; 4]), 40),
         (conv(&[3, 48, 18, 9], &[33, 48, 3, 3]).ints("pads", &[0, 2, 1, 0]), 33),
         (conv(&[1, 64, 56, 56], &[64, 64, 3, 3]).ints("pads", &[1; 4]), 64),
+        // Tiles of four by four: several images, edges on all sides, more filters than a unit has, one row of tiles, a wide one.
+        (conv(&[2, 16, 21, 19], &[38, 16, 3, 3]).ints("pads", &[1, 2, 0, 1]), 38),
+        (conv(&[1, 24, 4, 40], &[24, 24, 3, 3]).ints("pads", &[1; 4]), 24),
+        (conv(&[1, 20, 9, 150], &[16, 20, 3, 3]).ints("pads", &[2; 4]), 16),
         // Wide and many enough for the largest tiles, with ragged edges.
         (conv(&[1, 12, 30, 57], &[40, 12, 3, 3]).ints("pads", &[1; 4]), 40),
         (conv(&[1, 8, 33, 42], &[24, 8, 3, 3]), 24),

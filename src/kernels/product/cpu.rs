@@ -4,6 +4,7 @@
 use super::{GemmShapes, gemm, shapes};
 use crate::error::Result;
 use crate::graph::{Call, TensorId};
+use crate::kernels::base::cpu::lowering::Pack;
 use crate::kernels::base::cpu::panels::Packed;
 use crate::kernels::base::cpu::product::{Addend, Product, Side};
 use crate::kernels::base::cpu::tile::{COLUMNS, ROWS};
@@ -26,7 +27,7 @@ fn side<const W: usize>(
     }
     let of = Packed { count, depth };
     let form = format!("panels of {W}: {count} {depth} {strides:?}");
-    let pack = Box::new(move |from: &[f32]| of.pack::<W>(from, 0, strides));
+    let pack = Pack::moves(move |from| of.pack::<W>(from, 0, strides));
     (steps.pack(id, form, of.floats::<W>(), pack), Side::Packed)
 }
 

@@ -198,7 +198,7 @@ fn assemble(special: &Specialised, steps: Steps<'_>, residency: &Residency) -> R
     for made in steps.made {
         let Home::Constant(hash, _) = &tensors[made.of.0].home else { continue };
         let of = named(*hash, tensors[made.of.0].ty.dtype);
-        let form = Made { of, bytes: made.floats as u64 * 4, make: made.make };
+        let form = Made { of, bytes: made.floats as u64 * 4, pack: made.pack };
         program.made.insert(formed(*hash, &made.form), form);
     }
     for (step, (operands, shared)) in steps.steps.into_iter().zip(planned) {

@@ -61,7 +61,7 @@ pub struct Made {
     /// Bytes of the form.
     pub bytes: u64,
     /// Makes it.
-    pub make: Pack,
+    pub pack: Pack,
 }
 
 impl fmt::Debug for Made {

@@ -53,8 +53,23 @@ pub struct Step {
     pub node: usize,
 }
 
-/// Makes another form of a weight's elements: moves them, and may repeat or pad them, so that the weight can be had back.
-pub type Pack = Box<dyn Fn(&[f32]) -> Vec<f32> + Send + Sync>;
+/// Makes floats of floats.
+pub type Make = Box<dyn Fn(&[f32]) -> Vec<f32> + Send + Sync>;
+
+/// Makes another form of a weight's elements, from which the weight can be had back.
+pub struct Pack {
+    /// The form of a weight.
+    pub make: Make,
+    /// The weight of a form, to within its rounding; none where `make` only moves elements, and may repeat or pad them.
+    pub undo: Option<Make>,
+}
+
+impl Pack {
+    /// One that only moves elements.
+    pub fn moves(make: impl Fn(&[f32]) -> Vec<f32> + Send + Sync + 'static) -> Pack {
+        Pack { make: Box::new(make), undo: None }
+    }
+}
 
 /// A weight in another form.
 pub struct Made {
@@ -65,7 +80,7 @@ pub struct Made {
     /// Floats of the form.
     pub floats: usize,
     /// Makes it.
-    pub make: Pack,
+    pub pack: Pack,
 }
 
 impl fmt::Debug for Made {
@@ -210,11 +225,11 @@ impl<'a> Steps<'a> {
         TensorId(self.tensors.len() - 1)
     }
 
-    /// A weight in another form, which `make` makes of its elements. What `form` names must decide all.
-    pub fn pack(&mut self, of: TensorId, form: String, floats: usize, make: Pack) -> TensorId {
+    /// A weight in another form, which `pack` makes of its elements. What `form` names must decide all.
+    pub fn pack(&mut self, of: TensorId, form: String, floats: usize, pack: Pack) -> TensorId {
         let of = self.root(of);
         let index = self.made.iter().position(|m| m.of == of && m.form == form).unwrap_or_else(|| {
-            self.made.push(Made { of, form, floats, make });
+            self.made.push(Made { of, form, floats, pack });
             self.made.len() - 1
         });
         let ty = TensorType::new(DType::Float32, [floats]);

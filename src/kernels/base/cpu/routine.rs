@@ -161,6 +161,12 @@ impl<'a> Operands<'a> {
         self.shared.elements()
     }
 
+    /// Where what threads share begins, and how many floats it has: for vectors that lie apart.
+    pub fn shares(&self) -> (*mut f32, usize) {
+        let all = self.shared();
+        (all.as_ptr().cast_mut(), all.len())
+    }
+
     /// The floats `range` of what threads share; this unit's alone, as of [`Operands::write`].
     #[allow(clippy::mut_from_ref)]
     pub fn share(&self, range: Range<usize>) -> &'a mut [f32] {

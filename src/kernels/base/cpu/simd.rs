@@ -53,10 +53,45 @@ mod vector {
             return F4(f32x4_add(self.0, f32x4_mul(a.0, b.0)));
         }
 
+        /// The first four of some floats.
+        #[inline(always)]
+        pub fn of(from: &[f32]) -> F4 {
+            let from = &from[..4];
+            // SAFETY: four floats, as was just seen.
+            unsafe { F4::load(from.as_ptr()) }
+        }
+
+        /// Writes the four floats to the first of `to`.
+        #[inline(always)]
+        pub fn put(self, to: &mut [f32]) {
+            let to = &mut to[..4];
+            // SAFETY: four floats, as was just seen.
+            unsafe { self.store(to.as_mut_ptr()) }
+        }
+
         /// Sum lane by lane.
         #[inline(always)]
         pub fn plus(self, b: F4) -> F4 {
             F4(f32x4_add(self.0, b.0))
+        }
+
+        /// Difference lane by lane.
+        #[inline(always)]
+        pub fn minus(self, b: F4) -> F4 {
+            F4(f32x4_sub(self.0, b.0))
+        }
+
+        /// Rows as columns.
+        #[inline(always)]
+        pub fn transposed([a, b, c, d]: [F4; 4]) -> [F4; 4] {
+            let (low, high) = (i32x4_shuffle::<0, 4, 1, 5>(a.0, b.0), i32x4_shuffle::<2, 6, 3, 7>(a.0, b.0));
+            let (left, right) = (i32x4_shuffle::<0, 4, 1, 5>(c.0, d.0), i32x4_shuffle::<2, 6, 3, 7>(c.0, d.0));
+            [
+                F4(i64x2_shuffle::<0, 2>(low, left)),
+                F4(i64x2_shuffle::<1, 3>(low, left)),
+                F4(i64x2_shuffle::<0, 2>(high, right)),
+                F4(i64x2_shuffle::<1, 3>(high, right)),
+            ]
         }
 
         /// The greater lane by lane; where a lane is no number, either.
@@ -128,10 +163,38 @@ mod vector {
             F4(std::array::from_fn(|i| self.0[i] + a.0[i] * b.0[i]))
         }
 
+        /// The first four of some floats.
+        #[inline(always)]
+        pub fn of(from: &[f32]) -> F4 {
+            let from = &from[..4];
+            // SAFETY: four floats, as was just seen.
+            unsafe { F4::load(from.as_ptr()) }
+        }
+
+        /// Writes the four floats to the first of `to`.
+        #[inline(always)]
+        pub fn put(self, to: &mut [f32]) {
+            let to = &mut to[..4];
+            // SAFETY: four floats, as was just seen.
+            unsafe { self.store(to.as_mut_ptr()) }
+        }
+
         /// Sum lane by lane.
         #[inline(always)]
         pub fn plus(self, b: F4) -> F4 {
             F4(std::array::from_fn(|i| self.0[i] + b.0[i]))
+        }
+
+        /// Difference lane by lane.
+        #[inline(always)]
+        pub fn minus(self, b: F4) -> F4 {
+            F4(std::array::from_fn(|i| self.0[i] - b.0[i]))
+        }
+
+        /// Rows as columns.
+        #[inline(always)]
+        pub fn transposed(rows: [F4; 4]) -> [F4; 4] {
+            std::array::from_fn(|i| F4(rows.map(|row| row.0[i])))
         }
 
         /// The greater lane by lane; where a lane is no number, either.

@@ -1,15 +1,19 @@
-//! Convolutions on a processor: 1×1 as a plain product, depthwise as sums of rows, the rest as a product whose right operand
+//! Convolutions on a processor: 1×1 as a plain product, depthwise as sums of rows, 3×3 by Winograd where that takes fewer operations, the rest as a product whose right operand
 //! is what the window sees. Knows which suits; must never know how each sums.
 
 mod depthwise;
+mod transforms;
 mod window;
+mod winograd;
 
 use self::depthwise::Depthwise;
 use self::window::{Window, taps};
+use self::winograd::Winograd;
 use super::Convolution;
 use crate::error::Result;
 use crate::graph::Call;
 use crate::kernels::base::cpu::image::Layout;
+use crate::kernels::base::cpu::lowering::Pack;
 use crate::kernels::base::cpu::panels::Packed;
 use crate::kernels::base::cpu::product::{Addend, Product, Side};
 use crate::kernels::base::cpu::tile::ROWS;
@@ -36,6 +40,14 @@ fn conv(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
         steps.push(Depthwise { conv, layout, bias, chain }, reads, vec![y]);
         return Ok(true);
     }
+    if winograd::pays(&conv) {
+        let (form, floats, pack) = winograd::packed(&conv);
+        let mut reads = vec![x, steps.pack(w, form, floats, pack)];
+        reads.extend(given);
+        let chain = steps.take_chain(&mut reads);
+        steps.push(Winograd { conv, bias, chain }, reads, vec![y]);
+        return Ok(true);
+    }
     let (filters, group) = (conv.group_filters(), conv.group);
     let depth = conv.group_channels() * conv.y.kernel * conv.x.kernel;
     let of = Packed { count: filters, depth };
@@ -43,7 +55,7 @@ fn conv(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
         (0..group).flat_map(|g| of.pack::<ROWS>(from, g * filters * depth, (1, depth))).collect()
     };
     let form = format!("filters {group} {filters} {depth}");
-    let packed = steps.pack(w, form, group * of.floats::<ROWS>(), Box::new(pack));
+    let packed = steps.pack(w, form, group * of.floats::<ROWS>(), Pack::moves(pack));
     let mut reads = vec![x, packed];
     if group == 1 && still(&conv.y) && still(&conv.x) {
         let plane = conv.y.input * conv.x.input;

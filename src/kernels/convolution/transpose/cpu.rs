@@ -5,6 +5,7 @@ use super::{Rule, rule};
 use crate::error::Result;
 use crate::graph::Call;
 use crate::kernels::base::Class;
+use crate::kernels::base::cpu::lowering::Pack;
 use crate::kernels::base::cpu::panels::Packed;
 use crate::kernels::base::cpu::product::{Product, Side};
 use crate::kernels::base::cpu::tile::ROWS;
@@ -23,7 +24,7 @@ fn lower(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
     }
     let (pixels, rows) = (of.y.input * of.x.input, of.filters * of.y.kernel * of.x.kernel);
     let packed = Packed { count: rows, depth: of.channels };
-    let pack = Box::new(move |from: &[f32]| packed.pack::<ROWS>(from, 0, (rows, 1)));
+    let pack = Pack::moves(move |from| packed.pack::<ROWS>(from, 0, (rows, 1)));
     let weights = steps.pack(w, format!("rows {rows} {} {:?}", of.channels, (rows, 1)), packed.floats::<ROWS>(), pack);
     let brought = steps.scratch(of.batch * rows * pixels);
     let product = Product {
