@@ -67,7 +67,7 @@ impl Routine for Pool {
         self.layout.clear(pad, image);
         for unit in units {
             let x: &[f32] = on.read(0);
-            self.layout.put(&x[unit * self.input..(unit + 1) * self.input], image);
+            self.layout.put(&x[unit * self.input..(unit + 1) * self.input], 0..self.layout.rows, image);
             let y: &mut [f32] = on.write(0, unit * self.output..(unit + 1) * self.output);
             for (oy, row) in y.chunks_exact_mut(self.width).enumerate() {
                 let from = &image[self.layout.output(oy)..];

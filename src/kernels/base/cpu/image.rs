@@ -1,19 +1,31 @@
 //! An image laid out for a sliding window: padded, and each row divided by the window's stride, so that what neighbouring
 //! outputs read under one tap are neighbours. Knows windows; must never know what is computed of it.
 
+use super::simd::F4;
 use crate::kernels::base::window::Axis;
+use std::ops::Range;
 
 /// Floats after the last that a vector may read without a use.
 pub const SLACK: usize = 16;
+
+/// Floats of a vector.
+const LANES: usize = 4;
 
 /// Copies a row, which is short as a rule: an engine calls out of wasm for what is copied at once.
 fn copy(from: &[f32], to: &mut [f32]) {
     if to.len() > 256 {
         return to.copy_from_slice(from);
     }
-    let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<8>(), to.as_chunks_mut::<8>());
-    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-    to_rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
+    let (len, whole) = (to.len(), to.len() / LANES * LANES);
+    for (to, from) in to.chunks_exact_mut(LANES).zip(from.chunks_exact(LANES)) {
+        F4::of(from).put(to);
+    }
+    if len < LANES {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    } else if whole < len {
+        // The last four, of which some are written twice.
+        F4::of(&from[len - LANES..]).put(&mut to[len - LANES..]);
+    }
 }
 
 /// Copies the first element of each two.
@@ -73,7 +85,7 @@ impl Layout {
     /// Lays out one channel of the input, with `pad` around it.
     pub fn fill(&self, from: &[f32], pad: f32, to: &mut [f32]) {
         self.clear(pad, to);
-        self.put(from, to);
+        self.put(from, 0..self.rows, to);
     }
 
     /// Writes `pad` wherever a channel may need it.
@@ -81,10 +93,10 @@ impl Layout {
         to[..self.channel()].fill(pad);
     }
 
-    /// Lays out one channel of the input; what is around it stays.
-    pub fn put(&self, from: &[f32], to: &mut [f32]) {
+    /// Lays out what lies in some rows of one channel of the input; what is around it stays.
+    pub fn put(&self, from: &[f32], rows: Range<usize>, to: &mut [f32]) {
         let (stride, before, wide) = (self.x.stride, self.x.before, self.x.input);
-        let rows = self.y.before..(self.y.before + self.y.input).min(self.rows);
+        let rows = rows.start.max(self.y.before)..rows.end.min(self.y.before + self.y.input).min(self.rows);
         for part in 0..self.parts {
             // The first element of the part that is not before a row, and the first after its end.
             let first = before.saturating_sub(part).div_ceil(stride).min(self.length);

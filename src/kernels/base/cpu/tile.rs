@@ -121,54 +121,34 @@ pub unsafe fn row(a: *const f32, b: *const f32, k: usize, apart: usize, panels: 
     }
 }
 
-/// `c[r, i] = bias + Σ_p x_p[r, i] w_p` for `R` rows of `count` floats, at most four: the taps of a depthwise sum, each a
-/// place in the image and a factor. Rows lie `apart` floats from each other in the image, `stride` in `c`.
-/// # Safety
-/// Each tap's place is good for reading four floats in each of the rows, `c` for writing `count` in each.
-#[inline(always)]
-pub unsafe fn taps<const R: usize>(
-    taps: &[(usize, f32)],
-    (image, apart): (*const f32, usize),
-    bias: f32,
-    (c, stride): (*mut f32, usize),
-    count: usize,
-) {
-    // SAFETY: every address is among those that the caller promises.
-    unsafe {
-        let mut sums = [F4::splat(bias); R];
-        for &(at, factor) in taps {
-            let (factor, from) = (F4::splat(factor), image.add(at));
-            for (r, sum) in sums.iter_mut().enumerate() {
-                *sum = sum.madd(F4::load(from.add(r * apart)), factor);
-            }
-        }
-        for (r, sum) in sums.iter().enumerate() {
-            let to = c.add(r * stride);
-            if count == 4 {
-                sum.store(to);
-            } else {
-                sum.lanes()[..count].iter().enumerate().for_each(|(i, &v)| *to.add(i) = v);
-            }
-        }
-    }
+/// Some rows of a channel, of which each output sums what a window sees by a filter.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The filter's rows that are summed, one after another.
+    pub factors: &'a [f32],
+    /// From an output's place to what each tap of a row sees.
+    pub places: &'a [usize],
+    /// From what one row of the filter sees to what the next does.
+    pub down: usize,
+    /// From what one row of outputs sees to what the next does.
+    pub apart: usize,
 }
 
-/// As [`taps`], for windows of `K` by `K` whose outputs are `S` elements apart: `R` rows of `width` floats, in which each
-/// vector of the image is loaded once for all rows that it is part of. `places` are those of the taps of a row, `apart` is
-/// from one row of the image to the next.
+/// `R` rows of `width` floats: `bias` and the sums of a window of `K` taps in a row, or as many as there are places where `K` is
+/// 0, over the image from `image` on. `NEAR`: the places are neighbours.
 /// # Safety
-/// From `image` on `(R - 1) S + K` rows are good for reading at each place as many floats as `width`, or four, `c` for
-/// writing `width` in each of the `R` rows.
+/// In each of the rows that are seen as many floats as `width`, or four, are good for reading from each place on; `c` is for
+/// writing `width` in each of `R` rows of so many.
 #[inline(always)]
-pub unsafe fn window<const R: usize, const K: usize, const S: usize>(
-    factors: &[[f32; K]; K],
-    places: &[usize; K],
-    (image, apart): (*const f32, usize),
+pub unsafe fn window<const R: usize, const K: usize, const NEAR: bool>(
+    of: Seen<'_>,
+    image: *const f32,
     bias: f32,
-    (c, stride): (*mut f32, usize),
+    c: *mut f32,
     width: usize,
 ) {
-    let factors = factors.map(|row| row.map(F4::splat));
+    let taps = if K == 0 { of.places.len() } else { K };
+    let places = &of.places[..taps];
     let mut x = 0;
     while x < width {
         // The last vector begins where it ends with the row.
@@ -176,18 +156,18 @@ pub unsafe fn window<const R: usize, const K: usize, const S: usize>(
         let mut sums = [F4::splat(bias); R];
         // SAFETY: every address is among those that the caller promises.
         unsafe {
-            for row in 0..(R - 1) * S + K {
-                for (tap, &place) in places.iter().enumerate() {
-                    let seen = F4::load(image.add(row * apart + place + x));
+            let mut from = image.add(x);
+            for factors in of.factors.chunks_exact(taps) {
+                for (tap, (&factor, &place)) in factors.iter().zip(places).enumerate() {
+                    let (factor, place) = (F4::splat(factor), if NEAR { tap } else { place });
                     for (r, sum) in sums.iter_mut().enumerate() {
-                        if row >= r * S && row - r * S < K {
-                            *sum = sum.madd(seen, factors[row - r * S][tap]);
-                        }
+                        *sum = sum.madd(F4::load(from.add(r * of.apart + place)), factor);
                     }
                 }
+                from = from.add(of.down);
             }
             for (r, sum) in sums.iter().enumerate() {
-                let to = c.add(r * stride + x);
+                let to = c.add(r * width + x);
                 if width >= 4 {
                     sum.store(to);
                 } else {

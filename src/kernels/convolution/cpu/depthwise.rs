@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::kernels::base::Class;
 use crate::kernels::base::cpu::image::{Layout, SLACK};
 use crate::kernels::base::cpu::product::activate;
-use crate::kernels::base::cpu::tile::{taps, window};
+use crate::kernels::base::cpu::tile::{Seen, window};
 use crate::kernels::base::cpu::{Chain, Operands, Routine};
 use crate::kernels::convolution::Convolution;
 use std::ops::Range;
@@ -24,92 +24,79 @@ pub struct Depthwise {
     pub chain: Chain,
 }
 
-impl Depthwise {
-    /// `R` rows of outputs, the first of which reads from `at` on.
-    fn rows<const R: usize>(&self, taken: &[(usize, f32)], image: &[f32], at: usize, bias: f32, y: &mut [f32]) {
-        let (width, apart) = (self.conv.x.output, self.layout.output(1));
-        let most = taken.iter().map(|tap| tap.0).max().unwrap_or(0);
-        assert!(at + (R - 1) * apart + most + width.next_multiple_of(4) <= image.len(), "a window beyond its image");
-        assert!(y.len() == R * width, "rows of another width");
-        for x in (0..width).step_by(4) {
-            // SAFETY: each tap reads four floats of each row, all within the image, and no more are written than a row has.
-            unsafe {
-                let (from, to) = (image.as_ptr().add(at + x), y.as_mut_ptr().add(x));
-                taps::<R>(taken, (from, apart), bias, (to, width), 4.min(width - x));
-            }
-        }
-    }
-}
-
 /// Rows of outputs that are summed side by side.
 const SIDE_BY_SIDE: usize = 4;
 
-/// All rows of a channel by windows of `K` by `K`, `S` apart.
-fn plane<const K: usize, const S: usize>(of: &Depthwise, filter: &[f32], image: &[f32], bias: f32, y: &mut [f32]) {
-    let (layout, width) = (&of.layout, of.conv.x.output);
-    let factors: [[f32; K]; K] = std::array::from_fn(|ky| std::array::from_fn(|kx| filter[ky * K + kx]));
-    let places: [usize; K] = std::array::from_fn(|kx| layout.tap(0, kx));
-    let (apart, rows) = (layout.row(), of.conv.y.output);
-    let most = places.iter().copied().max().unwrap_or(0) + width.max(4);
-    let mut at = 0;
-    while at < rows {
-        // The last rows are those at the end: some are summed twice.
-        let begin = at.min(rows.saturating_sub(SIDE_BY_SIDE));
-        let count = SIDE_BY_SIDE.min(rows);
-        let from = layout.output(begin);
-        assert!(from + ((count - 1) * S + K - 1) * apart + most <= image.len(), "a window beyond its image");
-        let y = &mut y[begin * width..(begin + count) * width];
-        let (image, to) = (image[from..].as_ptr(), y.as_mut_ptr());
-        // SAFETY: the last of the rows ends within the image, as was asserted, and `y` has so many rows.
-        unsafe {
-            match count {
-                SIDE_BY_SIDE => {
-                    window::<SIDE_BY_SIDE, K, S>(&factors, &places, (image, apart), bias, (to, width), width);
-                }
-                _ => {
-                    for r in 0..count {
-                        let row = (image.add(r * S * apart), apart);
-                        window::<1, K, S>(&factors, &places, row, bias, (to.add(r * width), width), width);
-                    }
-                }
-            }
-        }
-        at = begin + count;
-    }
+/// A channel: what it is computed of.
+struct Channel<'a> {
+    /// Elements of the input.
+    x: &'a [f32],
+    filter: &'a [f32],
+    bias: f32,
+    /// What each tap of a row sees from an output's place.
+    places: &'a [usize],
 }
 
-/// The rows of a channel where windows are of a common kind.
-type Plane = fn(&Depthwise, &[f32], &[f32], f32, &mut [f32]);
-
 impl Depthwise {
-    fn plane(&self) -> Option<Plane> {
-        let (y, x) = (&self.conv.y, &self.conv.x);
-        let square = y.kernel == x.kernel && y.stride == x.stride && y.dilation == 1 && x.dilation == 1;
-        match (y.kernel, y.stride) {
-            (3, 1) if square => Some(plane::<3, 1>),
-            (3, 2) if square => Some(plane::<3, 2>),
-            (5, 1) if square => Some(plane::<5, 1>),
-            (5, 2) if square => Some(plane::<5, 2>),
-            _ => None,
+    /// All rows of a channel into `y`: windows of `K` taps in a row, or as many as there are where `K` is 0; `NEAR`: neighbours.
+    /// Rows are laid out when they are needed, and `finish` is told of some rows, and where they begin, once they are summed.
+    fn plane<const K: usize, const NEAR: bool>(
+        &self,
+        of: &Channel<'_>,
+        image: &mut [f32],
+        y: &mut [f32],
+        mut finish: impl FnMut(usize, &mut [f32]),
+    ) {
+        let (axis, width) = (&self.conv.y, self.conv.x.output);
+        let (rows, down, apart) = (axis.output, axis.dilation * self.layout.row(), axis.stride * self.layout.row());
+        let (mut at, mut laid) = (0, 0);
+        while at < rows {
+            // The last rows are those at the end: some are summed twice.
+            let begin = at.min(rows.saturating_sub(SIDE_BY_SIDE));
+            let count = SIDE_BY_SIDE.min(rows);
+            let need = (begin + count - 1) * axis.stride + (axis.kernel - 1) * axis.dilation + 1;
+            self.layout.put(of.x, laid..need, image);
+            laid = need;
+            let taken = self.taken(begin, count);
+            let image = &image[self.layout.output(begin) + taken.start * down..];
+            let factors = &of.filter[taken.start * of.places.len()..taken.end * of.places.len()];
+            let seen = Seen { factors, places: of.places, down, apart };
+            let y = &mut y[begin * width..(begin + count) * width];
+            match count {
+                1 => self.rows::<1, K, NEAR>(seen, image, of.bias, y),
+                2 => self.rows::<2, K, NEAR>(seen, image, of.bias, y),
+                3 => self.rows::<3, K, NEAR>(seen, image, of.bias, y),
+                _ => self.rows::<SIDE_BY_SIDE, K, NEAR>(seen, image, of.bias, y),
+            }
+            finish(begin * width, y);
+            at = begin + count;
         }
     }
 
-    /// All rows of a channel, whatever its windows.
-    fn any(&self, filter: &[f32], image: &[f32], bias: f32, y: &mut [f32]) {
+    /// The filter's rows under which some of `count` rows of outputs from `begin` on see more than padding.
+    fn taken(&self, begin: usize, count: usize) -> Range<usize> {
+        let axis = &self.conv.y;
+        let first = axis.before.saturating_sub((begin + count - 1) * axis.stride).div_ceil(axis.dilation);
+        let end = (axis.before + axis.input).saturating_sub(begin * axis.stride).div_ceil(axis.dilation);
+        let end = end.min(axis.kernel);
+        first.min(end)..end
+    }
+
+    /// `R` rows of outputs, seen from the beginning of `image` on.
+    fn rows<const R: usize, const K: usize, const NEAR: bool>(
+        &self,
+        seen: Seen<'_>,
+        image: &[f32],
+        bias: f32,
+        y: &mut [f32],
+    ) {
         let width = self.conv.x.output;
-        let tap =
-            |(i, &factor): (usize, &f32)| (self.layout.tap(i / self.conv.x.kernel, i % self.conv.x.kernel), factor);
-        let taken: Vec<(usize, f32)> = filter.iter().enumerate().map(tap).collect();
-        for (block, rows) in y.chunks_mut(SIDE_BY_SIDE * width).enumerate() {
-            let oy = block * SIDE_BY_SIDE;
-            if rows.len() == SIDE_BY_SIDE * width {
-                self.rows::<SIDE_BY_SIDE>(&taken, image, self.layout.output(oy), bias, rows);
-                continue;
-            }
-            for (r, row) in rows.chunks_exact_mut(width).enumerate() {
-                self.rows::<1>(&taken, image, self.layout.output(oy + r), bias, row);
-            }
-        }
+        let most = seen.places.iter().copied().max().unwrap_or(0) + width.max(4);
+        let last = (seen.factors.len() / seen.places.len()).saturating_sub(1) * seen.down + (R - 1) * seen.apart;
+        assert!(seen.factors.is_empty() || last + most <= image.len(), "a window beyond its image");
+        assert!(y.len() == R * width, "rows of another width");
+        // SAFETY: what the last row sees under its last tap ends within the image, and `y` has so many rows.
+        unsafe { window::<R, K, NEAR>(seen, image.as_ptr(), bias, y.as_mut_ptr(), width) }
     }
 }
 
@@ -129,20 +116,29 @@ impl Routine for Depthwise {
         let taps = conv.y.kernel * conv.x.kernel;
         let image = on.scratch();
         let mut registers = self.chain.registers();
-        let fast = self.plane();
+        let places: Vec<usize> = (0..conv.x.kernel).map(|kx| self.layout.tap(0, kx)).collect();
+        let near = places.iter().enumerate().all(|(tap, &place)| place == tap);
         self.layout.clear(0.0, image);
         for unit in units {
             let channel = unit % conv.channels;
-            self.layout.put(&x[unit * plane..(unit + 1) * plane], image);
-            let filter = &w[channel * taps..(channel + 1) * taps];
-            let bias = if self.bias { on.read::<f32>(2)[channel] } else { 0.0 };
+            let of = Channel {
+                x: &x[unit * plane..(unit + 1) * plane],
+                filter: &w[channel * taps..(channel + 1) * taps],
+                bias: if self.bias { on.read::<f32>(2)[channel] } else { 0.0 },
+                places: &places,
+            };
             let y: &mut [f32] = on.write(0, unit * outputs..(unit + 1) * outputs);
-            match fast {
-                Some(plane) => plane(self, filter, image, bias, y),
-                None => self.any(filter, image, bias, y),
+            let finish = |begin: usize, rows: &mut [f32]| {
+                activate(conv.activation, rows);
+                self.chain.run(on, &mut registers, unit * outputs + begin, rows);
+            };
+            match (conv.x.kernel, near) {
+                (3, true) => self.plane::<3, true>(&of, image, y, finish),
+                (5, true) => self.plane::<5, true>(&of, image, y, finish),
+                (3, false) => self.plane::<3, false>(&of, image, y, finish),
+                (5, false) => self.plane::<5, false>(&of, image, y, finish),
+                _ => self.plane::<0, false>(&of, image, y, finish),
             }
-            activate(conv.activation, y);
-            self.chain.run(on, &mut registers, unit * outputs, y);
         }
         Ok(())
     }
