@@ -28,7 +28,7 @@ impl Loaded {
         Loaded {
             id: session.id as f64,
             name: session.name.clone(),
-            lanes: [session.lane],
+            lanes: [session.lane()],
             inputs: session.input_info(),
             outputs: session.output_info(),
         }
@@ -81,7 +81,7 @@ pub async fn load(pool: &Pool, source: &JsValue, options: &JsValue) -> Result<Rc
     let half_products = matches!(plain.products, Precision::Float16);
     let (bytes, external) = fetched;
     let lanes = plain.lanes;
-    let source = Source { name, bytes, external, free_dimensions, halves, half_products, lanes };
+    let source = Source { name, bytes, external, free_dimensions, halves, half_products, lanes, origin: None };
     pool.load(source, &|phase, done, total| progress.tell(phase, done, total)).await
 }
 

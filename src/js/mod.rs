@@ -125,7 +125,7 @@ impl WasmPool {
                 if shelf.is_object() { Some(Rc::new(shelf::JsShelf(shelf))) } else { None };
             let CreateOptions { lanes, measure, .. } = options;
             let workers = Some(workers::opened_by(workers, threads));
-            Pool::create(PoolOptions { lanes, memory_budget, goal, measure, workers }, shelf).await
+            Pool::create(PoolOptions { lanes, memory_budget, goal, measure, workers, on_fallback: None }, shelf).await
         };
         open.await.map(|pool| WasmPool { pool }).map_err(|e| thrown(&e))
     }

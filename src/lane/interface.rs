@@ -27,6 +27,9 @@ pub trait Lane: Debug {
     /// Its name in the API.
     fn name(&self) -> &'static str;
 
+    /// The number under which it was opened (`lane::opening`).
+    fn opening(&self) -> u64;
+
     /// What its device says of itself.
     fn facts(&self) -> &Facts;
 

@@ -55,7 +55,8 @@ pub async fn rival(
     one(cpu::NAME, budget, workers).await.ok()
 }
 
-async fn one(name: &str, budget: Option<u64>, workers: Option<&Workers>) -> Result<Rc<dyn Lane>> {
+/// The lane of that name. `Unsupported` where this machine has none.
+pub async fn one(name: &str, budget: Option<u64>, workers: Option<&Workers>) -> Result<Rc<dyn Lane>> {
     if name == cpu::NAME {
         let none = || Error::new(Kind::Unsupported, "nothing here opens processors");
         let far = workers.ok_or_else(none)?.open().await?;

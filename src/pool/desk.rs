@@ -27,6 +27,8 @@ pub struct Desk {
     pub(super) measure: Measure,
     pub(super) budget: Option<u64>,
     pub(super) closed: Cell<bool>,
+    /// How often in a row its lane was lost before it answered a call.
+    pub(super) losses: Cell<u32>,
 }
 
 fn rates(measured: &Measured) -> Rates {
@@ -67,8 +69,15 @@ impl Desk {
             measure: options.measure,
             budget: options.memory_budget,
             closed: Cell::new(false),
+            losses: Cell::new(0),
         };
         Ok((desk, recalled))
+    }
+
+    /// Takes the place of a desk whose lane was lost.
+    pub(super) fn follows(&self, lost: &Desk) {
+        self.losses.set(lost.losses.get() + 1);
+        self.closed.set(lost.closed.get());
     }
 
     /// `Closed` where the pool was closed.

@@ -2,10 +2,10 @@
 //! plans and outcomes; must never know why a strategy is good.
 
 use super::desk::Desk;
+use super::homes::Ready;
 use super::options::RunOptions;
 use super::plan::Plan;
 use super::queue::{Execution, Item, Job};
-use super::session::Ready;
 use crate::error::{Error, Kind, Result};
 use crate::lane::host::{next_turn, spawn};
 use crate::lane::{Outcome, Work};

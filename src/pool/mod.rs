@@ -2,10 +2,13 @@
 //! Knows lanes by their interface, programs and the predictor; must never know a lane by name, JS values or how a file is
 //! fetched.
 
+mod calls;
 mod compare;
 mod desk;
 mod executing;
+mod homes;
 mod known;
+mod lanes;
 mod measuring;
 mod options;
 mod plan;
@@ -21,7 +24,11 @@ mod tensors;
 
 pub use crate::lane::{Facts, Far, Opening, Output, Resident, Told, TrafficCounts, Workers};
 pub use known::{Known, Recalled, Shelf};
-pub use options::{Feeds, LoadProgress, Measure, Outputs, Phase, PoolOptions, Request, RunOptions, Shapes, Source};
+pub use lanes::Opener;
+pub use options::{
+    Fallback, Feeds, Files, Listener, LoadProgress, Measure, Origin, Outputs, Phase, PoolOptions, Request, RunOptions,
+    Shapes, Source,
+};
 pub use pool::Pool;
 pub use report::{Capabilities, Comparison, Device, LaneMemory, MemoryMap, MemoryReport, Prediction, Profile};
 pub use session::{Session, ValueInfo};

@@ -1,12 +1,16 @@
 //! What callers say: options of a pool, a load and a run. Plain values; must never know how they are met.
 
 use super::tensors::{Feed, Keep};
+use crate::error::Result;
+use crate::lane::host::LocalFuture;
 use crate::lane::{Output, Workers};
 use crate::onnx::ExternalData;
 use crate::predict::{Goal, Strategy};
 use prost::bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
 
 /// Inputs of one call by name.
 pub type Feeds = BTreeMap<String, Feed>;
@@ -28,6 +32,8 @@ pub struct PoolOptions {
     pub measure: Measure,
     /// Where processors come from.
     pub workers: Option<Workers>,
+    /// Who is told where a session runs on another lane.
+    pub on_fallback: Option<Listener>,
 }
 
 /// When a pool measures what share of its ceilings each kernel class reaches; a prediction never waits for more.
@@ -70,6 +76,66 @@ impl Request {
     }
 }
 
+/// The bytes of a model's file, and the files that it refers to.
+pub type Files = (Bytes, ExternalData);
+
+/// From where a model's files can be had again: what a lane has lost is brought from there.
+#[derive(Clone)]
+pub struct Origin(Rc<dyn Fn() -> LocalFuture<Result<Files>>>);
+
+impl Origin {
+    /// What `fetch` gives each time.
+    pub fn new(fetch: impl Fn() -> LocalFuture<Result<Files>> + 'static) -> Origin {
+        Origin(Rc::new(fetch))
+    }
+
+    /// The files.
+    pub fn fetch(&self) -> LocalFuture<Result<Files>> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Origin")
+    }
+}
+
+/// A call that runs on another lane than the last of its session, and why.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fallback {
+    /// Name of the session.
+    pub session: String,
+    /// The lane that it leaves.
+    pub from: &'static str,
+    /// The lane that it runs on.
+    pub to: &'static str,
+    /// What the other lane said.
+    pub reason: String,
+}
+
+/// Whom a pool tells of fallbacks.
+#[derive(Clone)]
+pub struct Listener(Rc<dyn Fn(&Fallback)>);
+
+impl Listener {
+    /// By `tell`.
+    pub fn new(tell: impl Fn(&Fallback) + 'static) -> Listener {
+        Listener(Rc::new(tell))
+    }
+
+    /// Tells.
+    pub fn tell(&self, fallback: &Fallback) {
+        (self.0)(fallback);
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
 /// A model to load.
 #[derive(Debug, Default)]
 pub struct Source {
@@ -87,6 +153,8 @@ pub struct Source {
     pub half_products: bool,
     /// Names of the lanes that it may run on; all of the pool's where absent.
     pub lanes: Option<Vec<String>>,
+    /// From where its files can be had again; without it a session stays where it was loaded.
+    pub origin: Option<Origin>,
 }
 
 /// What a load is busy with.

@@ -1,8 +1,8 @@
 //! Plans: for a set of ready programs, what each strategy would do, take and hold, and which is best.
 
 use super::desk::Desk;
+use super::homes::Ready;
 use super::report::{Prediction, StrategyPrediction};
-use super::session::Ready;
 use crate::error::{Error, Kind, Result};
 use crate::lane::Compiled;
 use crate::predict::{Candidate, Choice, Forecast, Goal, Strategy, choose};

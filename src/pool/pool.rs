@@ -1,27 +1,24 @@
 //! The pool: its lanes, sessions and tensors, and the calls that reach them. Knows which lane a session is on; must never
 //! know what a lane is.
 
+use super::calls::{Calls, Checked};
 use super::compare;
 use super::desk::Desk;
-use super::executing;
+use super::homes::{Form, Ready};
 use super::known::Shelf;
-use super::options::{Feeds, LoadProgress, Measure, Outputs, Phase, PoolOptions, Request, RunOptions, Shapes, Source};
-use super::queue::Item;
+use super::lanes::{Lanes, Opener, desk};
+use super::options::{LoadProgress, Outputs, Phase, PoolOptions, Request, RunOptions, Shapes, Source};
 use super::report::{Capabilities, Comparison, Device, MemoryMap, MemoryReport, Prediction, Profile, SessionMemory};
-use super::session::{Form, Ready, Session};
-use super::tensors::{Feed, Tensors};
+use super::session::Session;
+use super::tensors::Tensors;
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Graph, HostTensor};
+use crate::graph::HostTensor;
 use crate::lane::{self, Lane, Resident, TrafficCounts};
 use crate::predict::Goal;
 use crate::refine::Accuracy;
-use futures_util::future::try_join_all;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-
-/// Requests that are ready, with their places among all, by lane.
-type Sets = Vec<(Rc<Desk>, Vec<(usize, Item)>)>;
 
 /// Lanes with the sessions that live on them.
 #[derive(Clone, Debug)]
@@ -31,8 +28,8 @@ pub struct Pool {
 
 #[derive(Debug)]
 struct Inner {
-    /// The preferred lane first; never empty.
-    desks: Vec<Rc<Desk>>,
+    lanes: Rc<Lanes>,
+    calls: Calls,
     sessions: RefCell<BTreeMap<u64, Rc<Session>>>,
     tensors: Tensors,
     next_session: Cell<u64>,
@@ -53,12 +50,23 @@ impl Pool {
             desks.extend(Pool::desks(vec![rival], &options, &shelf).await?);
             desks.sort_by(|a, b| b.lane.measured().flops_per_s.total_cmp(&a.lane.measured().flops_per_s));
         }
-        Pool::of(desks, &options)
+        let names = options.lanes.clone().unwrap_or_else(|| lane::NAMES.map(str::to_owned).to_vec());
+        let opener: Opener = Rc::new(move |name| {
+            let (name, workers) = (name.to_owned(), workers.clone());
+            Box::pin(async move { lane::one(&name, budget, workers.as_ref()).await })
+        });
+        Pool::of(desks, names, Some(opener), &options, shelf)
     }
 
-    /// A pool on lanes that are open, the preferred first.
-    pub async fn on(lanes: Vec<Rc<dyn Lane>>, options: PoolOptions, shelf: Option<Rc<dyn Shelf>>) -> Result<Pool> {
-        Pool::of(Pool::desks(lanes, &options, &shelf).await?, &options)
+    /// A pool on lanes that are open, the preferred first; `opener` opens those again that are lost.
+    pub async fn on(
+        lanes: Vec<Rc<dyn Lane>>,
+        opener: Option<Opener>,
+        options: PoolOptions,
+        shelf: Option<Rc<dyn Shelf>>,
+    ) -> Result<Pool> {
+        let desks = Pool::desks(lanes, &options, &shelf).await?;
+        Pool::of(desks, options.lanes.clone().unwrap_or_default(), opener, &options, shelf)
     }
 
     /// A desk for each of `lanes`, whose ceilings are measured.
@@ -70,25 +78,22 @@ impl Pool {
         let mut desks = vec![];
         // One after another: a lane is measured while nothing else runs.
         for lane in lanes {
-            let (desk, known) = Desk::open_lane(lane, options, shelf.clone()).await?;
-            let desk = Rc::new(desk);
-            if let Some(known) = known {
-                desk.take_in(&known);
-            }
-            if options.measure == Measure::Now {
-                desk.measure_now().await?;
-            }
-            desks.push(desk);
+            desks.push(desk(lane, options, shelf).await?);
         }
         Ok(desks)
     }
 
-    fn of(desks: Vec<Rc<Desk>>, options: &PoolOptions) -> Result<Pool> {
-        if desks.is_empty() {
-            return Err(Error::new(Kind::Unsupported, "a pool of no lanes"));
-        }
+    fn of(
+        desks: Vec<Rc<Desk>>,
+        names: Vec<String>,
+        opener: Option<Opener>,
+        options: &PoolOptions,
+        shelf: Option<Rc<dyn Shelf>>,
+    ) -> Result<Pool> {
+        let lanes = Lanes::new(desks, names, opener, options, shelf)?;
         let inner = Inner {
-            desks,
+            calls: Calls::new(&lanes, options),
+            lanes,
             sessions: RefCell::default(),
             tensors: Tensors::default(),
             next_session: Cell::new(1),
@@ -105,70 +110,37 @@ impl Pool {
         let id = self.inner.next_session.replace(self.inner.next_session.get() + 1);
         progress(Phase::Decode, 0, 1);
         let graph = Session::graph_of(&mut source)?;
-        let desk = self.inner.desk_for(&graph, &source).map_err(|e| e.in_model(&source.name))?;
-        let session = Rc::new(Session::new(id, graph, &source, desk.lane.name(), desk.lane.tuning()));
+        let session = Rc::new(Session::new(id, graph, &source));
+        let desk = self.inner.desk_for(&session).await.map_err(|e| e.in_model(&source.name))?;
         progress(Phase::Decode, 1, 1);
-        let loading = Loading { lane: &*desk.lane, id: Some(id) };
-        desk.prepare_at_load(&session, &source.free_dimensions, progress).await?;
+        // What a load brought that fails, or is aborted at any wait, goes with its home.
+        let home = self.inner.calls.settled(&session, &desk);
+        desk.prepare_at_load(&session, &home, &source.free_dimensions, progress).await?;
         self.inner.open()?;
         desk.lane.check()?;
+        session.moves_to(&home);
         self.inner.sessions.borrow_mut().insert(id, Rc::clone(&session));
-        loading.done();
         progress(Phase::Ready, 1, 1);
         Ok(session)
     }
 
-    /// Runs all requests: those of one lane in one execution, lanes side by side. The outputs come in their order.
+    /// Runs all requests: those of one lane in one execution, lanes side by side. The outputs come in their order. What a lane
+    /// cannot answer because it was lost is answered by another, or by the same opened again.
     pub async fn run(&self, requests: Vec<Request>, options: RunOptions) -> Result<Vec<Outputs>> {
         self.inner.open()?;
-        let works = self.items(requests).await?;
+        let calls = self.checked(requests)?;
+        let outputs = self.inner.calls.run(&calls, options).await;
         self.inner.open()?;
-        let lanes = works.iter().map(|(desk, items)| {
-            let (places, items): (Vec<usize>, Vec<Item>) = items.iter().cloned().unzip();
-            async move {
-                let outputs = executing::run(desk, items, options).await?.outputs;
-                Ok::<_, Error>(places.into_iter().zip(outputs).collect::<Vec<_>>())
-            }
-        });
-        let mut outputs: Vec<(usize, Outputs)> = try_join_all(lanes).await?.into_iter().flatten().collect();
-        outputs.sort_by_key(|(place, _)| *place);
-        Ok(outputs.into_iter().map(|(_, outputs)| outputs).collect())
+        outputs
     }
 
-    /// Requests checked and made ready, with their places, by lane: all are checked before any is compiled.
-    async fn items(&self, requests: Vec<Request>) -> Result<Sets> {
-        let mut jobs = vec![];
-        for request in requests {
+    /// Requests that were checked: all are before any is made ready.
+    fn checked(&self, requests: Vec<Request>) -> Result<Vec<Checked>> {
+        let check = |request: Request| {
             let session = self.inner.session(request.session)?;
-            let desk = self.inner.desk(session.lane)?;
-            desk.lane.check()?;
-            let feeds = self.brought(request.feeds, session.lane).await?;
-            let inputs = session.inputs(&feeds)?;
-            let form = session.form(&inputs, &request.keep)?;
-            jobs.push((desk, session, inputs, form));
-        }
-        let mut lanes: Sets = vec![];
-        for (place, (desk, session, inputs, form)) in jobs.into_iter().enumerate() {
-            let ready = desk.prepare(&session, form, None).await?;
-            let item = (place, Item::new(session, ready, inputs));
-            match lanes.iter_mut().find(|(of, _)| Rc::ptr_eq(of, &desk)) {
-                Some((_, items)) => items.push(item),
-                None => lanes.push((desk, vec![item])),
-            }
-        }
-        Ok(lanes)
-    }
-
-    /// `feeds` with what lies on another lane than `lane` read from there.
-    async fn brought(&self, mut feeds: Feeds, lane: &str) -> Result<Feeds> {
-        for feed in feeds.values_mut() {
-            if let Feed::Resident(tensor) = feed
-                && tensor.lane != lane
-            {
-                *feed = Feed::Host(self.read(tensor).await?);
-            }
-        }
-        Ok(feeds)
+            self.inner.calls.checked(session, request)
+        };
+        requests.into_iter().map(check).collect()
     }
 
     /// Predicts every strategy for requests of these shapes. Shapes that were never met are compiled first, and what
@@ -179,11 +151,10 @@ impl Pool {
         let mut lane = None;
         for (id, shapes) in requests {
             let session = self.inner.session(id)?;
-            let desk = self.inner.desk(session.lane)?;
-            desk.lane.check()?;
-            one_lane(&mut lane, &desk)?;
             let form = Form::of(session.shapes(&shapes)?);
-            ready.push(desk.prepare(&session, form, None).await?);
+            let (desk, home) = self.inner.calls.home(&session).await?;
+            one_lane(&mut lane, &desk)?;
+            ready.push(desk.prepare(&session, &home, form, None).await?);
         }
         let desk = lane.ok_or_else(|| Error::new(Kind::InvalidInput, "there are no requests to predict"))?;
         desk.measure_now().await?;
@@ -197,7 +168,9 @@ impl Pool {
         compare::check(requests.len(), repeats)?;
         let mut lane = None;
         let mut all = vec![];
-        for (desk, items) in self.items(requests).await? {
+        let calls = self.checked(requests)?;
+        let places: Vec<usize> = (0..calls.len()).collect();
+        for (desk, items) in self.inner.calls.placed(&calls, &places).await? {
             one_lane(&mut lane, &desk)?;
             all.extend(items.into_iter().map(|(_, item)| item));
         }
@@ -208,7 +181,8 @@ impl Pool {
     /// Bytes by purpose, lane and session.
     pub fn memory(&self) -> MemoryReport {
         let sessions = self.inner.sessions.borrow().values().map(|s| self.inner.memory_of(s)).collect();
-        MemoryReport::of(self.inner.desks.iter().map(|desk| &*desk.lane), sessions)
+        let desks = self.inner.lanes.all();
+        MemoryReport::of(desks.iter().map(|desk| &*desk.lane), sessions)
     }
 
     /// Where the tensors of a session's last program lie; nothing before one is ready.
@@ -218,13 +192,13 @@ impl Pool {
 
     /// What crossed between host and lanes so far.
     pub fn traffic(&self) -> TrafficCounts {
-        self.inner.desks.iter().map(|desk| desk.lane.traffic()).sum()
+        self.inner.lanes.all().iter().map(|desk| desk.lane.traffic()).sum()
     }
 
     /// How well the predictor has done, by lane.
     pub fn accuracy(&self) -> Vec<(&'static str, Accuracy)> {
         let of = |desk: &Rc<Desk>| (desk.lane.name(), desk.predictor.borrow().accuracy());
-        self.inner.desks.iter().map(of).collect()
+        self.inner.lanes.all().iter().map(of).collect()
     }
 
     /// What the lanes run on.
@@ -233,13 +207,13 @@ impl Pool {
             let facts = desk.lane.facts().clone();
             Device { lane: desk.lane.name(), fingerprint: facts.fingerprint(), facts }
         };
-        let devices: Vec<Device> = self.inner.desks.iter().map(device).collect();
+        let devices: Vec<Device> = self.inner.lanes.all().iter().map(device).collect();
         Capabilities { lanes: devices.iter().map(|d| d.lane).collect(), devices }
     }
 
     /// What the probes measured, by lane, the preferred first.
     pub fn profiles(&self) -> Vec<Profile> {
-        self.inner.desks.iter().map(|desk| Profile::of(&*desk.lane)).collect()
+        self.inner.lanes.all().iter().map(|desk| Profile::of(&*desk.lane)).collect()
     }
 
     /// Takes a tensor into the pool's keeping: the number by which it is known.
@@ -260,7 +234,7 @@ impl Pool {
     /// Brings a tensor to the first lane that is there; sessions of others read it from there.
     pub async fn upload(&self, tensor: &HostTensor) -> Result<Rc<Resident>> {
         self.inner.open()?;
-        let desk = self.inner.first(|_| true, |_| None)?;
+        let desk = self.inner.first(&|_| true, &|_| None)?;
         match desk.lane.upload(tensor).await {
             Ok(tensor) => Ok(Rc::new(tensor)),
             Err(error) => Err(desk.lane.cause(error).await),
@@ -270,22 +244,16 @@ impl Pool {
     /// Reads a tensor back.
     pub async fn read(&self, tensor: &Resident) -> Result<HostTensor> {
         self.inner.open()?;
-        let lane = &self.inner.desk(tensor.lane)?.lane;
-        lane.check()?;
-        match lane.read(tensor).await {
-            Ok(tensor) => Ok(tensor),
-            Err(error) => Err(lane.cause(error).await),
-        }
+        self.inner.calls.read(tensor).await
     }
 
     /// Frees what only this session holds; calls in flight still finish.
     pub fn release(&self, id: u64) {
         let Some(session) = self.inner.sessions.borrow_mut().remove(&id) else { return };
-        if let Ok(desk) = self.inner.desk(session.lane) {
-            desk.lane.release(id);
-            // Arenas may be larger than the others need; what is in flight keeps its own.
-            desk.lane.trim();
-        }
+        let homes = session.homes();
+        session.leaves(|_| true);
+        // Arenas may be larger than the others need; what is in flight keeps its own.
+        homes.iter().for_each(|home| home.lane.trim());
     }
 
     /// Releases every session and the lanes; calls in flight fail with `Closed`.
@@ -293,11 +261,11 @@ impl Pool {
         if self.inner.closed.replace(true) {
             return;
         }
-        self.inner.desks.iter().for_each(|desk| desk.stop());
+        self.inner.lanes.all().iter().for_each(|desk| desk.stop());
         let ids: Vec<u64> = self.inner.sessions.borrow().keys().copied().collect();
         ids.into_iter().for_each(|id| self.release(id));
         self.inner.tensors.clear();
-        self.inner.desks.iter().for_each(|desk| desk.lane.close());
+        self.inner.lanes.all().iter().for_each(|desk| desk.lane.close());
     }
 }
 
@@ -316,26 +284,6 @@ fn one_lane(lane: &mut Option<Rc<Desk>>, desk: &Rc<Desk>) -> Result<()> {
     }
 }
 
-/// Lets go of what a load brought to the lane unless it comes to its end: it may fail, or be aborted at any wait.
-struct Loading<'a> {
-    lane: &'a dyn Lane,
-    id: Option<u64>,
-}
-
-impl Loading<'_> {
-    fn done(mut self) {
-        self.id = None;
-    }
-}
-
-impl Drop for Loading<'_> {
-    fn drop(&mut self) {
-        if let Some(id) = self.id {
-            self.lane.release(id);
-        }
-    }
-}
-
 impl Inner {
     fn open(&self) -> Result<()> {
         if self.closed.get() { Err(Error::new(Kind::Closed, "the pool is closed")) } else { Ok(()) }
@@ -349,39 +297,50 @@ impl Inner {
             .ok_or_else(|| Error::new(Kind::Closed, "the session was released, or is of another pool"))
     }
 
-    fn desk(&self, lane: &str) -> Result<Rc<Desk>> {
-        let desk = self.desks.iter().find(|desk| desk.lane.name() == lane).cloned();
-        desk.ok_or_else(|| Error::new(Kind::InvalidInput, format!("this pool has no lane '{lane}'")))
-    }
-
     /// The first of the `wanted` lanes that is there and does not refuse, or why the first of them is not it.
-    fn first(&self, wanted: impl Fn(&str) -> bool, refuses: impl Fn(&Desk) -> Option<Error>) -> Result<Rc<Desk>> {
-        let mut why = None;
-        for desk in self.desks.iter().filter(|desk| wanted(desk.lane.name())) {
+    fn first(&self, wanted: &dyn Fn(&str) -> bool, refuses: &dyn Fn(&Desk) -> Option<Error>) -> Result<Rc<Desk>> {
+        let (mut why, desks) = (None, self.lanes.all());
+        for desk in desks.iter().filter(|desk| wanted(desk.lane.name())) {
             match desk.lane.check().err().or_else(|| refuses(desk)) {
                 None => return Ok(Rc::clone(desk)),
                 Some(error) => why = why.or(Some(error)),
             }
         }
-        let names = self.desks.iter().map(|desk| desk.lane.name()).collect::<Vec<_>>().join("', '");
+        let names = desks.iter().map(|desk| desk.lane.name()).collect::<Vec<_>>().join("', '");
         let none = || format!("none of the lanes asked for is of this pool; it has '{names}'");
         Err(why.unwrap_or_else(|| Error::new(Kind::Unsupported, none())))
     }
 
-    /// The lane for a model.
-    fn desk_for(&self, graph: &Graph, source: &Source) -> Result<Rc<Desk>> {
-        let wanted = |name: &str| source.lanes.as_ref().is_none_or(|lanes| lanes.iter().any(|lane| lane == name));
-        self.first(wanted, |desk| desk.lane.refuses(graph))
+    /// The lane for a model: one that is open, else one that can be opened.
+    async fn desk_for(&self, session: &Session) -> Result<Rc<Desk>> {
+        let refuses = |desk: &Desk| desk.lane.refuses(&session.graph.borrow());
+        let why = match self.first(&|name| session.allows(name), &refuses) {
+            Ok(desk) => return Ok(desk),
+            Err(why) => why,
+        };
+        for name in self.lanes.spare().into_iter().filter(|name| session.allows(name)) {
+            if let Ok(desk) = self.lanes.opened(&name).await
+                && refuses(&desk).is_none()
+            {
+                if let Some(first) = self.lanes.all().first() {
+                    self.calls.tell(session, first.lane.name(), desk.lane.name(), &why);
+                }
+                return Ok(desk);
+            }
+        }
+        Err(why)
     }
 
     fn memory_of(&self, session: &Session) -> SessionMemory {
-        let (weights, shared_weights) = self.desk(session.lane).map_or((0, 0), |desk| desk.lane.weights_of(session.id));
-        let programs = session.ready();
+        let homes = session.homes();
+        let held = homes.iter().map(|home| home.lane.weights_of(home.holder));
+        let (weights, shared_weights) = held.fold((0, 0), |all, own| (all.0 + own.0, all.1 + own.1));
+        let programs: Vec<_> = homes.iter().flat_map(|home| home.ready()).collect();
         let footprints = || programs.iter().map(|ready| &ready.compiled.footprint);
         let largest = footprints().max_by_key(|f| f.arena);
         SessionMemory {
             name: session.name.clone(),
-            lane: session.lane,
+            lane: session.lane(),
             weights,
             shared_weights,
             parameters: footprints().map(|f| f.parameters).sum(),

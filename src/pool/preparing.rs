@@ -2,8 +2,9 @@
 //! what a lane makes of one.
 
 use super::desk::Desk;
+use super::homes::{Form, Home, KEPT, Ready};
 use super::options::{LoadProgress, Phase};
-use super::session::{Form, KEPT, Ready, Session};
+use super::session::Session;
 use crate::error::{Kind, Result};
 use crate::graph::specialise;
 use crate::kernels::Registry;
@@ -21,32 +22,34 @@ impl Desk {
     pub(super) async fn prepare_at_load(
         self: &Rc<Self>,
         session: &Rc<Session>,
+        home: &Rc<Home>,
         free: &BTreeMap<String, usize>,
         progress: &LoadProgress<'_>,
     ) -> Result<()> {
         let (shapes, all_said) = session.shapes_for(free);
-        match self.prepare(session, Form::of(shapes), Some(progress)).await {
+        match self.prepare(session, home, Form::of(shapes), Some(progress)).await {
             // A size of 1 was a guess: what it cannot do, a call with real shapes may.
             Err(e) if !all_said && e.kind() == Kind::InvalidInput => Ok(()),
             other => other.map(|_| ()),
         }
     }
 
-    /// The session's program for `form`: at once where it was met before, else compiled now.
+    /// The session's program for `form` at its home here: at once where it was met before, else compiled now.
     pub(super) async fn prepare(
         self: &Rc<Self>,
         session: &Rc<Session>,
+        home: &Rc<Home>,
         form: Form,
         progress: Option<&LoadProgress<'_>>,
     ) -> Result<Rc<Ready>> {
         if let Some(progress) = progress {
-            return self.compile(session, &form, Some(progress)).await.inspect(|ready| {
+            return self.compile(session, home, &form, Some(progress)).await.inspect(|ready| {
                 let done: LocalFuture<_> = Box::pin(std::future::ready(Ok(Rc::clone(ready))));
-                session.programs.borrow_mut().push((form, done.shared()));
+                home.programs.borrow_mut().push((form, done.shared()));
             });
         }
         let known = {
-            let mut programs = session.programs.borrow_mut();
+            let mut programs = home.programs.borrow_mut();
             let at = programs.iter().position(|(key, _)| *key == form);
             at.map(|at| {
                 let entry = programs.remove(at);
@@ -57,11 +60,11 @@ impl Desk {
         if let Some(known) = known {
             return known.await;
         }
-        let (desk, of, key) = (Rc::clone(self), Rc::clone(session), form.clone());
-        let compile: LocalFuture<_> = Box::pin(async move { desk.compile(&of, &key, None).await });
+        let (desk, of, at, key) = (Rc::clone(self), Rc::clone(session), Rc::clone(home), form.clone());
+        let compile: LocalFuture<_> = Box::pin(async move { desk.compile(&of, &at, &key, None).await });
         let compile = compile.shared();
         {
-            let mut programs = session.programs.borrow_mut();
+            let mut programs = home.programs.borrow_mut();
             if programs.len() >= KEPT {
                 drop(programs.remove(0));
             }
@@ -69,25 +72,35 @@ impl Desk {
         }
         let result = compile.await;
         if result.is_err() {
-            session.programs.borrow_mut().retain(|(key, _)| *key != form);
+            home.programs.borrow_mut().retain(|(key, _)| *key != form);
         }
         result
     }
 
-    async fn compile(&self, session: &Session, form: &Form, progress: Option<&LoadProgress<'_>>) -> Result<Rc<Ready>> {
+    async fn compile(
+        &self,
+        session: &Session,
+        home: &Home,
+        form: &Form,
+        progress: Option<&LoadProgress<'_>>,
+    ) -> Result<Rc<Ready>> {
         self.preparations.set(self.preparations.get() + 1);
         self.preparing.set(self.preparing.get() + 1);
         // It may be dropped at any wait.
         let _under_way = Counted(&self.preparing);
-        self.compile_now(session, form, progress).await.map_err(|e| e.in_model(&session.name))
+        self.compile_now(session, home, form, progress).await.map_err(|e| e.in_model(&session.name))
     }
 
     async fn compile_now(
         &self,
         session: &Session,
+        home: &Home,
         form: &Form,
         progress: Option<&LoadProgress<'_>>,
     ) -> Result<Rc<Ready>> {
+        if !home.furnished.get() {
+            session.refill().await?;
+        }
         let report = |phase, done, total| {
             if let Some(progress) = progress {
                 progress(phase, done, total);
@@ -102,10 +115,11 @@ impl Desk {
             let special = specialise(&graph, &Registry, content_hash, &form.shapes)?;
             let residency =
                 Residency { halves: session.halves, short: self.budget.is_some(), ..form.residency.clone() };
-            let order = Order { graph: &graph, special: &special, residency: &residency, tuning: session.tuning };
-            self.lane.prepare(session.id, order, &progress)
+            let order = Order { graph: &graph, special: &special, residency: &residency, tuning: home.tuning };
+            self.lane.prepare(home.holder, order, &progress)
         };
         let mut compiled = compiling.await?;
+        home.furnished.set(true);
         session.forget(&compiled);
         compiled.cost.model.clone_from(&session.name);
         Ok(Rc::new(Ready { compiled: Rc::new(compiled), warm: Cell::new(false) }))

@@ -1,9 +1,9 @@
 //! A lane's calls that wait, in order, and which of them may share an execution. Knows jobs; must never know how one is
 //! executed.
 
+use super::homes::Ready;
 use super::options::{Outputs, RunOptions};
-use super::session::{Ready, Session};
-use super::tensors::Feed;
+use super::session::Session;
 use crate::error::{Error, Result};
 use crate::lane::{Input, Outcome, Work};
 use futures_channel::oneshot;
@@ -23,12 +23,8 @@ pub struct Item {
 }
 
 impl Item {
-    pub(super) fn new(session: Rc<Session>, ready: Rc<Ready>, inputs: Vec<Feed>) -> Item {
-        let input = |feed| match feed {
-            Feed::Host(tensor) => Input::Host(Rc::new(tensor)),
-            Feed::Resident(tensor) => Input::Resident(tensor),
-        };
-        let work = Work { compiled: Rc::clone(&ready.compiled), inputs: inputs.into_iter().map(input).collect() };
+    pub(super) fn new(session: Rc<Session>, ready: Rc<Ready>, inputs: Vec<Input>) -> Item {
+        let work = Work { compiled: Rc::clone(&ready.compiled), inputs };
         Item { session, ready, work }
     }
 }

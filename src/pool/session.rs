@@ -1,38 +1,20 @@
-//! One loaded model: its graph, the programs it was compiled to for each set of shapes, and the check of its feeds.
+//! One loaded model: its graph, its homes on lanes, and the check of its feeds.
 //! Knows graphs; must never know a lane, strategies or predictions.
 
-use super::options::{Feeds, Shapes, Source};
+use super::homes::{Form, Home};
+use super::options::{Origin, Shapes, Source};
 use super::report::MemoryMap;
-use super::tensors::{Feed, Keep};
+use super::tensors::Keep;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{DType, Dim, FOLDED_ELEMENTS, Graph, ValueId};
-use crate::kernels::{Registry, Tuning};
-use crate::lane::Compiled;
-use crate::lane::host::LocalFuture;
+use crate::kernels::Registry;
+use crate::lane::{Compiled, Input};
 use crate::onnx::read;
 use crate::program::{Residency, halved};
-use futures_util::future::Shared;
 use serde::Serialize;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-
-/// What a program is compiled for: the shapes of all inputs, and which inputs and outputs stay on the device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Form {
-    pub(super) shapes: Vec<Vec<usize>>,
-    pub(super) residency: Residency,
-}
-
-impl Form {
-    /// Inputs of these shapes from the host, outputs back to it.
-    pub(super) fn of(shapes: Vec<Vec<usize>>) -> Form {
-        Form { shapes, residency: Residency::default() }
-    }
-}
-
-/// Forms for which a session keeps its programs.
-pub(super) const KEPT: usize = 16;
 
 /// Type and shape of an input or output.
 #[derive(Clone, Debug, Serialize)]
@@ -56,17 +38,6 @@ pub enum DimInfo {
     Free(String),
 }
 
-/// A program on the lane with what the predictor sees of it.
-#[derive(Debug)]
-pub struct Ready {
-    pub(super) compiled: Rc<Compiled>,
-    /// Whether it has run before: a first run still pays the driver's own warm-up.
-    pub(super) warm: Cell<bool>,
-}
-
-/// A program on its way.
-pub(super) type Preparation = Shared<LocalFuture<Result<Rc<Ready>>>>;
-
 /// One loaded model.
 #[derive(Debug)]
 pub struct Session {
@@ -74,15 +45,16 @@ pub struct Session {
     pub id: u64,
     /// Name in messages and reports.
     pub name: String,
-    /// Name of the lane that it runs on.
-    pub lane: &'static str,
+    /// Names of the lanes that it may run on; all of the pool's where absent.
+    pub(super) allowed: Option<Vec<String>>,
     pub(super) graph: RefCell<Graph>,
-    /// Every program of a session has the same variants, so that equal inputs give equal results.
-    pub(super) tuning: Tuning,
-    /// Whether large weights lie on the device as f16.
+    /// Whether large weights lie on the device as f16, and whether products may multiply such.
     pub(super) halves: bool,
-    /// Programs by form, used last at the end.
-    pub(super) programs: RefCell<Vec<(Form, Preparation)>>,
+    pub(super) half_products: bool,
+    /// From where its file can be had again.
+    origin: Option<Origin>,
+    /// Where it lives, the home of the next call first.
+    homes: RefCell<Vec<Rc<Home>>>,
 }
 
 impl Session {
@@ -91,11 +63,89 @@ impl Session {
         read(&source.name, std::mem::take(&mut source.bytes), &source.external, &Registry)
     }
 
-    /// A session of `graph` on `lane`, whose programs are of the variants `tuning`.
-    pub(super) fn new(id: u64, graph: Graph, source: &Source, lane: &'static str, tuning: Tuning) -> Session {
-        let tuning = if source.half_products { tuning } else { tuning.whole() };
-        let (name, halves) = (source.name.clone(), source.halves);
-        Session { id, name, lane, graph: RefCell::new(graph), tuning, halves, programs: RefCell::default() }
+    /// A session of `graph` that lives nowhere yet.
+    pub(super) fn new(id: u64, graph: Graph, source: &Source) -> Session {
+        Session {
+            id,
+            name: source.name.clone(),
+            allowed: source.lanes.clone(),
+            graph: RefCell::new(graph),
+            halves: source.halves,
+            half_products: source.half_products,
+            origin: source.origin.clone(),
+            homes: RefCell::default(),
+        }
+    }
+
+    /// Name of the lane of its next call; nothing once it was released.
+    pub fn lane(&self) -> &'static str {
+        self.home().map_or("", |home| home.lane.name())
+    }
+
+    /// Where its next call runs.
+    pub(super) fn home(&self) -> Option<Rc<Home>> {
+        self.homes.borrow().first().cloned()
+    }
+
+    /// Its homes, that of the next call first.
+    pub(super) fn homes(&self) -> Vec<Rc<Home>> {
+        self.homes.borrow().clone()
+    }
+
+    /// Its home on the lane of that opening.
+    pub(super) fn home_at(&self, opening: u64) -> Option<Rc<Home>> {
+        self.homes.borrow().iter().find(|home| home.lane.opening() == opening).cloned()
+    }
+
+    /// Takes in a further home, or has the next call run at it.
+    pub(super) fn moves_to(&self, home: &Rc<Home>) {
+        let mut homes = self.homes.borrow_mut();
+        homes.retain(|other| !Rc::ptr_eq(other, home));
+        homes.insert(0, Rc::clone(home));
+    }
+
+    /// Leaves the homes of which `gone` says so.
+    pub(super) fn leaves(&self, gone: impl Fn(&Home) -> bool) {
+        self.homes.borrow_mut().retain(|home| {
+            let goes = gone(home);
+            if goes {
+                home.leave();
+            }
+            !goes
+        });
+    }
+
+    /// Whether it may run on the lane of that name.
+    pub(super) fn allows(&self, lane: &str) -> bool {
+        self.allowed.as_ref().is_none_or(|lanes| lanes.iter().any(|name| name == lane))
+    }
+
+    /// Whether its weights are here, or can be had again.
+    pub(super) fn portable(&self) -> bool {
+        self.origin.is_some()
+            || self.graph.borrow().values.iter().all(|v| v.constant.as_ref().is_none_or(|c| c.tensor.is_some()))
+    }
+
+    /// Reads its file again where weights were forgotten.
+    pub(super) async fn refill(&self) -> Result<()> {
+        let whole = |graph: &Graph| graph.values.iter().all(|v| v.constant.as_ref().is_none_or(|c| c.tensor.is_some()));
+        if whole(&self.graph.borrow()) {
+            return Ok(());
+        }
+        let gone =
+            || Error::new(Kind::MissingData, "its weights are on another lane, and its file cannot be had again");
+        let (bytes, external) = self.origin.as_ref().ok_or_else(gone)?.fetch().await?;
+        let mut again = read(&self.name, bytes, &external, &Registry)?;
+        let mut graph = self.graph.borrow_mut();
+        for (value, again) in graph.values.iter_mut().zip(&mut again.values) {
+            if let (Some(constant), Some(again)) = (&mut value.constant, &mut again.constant)
+                && constant.tensor.is_none()
+            {
+                // A file that changed since is another model.
+                constant.tensor = again.tensor.take().filter(|_| again.hash == constant.hash);
+            }
+        }
+        if whole(&graph) { Ok(()) } else { Err(Error::new(Kind::MissingData, "its file is not what it was")) }
     }
 
     /// The model's inputs.
@@ -131,7 +181,7 @@ impl Session {
         self.in_order(shapes)
     }
 
-    pub(super) fn inputs(&self, feeds: &Feeds) -> Result<Vec<Feed>> {
+    pub(super) fn inputs(&self, feeds: &BTreeMap<String, Input>) -> Result<Vec<Input>> {
         let tensors = self.in_order(feeds)?;
         let graph = self.graph.borrow();
         for (&id, tensor) in graph.inputs.iter().zip(&tensors) {
@@ -150,7 +200,7 @@ impl Session {
 
     /// What `inputs` and `keep` need compiled. A tensor that is fed twice is bound once and copied for the rest: one
     /// buffer cannot be two writable bindings of a dispatch.
-    pub(super) fn form(&self, inputs: &[Feed], keep: &Keep) -> Result<Form> {
+    pub(super) fn form(&self, inputs: &[Input], keep: &Keep) -> Result<Form> {
         let graph = self.graph.borrow();
         let names: Vec<&str> = graph.outputs.iter().map(|&id| graph.value(id).name.as_str()).collect();
         if let Keep::Only(kept) = keep
@@ -159,9 +209,9 @@ impl Session {
             return Err(self.refuse(format!("there is no output '{unknown}': the outputs are {}", names.join(", "))));
         }
         let mut seen = BTreeSet::new();
-        let own = |feed: &Feed| match feed {
-            Feed::Resident(tensor) => !tensor.ty.is_empty() && seen.insert(Rc::as_ptr(tensor)),
-            Feed::Host(_) => false,
+        let own = |input: &Input| match input {
+            Input::Resident(tensor) => !tensor.ty.is_empty() && seen.insert(Rc::as_ptr(tensor)),
+            Input::Host(_) => false,
         };
         let kept = |name: &&str| match keep {
             Keep::Nothing => false,
@@ -173,7 +223,7 @@ impl Session {
         if !residency.inputs.contains(&true) && !residency.outputs.contains(&true) {
             residency = Residency::default();
         }
-        Ok(Form { shapes: inputs.iter().map(|f| f.shape().to_vec()).collect(), residency })
+        Ok(Form { shapes: inputs.iter().map(|input| input.shape().to_vec()).collect(), residency })
     }
 
     /// Shapes with every free dimension as `free` says, 1 where it does not; and whether it said all.
@@ -198,18 +248,13 @@ impl Session {
         (shapes, all)
     }
 
-    /// The programs that are ready, used last at the end.
-    pub(super) fn ready(&self) -> Vec<Rc<Ready>> {
-        let programs = self.programs.borrow();
-        programs.iter().filter_map(|(_, p)| p.peek().and_then(|r| r.as_ref().ok()).map(Rc::clone)).collect()
-    }
-
     /// Where the tensors of the program used last lie; nothing before the first is ready.
     pub(super) fn memory_map(&self) -> Option<MemoryMap> {
-        let ready = self.ready().pop()?;
+        let home = self.home()?;
+        let ready = home.ready().pop()?;
         let footprint = &ready.compiled.footprint;
         Some(MemoryMap {
-            lane: self.lane,
+            lane: home.lane.name(),
             arena: footprint.arena,
             live_bytes: footprint.live,
             steps: footprint.steps,

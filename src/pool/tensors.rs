@@ -2,7 +2,7 @@
 //! keeps. Knows who holds what; must never know how a tensor is computed.
 
 use crate::error::{Error, Kind, Result};
-use crate::graph::{DType, HostTensor};
+use crate::graph::HostTensor;
 use crate::lane::Resident;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,14 +18,6 @@ pub enum Feed {
 }
 
 impl Feed {
-    /// Element type.
-    pub fn dtype(&self) -> DType {
-        match self {
-            Feed::Host(tensor) => tensor.dtype(),
-            Feed::Resident(tensor) => tensor.ty.dtype,
-        }
-    }
-
     /// Shape.
     pub fn shape(&self) -> &[usize] {
         match self {

@@ -9,7 +9,7 @@ use consort::kernels::{Class, Registry, Tuning};
 use consort::lane::host::{Task, next_turn};
 use consort::lane::{
     Compiled, Counts, Facts, Footprint, Input, Lane, Measured, Order, Outcome, Output, Progress, Resident, SubmitSpan,
-    Traffic, TrafficCounts, Turn, Work,
+    Traffic, TrafficCounts, Turn, Work, opening,
 };
 use consort::memory::{SlotPlan, WeightBook, weight_bytes};
 use consort::program::{Command, DispatchCost, Extent, Placed, ProgramCost, Schedule};
@@ -41,6 +41,7 @@ pub struct Faults {
 #[derive(Debug)]
 pub struct Reference {
     name: &'static str,
+    opening: u64,
     /// What goes wrong.
     pub faults: Rc<Faults>,
     facts: Facts,
@@ -101,6 +102,7 @@ impl Reference {
     pub fn new(name: &'static str) -> Rc<Reference> {
         Rc::new(Reference {
             name,
+            opening: opening(),
             faults: Rc::default(),
             facts: Facts { description: format!("CPU references as '{name}'"), ..Facts::default() },
             turn: Mutex::default(),
@@ -146,7 +148,7 @@ impl Reference {
         self.room(bytes)?;
         self.tensors.set(self.tensors.get() + bytes);
         let own = Box::new(Held(tensor, bytes, Rc::clone(&self.tensors)));
-        Ok(Resident { ty, lane: self.name, bytes, own })
+        Ok(Resident { ty, lane: self.name, opening: self.opening, bytes, own })
     }
 
     fn of<'a>(&self, tensor: &'a Resident) -> Result<&'a HostTensor> {
@@ -258,6 +260,10 @@ fn compiled(made: Made, weights: BTreeSet<ContentHash>, names: Vec<String>) -> C
 impl Lane for Reference {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn opening(&self) -> u64 {
+        self.opening
     }
 
     fn facts(&self) -> &Facts {

@@ -32,7 +32,7 @@ async fn of(options: PoolOptions) -> Pool {
 #[cfg(not(target_arch = "wasm32"))]
 async fn of(options: PoolOptions) -> Pool {
     let lanes = super::lane::opened(options.memory_budget).await;
-    Pool::on(lanes, options, None).await.expect("a pool on a lane for tests")
+    Pool::on(lanes, None, options, None).await.expect("a pool on a lane for tests")
 }
 
 /// The pool that all tests of a file use: to open one takes longer than most of them.

@@ -20,7 +20,7 @@ async fn on(lanes: &[&Rc<Reference>]) -> Pool {
 
 async fn with(lanes: &[&Rc<Reference>], options: PoolOptions) -> Pool {
     let lanes = lanes.iter().map(|&lane| Rc::clone(lane) as Rc<dyn consort::lane::Lane>).collect();
-    Pool::on(lanes, options, None).await.unwrap()
+    Pool::on(lanes, None, options, None).await.unwrap()
 }
 
 /// A pool on two lanes, and a session on each.
@@ -144,7 +144,7 @@ pub async fn a_lane_that_is_lost_ends_its_calls_and_the_other_goes_on() {
     says(&run(&pool, ask(&first)).await.unwrap_err(), Kind::DeviceLost, &["'first' was lost"]);
     assert!(right(&run(&pool, ask(&second)).await.unwrap()));
     let third = load(&pool, "third", dense(1)).await;
-    assert_eq!(third.lane, "second", "what is loaded then goes where a lane is");
+    assert_eq!(third.lane(), "second", "what is loaded then goes where a lane is");
     assert!(right(&run(&pool, ask(&third)).await.unwrap()));
     let only = Source { lanes: Some(vec!["first".to_owned()]), ..source("lost", dense(1)) };
     says(&pool.load(only, &|_, _, _| {}).await.unwrap_err(), Kind::DeviceLost, &["'first' was lost"]);
@@ -190,13 +190,13 @@ pub async fn a_tensor_of_one_lane_feeds_a_session_of_another() {
         let fed = Request::new(session.id, [("x".to_owned(), Feed::Resident(Rc::clone(&x)))].into());
         let turned = HostTensor::f32([2, 8], tensor([2, 8], 1).as_f32().unwrap().iter().map(|v| -v).collect());
         let want = expected(&dense(1), &[turned.unwrap()]);
-        assert!(off(&host(&run(&pool, fed).await.unwrap())[0], &want[0]) < 1e-6, "on {}", session.lane);
+        assert!(off(&host(&run(&pool, fed).await.unwrap())[0], &want[0]) < 1e-6, "on {}", session.lane());
     }
 }
 
 pub async fn what_is_told_is_told_by_lane() {
     let (_, pool, [first, second]) = two().await;
-    assert_eq!((first.lane, second.lane), ("first", "second"));
+    assert_eq!((first.lane(), second.lane()), ("first", "second"));
     assert_eq!(pool.capabilities().lanes, ["first", "second"]);
     assert_eq!(pool.profiles().iter().map(|p| p.lane).collect::<Vec<_>>(), ["first", "second"]);
     assert_ne!(pool.profiles()[0].fingerprint, pool.profiles()[1].fingerprint);
@@ -220,10 +220,10 @@ pub async fn what_is_told_is_told_by_lane() {
 
 pub async fn a_model_goes_to_the_first_lane_that_takes_it() {
     let (lanes, pool, _) = two().await;
-    assert_eq!(load(&pool, "net", dense(1)).await.lane, "first");
+    assert_eq!(load(&pool, "net", dense(1)).await.lane(), "first");
     *lanes[0].faults.refused.borrow_mut() = Some("Gather".to_owned());
-    assert_eq!(load(&pool, "rows", embedding(1)).await.lane, "second");
-    assert_eq!(load(&pool, "net", dense(1)).await.lane, "first");
+    assert_eq!(load(&pool, "rows", embedding(1)).await.lane(), "second");
+    assert_eq!(load(&pool, "net", dense(1)).await.lane(), "first");
     *lanes[1].faults.refused.borrow_mut() = Some("Gather".to_owned());
     let error = pool.load(source("rows", embedding(1)), &|_, _, _| {}).await.unwrap_err();
     says(&error, Kind::Unsupported, &["'rows'", "'first' does not take Gather"]);
@@ -248,6 +248,6 @@ pub async fn a_lane_measures_itself_between_calls_and_never_beside_one() {
 }
 
 pub async fn a_pool_of_no_lanes_is_none() {
-    let error: Error = Pool::on(vec![], options(), None).await.unwrap_err();
+    let error: Error = Pool::on(vec![], None, options(), None).await.unwrap_err();
     says(&error, Kind::Unsupported, &["no lanes"]);
 }

@@ -7,7 +7,7 @@ use crate::kernels::{Class, Tuning};
 use crate::lane::host::{Task, now_ms};
 use crate::lane::interface::{Lane, Turn};
 use crate::lane::measured::{Counts, Facts, Measured};
-use crate::lane::tensor::{Input, Output, Resident};
+use crate::lane::tensor::{Input, Output, Resident, opening};
 use crate::lane::traffic::{Traffic, TrafficCounts};
 use crate::lane::work::{Compiled, Footprint, Order, Outcome, Progress, SubmitSpan, Work};
 use crate::lane::workers::Far;
@@ -31,6 +31,7 @@ const REPEATS: usize = 5;
 #[derive(Debug)]
 pub struct CpuLane {
     held: Rc<Held>,
+    opening: u64,
     facts: Facts,
     budget: Option<u64>,
     measured: Cell<Measured>,
@@ -51,7 +52,15 @@ impl CpuLane {
             ..Facts::default()
         };
         let measured = Cell::default();
-        Ok(CpuLane { held, facts, budget, measured, traffic: Traffic::default(), turn: Mutex::default() })
+        Ok(CpuLane {
+            held,
+            opening: opening(),
+            facts,
+            budget,
+            measured,
+            traffic: Traffic::default(),
+            turn: Mutex::default(),
+        })
     }
 
     /// Refuses `more` bytes that the budget has no room for.
@@ -71,7 +80,7 @@ impl CpuLane {
         let bytes = ty.host_bytes();
         let kept = Kept::new(&self.held, bytes);
         let number = kept.number;
-        (Resident { ty, lane: NAME, bytes, own: Box::new(kept) }, number)
+        (Resident { ty, lane: NAME, opening: self.opening, bytes, own: Box::new(kept) }, number)
     }
 
     /// Brings what an order needs and is not there, then asks for it.
@@ -162,6 +171,10 @@ fn kept(tensor: &Resident) -> Result<&Kept> {
 impl Lane for CpuLane {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn opening(&self) -> u64 {
+        self.opening
     }
 
     fn facts(&self) -> &Facts {

@@ -56,6 +56,10 @@ impl Lane for GpuLane {
         NAME
     }
 
+    fn opening(&self) -> u64 {
+        self.opening
+    }
+
     fn facts(&self) -> &Facts {
         self.facts()
     }

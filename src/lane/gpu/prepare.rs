@@ -13,6 +13,7 @@ use crate::kernels::{QUAD, Tuning};
 use crate::lane::interface::NOBODY;
 use crate::lane::measured::{Counts, Facts, Measured};
 use crate::lane::tensor::Resident;
+use crate::lane::tensor::opening;
 use crate::lane::traffic::{Traffic, TrafficCounts};
 use crate::lane::work::Progress;
 use crate::memory::{SlotPlan, align, weight_bytes};
@@ -43,6 +44,7 @@ impl std::fmt::Debug for Prepared {
 /// The `gpu` lane.
 pub struct GpuLane {
     pub(super) gpu: Rc<Gpu>,
+    pub(super) opening: u64,
     pub(super) allocator: Allocator,
     pub(super) staging: Staging,
     pub(super) nudge: Cell<bool>,
@@ -65,6 +67,7 @@ impl GpuLane {
     pub fn new(gpu: Gpu, budget: Option<u64>) -> Self {
         let gpu = Rc::new(gpu);
         GpuLane {
+            opening: opening(),
             allocator: Allocator::new(Rc::clone(&gpu), budget),
             staging: Staging::default(),
             nudge: Cell::new(false),

@@ -11,8 +11,8 @@ use std::rc::Rc;
 pub(super) const NAME: &str = "gpu";
 
 /// A tensor of `ty` in `block`; nothing where it has no elements.
-pub(super) fn resident(ty: TensorType, block: Option<Block>) -> Resident {
-    Resident { ty, lane: NAME, bytes: block.as_ref().map_or(0, Block::bytes), own: Box::new(block) }
+pub(super) fn resident(opening: u64, ty: TensorType, block: Option<Block>) -> Resident {
+    Resident { ty, lane: NAME, opening, bytes: block.as_ref().map_or(0, Block::bytes), own: Box::new(block) }
 }
 
 /// Where a tensor lies; nothing where it has no elements, or is of another lane.

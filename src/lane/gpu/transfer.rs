@@ -26,7 +26,7 @@ impl GpuLane {
             0 => None,
             _ => Some(self.allocator.allocate(Purpose::Tensor, weight_bytes(bytes)).await?),
         };
-        Ok(resident(ty.clone(), block))
+        Ok(resident(self.opening, ty.clone(), block))
     }
 
     /// Brings a tensor to the device.

@@ -1,0 +1,222 @@
+//! Calls on their way to a lane: each request checked, given a home, made ready there and run; where a lane is lost, on another
+//! that can, or on the same opened again. Knows sessions and lanes; must never know how either computes.
+
+use super::desk::Desk;
+use super::executing;
+use super::homes::Home;
+use super::lanes::Lanes;
+use super::options::{Fallback, Outputs, PoolOptions, Request, RunOptions};
+use super::queue::Item;
+use super::session::Session;
+use super::tensors::{Feed, Keep};
+use crate::error::{Error, Kind, Result};
+use crate::graph::HostTensor;
+use crate::lane::{Input, Resident};
+use futures_util::future::join_all;
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// How often a request is begun whose lanes are lost.
+const ATTEMPTS: usize = 3;
+
+/// Requests that are ready, with their places among all, by lane.
+pub(super) type Sets = Vec<(Rc<Desk>, Vec<(usize, Item)>)>;
+
+/// A request that was checked.
+#[derive(Clone, Debug)]
+pub(super) struct Checked {
+    pub(super) session: Rc<Session>,
+    inputs: Vec<Input>,
+    keep: Keep,
+}
+
+/// Places calls on the lanes of a pool.
+#[derive(Debug)]
+pub(super) struct Calls {
+    lanes: Rc<Lanes>,
+    options: PoolOptions,
+    /// Numbers by which lanes know who holds what.
+    holders: Cell<u64>,
+}
+
+impl Calls {
+    pub(super) fn new(lanes: &Rc<Lanes>, options: &PoolOptions) -> Calls {
+        Calls { lanes: Rc::clone(lanes), options: options.clone(), holders: Cell::new(1) }
+    }
+
+    /// A new home for `session` at `desk`.
+    pub(super) fn settled(&self, session: &Session, desk: &Rc<Desk>) -> Rc<Home> {
+        Home::new(&desk.lane, self.holders.replace(self.holders.get() + 1), session.half_products)
+    }
+
+    /// A request with its inputs in the model's order.
+    pub(super) fn checked(&self, session: Rc<Session>, request: Request) -> Result<Checked> {
+        let input = |feed| match feed {
+            Feed::Host(tensor) => Input::Host(Rc::new(tensor)),
+            Feed::Resident(tensor) => Input::Resident(tensor),
+        };
+        let feeds = request.feeds.into_iter().map(|(name, feed)| (name, input(feed))).collect();
+        let inputs = session.inputs(&feeds)?;
+        let checked = Checked { session, inputs, keep: request.keep };
+        // What is wrong with it is said before anything is made ready.
+        checked.session.form(&checked.inputs, &checked.keep)?;
+        Ok(checked)
+    }
+
+    /// Runs all: those of one lane in one execution, lanes side by side. Outputs come in their order.
+    pub(super) async fn run(&self, calls: &[Checked], options: RunOptions) -> Result<Vec<Outputs>> {
+        let mut answers: Vec<Option<Outputs>> = calls.iter().map(|_| None).collect();
+        let mut left: Vec<usize> = (0..calls.len()).collect();
+        let mut attempt = 1;
+        while !left.is_empty() {
+            let sets = self.placed(calls, &left).await?;
+            let runs = sets.into_iter().map(|(desk, items)| {
+                let (places, items): (Vec<usize>, Vec<Item>) = items.into_iter().unzip();
+                async move { (executing::run(&desk, items, options).await, places, desk) }
+            });
+            left.clear();
+            for (result, places, desk) in join_all(runs).await {
+                match result {
+                    Ok(execution) => {
+                        desk.losses.set(0);
+                        places.into_iter().zip(execution.outputs).for_each(|(place, own)| answers[place] = Some(own));
+                    }
+                    Err(error) if error.kind() == Kind::DeviceLost && attempt < ATTEMPTS => left.extend(places),
+                    Err(error) => return Err(error),
+                }
+            }
+            attempt += 1;
+        }
+        let nothing = || Error::new(Kind::Internal, "a request was not answered");
+        answers.into_iter().map(|answer| answer.ok_or_else(nothing)).collect()
+    }
+
+    /// The calls at `places` made ready, each at its home.
+    pub(super) async fn placed(&self, calls: &[Checked], places: &[usize]) -> Result<Sets> {
+        let mut sets: Sets = vec![];
+        for &place in places {
+            let call = &calls[place];
+            let (desk, item) = self.ready(call).await?;
+            match sets.iter_mut().find(|(of, _)| Rc::ptr_eq(of, &desk)) {
+                Some((_, items)) => items.push((place, item)),
+                None => sets.push((desk, vec![(place, item)])),
+            }
+        }
+        Ok(sets)
+    }
+
+    async fn ready(&self, call: &Checked) -> Result<(Rc<Desk>, Item)> {
+        let mut attempt = 1;
+        loop {
+            let (desk, home) = self.home(&call.session).await?;
+            let made = async {
+                let inputs = self.brought(&call.inputs, &desk).await?;
+                let form = call.session.form(&inputs, &call.keep)?;
+                let ready = desk.prepare(&call.session, &home, form, None).await?;
+                Ok(Item::new(Rc::clone(&call.session), ready, inputs))
+            };
+            match made.await {
+                Ok(item) => return Ok((desk, item)),
+                Err(error) if Error::kind(&error) == Kind::DeviceLost && attempt < ATTEMPTS && !home.stands() => {
+                    attempt += 1
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Where the next call of `session` runs: where the last did, as long as that lane stands.
+    pub(super) async fn home(&self, session: &Rc<Session>) -> Result<(Rc<Desk>, Rc<Home>)> {
+        let Some(last) = session.home() else {
+            return Err(Error::new(Kind::Closed, "the session was released"));
+        };
+        let desk = self.lanes.at(last.lane.opening());
+        let why = match (desk, last.lane.check()) {
+            (Some(desk), Ok(())) => return Ok((desk, last)),
+            (_, Err(why)) => why,
+            (None, Ok(())) => Error::new(Kind::DeviceLost, format!("the lane '{}' was lost", last.lane.name())),
+        };
+        if !session.portable() {
+            return Err(why.in_model(&session.name));
+        }
+        let standing = self.lanes.standing();
+        let lived = standing.iter().find_map(|desk| Some((Rc::clone(desk), session.home_at(desk.lane.opening())?)));
+        let (desk, home) = match lived {
+            Some(lived) => lived,
+            None => {
+                let takes = |desk: &Rc<Desk>| {
+                    session.allows(desk.lane.name()) && desk.lane.refuses(&session.graph.borrow()).is_none()
+                };
+                let desk = match standing.into_iter().find(takes) {
+                    Some(desk) => desk,
+                    None => self.another(session, &takes).await.ok_or_else(|| why.clone().in_model(&session.name))?,
+                };
+                // Another call of the session may have come here first.
+                let home = session.home_at(desk.lane.opening()).unwrap_or_else(|| self.settled(session, &desk));
+                (desk, home)
+            }
+        };
+        self.moved(session, &last, &home, &why);
+        Ok((desk, home))
+    }
+
+    /// A lane that is opened now and takes the session.
+    async fn another(&self, session: &Session, takes: &dyn Fn(&Rc<Desk>) -> bool) -> Option<Rc<Desk>> {
+        for name in self.lanes.spare().into_iter().filter(|name| session.allows(name)) {
+            if let Ok(desk) = self.lanes.opened(&name).await
+                && takes(&desk)
+            {
+                return Some(desk);
+            }
+        }
+        None
+    }
+
+    /// `session` lives at `home` from now on, and no more where a lane was lost; who listens is told why.
+    fn moved(&self, session: &Rc<Session>, from: &Home, home: &Rc<Home>, why: &Error) {
+        let first = session.home().is_none_or(|now| !Rc::ptr_eq(&now, home));
+        session.moves_to(home);
+        session.leaves(|home| !home.stands());
+        if first && from.lane.name() != home.lane.name() {
+            self.tell(session, from.lane.name(), home.lane.name(), why);
+        }
+    }
+
+    /// Tells who listens that a session runs elsewhere.
+    pub(super) fn tell(&self, session: &Session, from: &'static str, to: &'static str, why: &Error) {
+        if let Some(listener) = &self.options.on_fallback {
+            listener.tell(&Fallback { session: session.name.clone(), from, to, reason: why.to_string() });
+        }
+    }
+
+    /// `inputs` with what lies on another lane than that of `desk` read from there.
+    async fn brought(&self, inputs: &[Input], desk: &Desk) -> Result<Vec<Input>> {
+        let mut brought = vec![];
+        for input in inputs {
+            brought.push(match input {
+                Input::Resident(tensor) if tensor.opening != desk.lane.opening() => {
+                    Input::Host(Rc::new(self.read(tensor).await?))
+                }
+                input => input.clone(),
+            });
+        }
+        Ok(brought)
+    }
+
+    /// Reads a tensor back.
+    pub(super) async fn read(&self, tensor: &Resident) -> Result<HostTensor> {
+        let desk = self.lanes.named(tensor.lane)?;
+        let lane = &desk.lane;
+        lane.check()?;
+        if lane.opening() != tensor.opening {
+            return Err(Error::new(
+                Kind::DeviceLost,
+                format!("the tensor was on the lane '{}', which was lost", tensor.lane),
+            ));
+        }
+        match lane.read(tensor).await {
+            Ok(tensor) => Ok(tensor),
+            Err(error) => Err(lane.cause(error).await),
+        }
+    }
+}

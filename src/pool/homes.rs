@@ -1,0 +1,93 @@
+//! Where a session lives: a home on each lane that holds its weights, and the programs made ready there. Knows one session's
+//! side of a lane; must never know why it lives there.
+
+use crate::error::Result;
+use crate::kernels::Tuning;
+use crate::lane::host::LocalFuture;
+use crate::lane::{Compiled, Lane};
+use crate::program::Residency;
+use futures_util::future::Shared;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// What a program is compiled for: the shapes of all inputs, and which inputs and outputs stay on the device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    pub(super) shapes: Vec<Vec<usize>>,
+    pub(super) residency: Residency,
+}
+
+impl Form {
+    /// Inputs of these shapes from the host, outputs back to it.
+    pub(super) fn of(shapes: Vec<Vec<usize>>) -> Form {
+        Form { shapes, residency: Residency::default() }
+    }
+}
+
+/// Forms for which a session keeps its programs.
+pub(super) const KEPT: usize = 16;
+
+/// A program on the lane with what the predictor sees of it.
+#[derive(Debug)]
+pub struct Ready {
+    pub(super) compiled: Rc<Compiled>,
+    /// Whether it has run before: a first run still pays the driver's own warm-up.
+    pub(super) warm: Cell<bool>,
+}
+
+/// A program on its way.
+pub(super) type Preparation = Shared<LocalFuture<Result<Rc<Ready>>>>;
+
+/// A session on one lane. What it holds there is let go of with it, or when it leaves.
+#[derive(Debug)]
+pub struct Home {
+    pub(super) lane: Rc<dyn Lane>,
+    /// As whom the lane knows it.
+    pub(super) holder: u64,
+    /// Every program of a home has the same variants, so that equal inputs give equal results.
+    pub(super) tuning: Tuning,
+    /// Programs by form, used last at the end.
+    pub(super) programs: RefCell<Vec<(Form, Preparation)>>,
+    /// Whether the lane holds the weights, or did.
+    pub(super) furnished: Cell<bool>,
+    left: Cell<bool>,
+}
+
+impl Home {
+    /// One on `lane`, which nothing was brought to. `halves`: whether products may multiply f16.
+    pub(super) fn new(lane: &Rc<dyn Lane>, holder: u64, halves: bool) -> Rc<Home> {
+        let tuning = lane.tuning();
+        Rc::new(Home {
+            lane: Rc::clone(lane),
+            holder,
+            tuning: if halves { tuning } else { tuning.whole() },
+            programs: RefCell::default(),
+            furnished: Cell::default(),
+            left: Cell::default(),
+        })
+    }
+
+    /// Whether the lane can still be asked.
+    pub(super) fn stands(&self) -> bool {
+        self.lane.check().is_ok()
+    }
+
+    /// The programs that are ready, used last at the end.
+    pub(super) fn ready(&self) -> Vec<Rc<Ready>> {
+        let programs = self.programs.borrow();
+        programs.iter().filter_map(|(_, p)| p.peek().and_then(|r| r.as_ref().ok()).map(Rc::clone)).collect()
+    }
+
+    /// Lets go of what is held on the lane; calls in flight keep what they use.
+    pub(super) fn leave(&self) {
+        if !self.left.replace(true) {
+            self.lane.release(self.holder);
+        }
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}

@@ -1,0 +1,141 @@
+//! The lanes of a pool: those that are open, those that may be opened once they are needed, and those that were lost and come
+//! back. Knows lanes by their names; must never know a session.
+
+use super::desk::Desk;
+use super::known::Shelf;
+use super::options::{Measure, PoolOptions};
+use crate::error::{Error, Kind, Result};
+use crate::lane::Lane;
+use crate::lane::host::LocalFuture;
+use futures_util::FutureExt as _;
+use futures_util::future::Shared;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+
+/// Opens the lane of a name.
+pub type Opener = Rc<dyn Fn(&str) -> LocalFuture<Result<Rc<dyn Lane>>>>;
+type OpeningDesk = Shared<LocalFuture<Result<Rc<Desk>>>>;
+
+/// How often in a row a lane is opened again that was lost before it answered a call.
+const MOST_LOSSES: u32 = 3;
+
+/// The lanes of a pool.
+pub struct Lanes {
+    /// The preferred lane first; never empty.
+    desks: RefCell<Vec<Rc<Desk>>>,
+    /// Names of lanes that may be opened, the preferred first.
+    names: Vec<String>,
+    opener: Option<Opener>,
+    options: PoolOptions,
+    shelf: Option<Rc<dyn Shelf>>,
+    /// Lanes on their way.
+    opening: RefCell<BTreeMap<String, OpeningDesk>>,
+}
+
+impl fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lanes").field("desks", &self.desks).finish_non_exhaustive()
+    }
+}
+
+/// A desk for a lane whose ceilings are measured.
+pub(super) async fn desk(lane: Rc<dyn Lane>, options: &PoolOptions, shelf: &Option<Rc<dyn Shelf>>) -> Result<Rc<Desk>> {
+    let (desk, known) = Desk::open_lane(lane, options, shelf.clone()).await?;
+    let desk = Rc::new(desk);
+    if let Some(known) = known {
+        desk.take_in(&known);
+    }
+    if options.measure == Measure::Now {
+        desk.measure_now().await?;
+    }
+    Ok(desk)
+}
+
+impl Lanes {
+    /// Those of `desks`; `opener` opens those of `names`, and them again.
+    pub(super) fn new(
+        desks: Vec<Rc<Desk>>,
+        names: Vec<String>,
+        opener: Option<Opener>,
+        options: &PoolOptions,
+        shelf: Option<Rc<dyn Shelf>>,
+    ) -> Result<Rc<Lanes>> {
+        if desks.is_empty() {
+            return Err(Error::new(Kind::Unsupported, "a pool of no lanes"));
+        }
+        let (desks, opening, options) = (RefCell::new(desks), RefCell::default(), options.clone());
+        Ok(Rc::new(Lanes { desks, names, opener, options, shelf, opening }))
+    }
+
+    /// Every desk, the preferred first.
+    pub(super) fn all(&self) -> Vec<Rc<Desk>> {
+        self.desks.borrow().clone()
+    }
+
+    /// The desk of the lane that is open, or was.
+    pub(super) fn named(&self, lane: &str) -> Result<Rc<Desk>> {
+        let desk = self.desks.borrow().iter().find(|desk| desk.lane.name() == lane).cloned();
+        desk.ok_or_else(|| Error::new(Kind::InvalidInput, format!("this pool has no lane '{lane}'")))
+    }
+
+    /// The desk of the lane of that opening, unless it was opened again since.
+    pub(super) fn at(&self, opening: u64) -> Option<Rc<Desk>> {
+        self.desks.borrow().iter().find(|desk| desk.lane.opening() == opening).cloned()
+    }
+
+    /// The desks of the lanes that can be asked now.
+    pub(super) fn standing(&self) -> Vec<Rc<Desk>> {
+        self.desks.borrow().iter().filter(|desk| desk.lane.check().is_ok()).cloned().collect()
+    }
+
+    /// Names of the lanes that cannot be asked now, but may be opened: the lost, then those that never were open.
+    pub(super) fn spare(&self) -> Vec<String> {
+        if self.opener.is_none() {
+            return vec![];
+        }
+        let desks = self.desks.borrow();
+        let name = |desk: &Rc<Desk>| desk.lane.name().to_owned();
+        let lost = desks.iter().filter(|desk| desk.lane.check().is_err() && desk.losses.get() < MOST_LOSSES).map(name);
+        let never = self.names.iter().filter(|name| !desks.iter().any(|desk| desk.lane.name() == **name)).cloned();
+        lost.chain(never).collect()
+    }
+
+    /// The desk of a lane that is open, or is opened now; callers that want the same one wait together.
+    pub(super) async fn opened(self: &Rc<Self>, name: &str) -> Result<Rc<Desk>> {
+        if let Some(desk) = self.standing().into_iter().find(|desk| desk.lane.name() == name) {
+            return Ok(desk);
+        }
+        let under_way = self.opening.borrow().get(name).cloned();
+        let under_way = match under_way {
+            Some(under_way) => under_way,
+            None => {
+                let (lanes, of) = (Rc::clone(self), name.to_owned());
+                let open: LocalFuture<_> = Box::pin(async move { lanes.open(&of).await });
+                let open = open.shared();
+                self.opening.borrow_mut().insert(name.to_owned(), open.clone());
+                open
+            }
+        };
+        let opened = under_way.await;
+        self.opening.borrow_mut().remove(name);
+        opened
+    }
+
+    async fn open(&self, name: &str) -> Result<Rc<Desk>> {
+        let none = || Error::new(Kind::Unsupported, format!("the lane '{name}' cannot be opened here"));
+        let lane = self.opener.as_ref().ok_or_else(none)?(name).await?;
+        let desk = desk(lane, &self.options, &self.shelf).await?;
+        let mut desks = self.desks.borrow_mut();
+        match desks.iter_mut().find(|old| old.lane.name() == name) {
+            Some(old) => {
+                desk.follows(old);
+                old.lane.close();
+                *old = Rc::clone(&desk);
+            }
+            None => desks.push(Rc::clone(&desk)),
+        }
+        Ok(desk)
+    }
+}
