@@ -68,6 +68,19 @@ export type Strategy = 'sequential' | 'parallel';
 /** What a plan is chosen for. */
 export type Goal = 'latency' | 'throughput' | 'memory';
 
+/**
+ * A session whose calls run on another lane from now on. A call that was in flight is answered there too: it is not lost. A lane
+ * that was lost, a GPU device or a worker, is opened again where its session may run nowhere else. Results of lanes differ in
+ * the last bits of float32.
+ */
+export interface Fallback {
+  session: string;
+  from: Lane;
+  to: Lane;
+  /** What was wrong with the other. */
+  reason: string;
+}
+
 /** Options of `Pool.create`. */
 export interface PoolOptions {
   /**
@@ -80,6 +93,8 @@ export interface PoolOptions {
    * cross-origin isolated, which the console says once where it is not.
    */
   threads?: number;
+  /** Told of each session whose calls run on another lane than before, since that one was lost or does not take it. */
+  onFallback?: (fallback: Fallback) => void;
   /** Upper bound of the bytes that the pool may hold on each lane. */
   memoryBudget?: number;
   /** Default goal; `'latency'` where absent. */
@@ -162,8 +177,10 @@ export interface RunOptions {
 export class Session {
   private constructor();
   readonly name: string;
-  /** Where it runs. */
+  /** Where it was loaded. */
   readonly lanes: readonly Lane[];
+  /** Where its next call runs. Throws with kind `closed` once it was released. */
+  readonly lane: Lane;
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
   readonly inputMetadata: readonly ValueMetadata[];

@@ -203,6 +203,14 @@ export class Session {
     });
   }
 
+  get lane() {
+    try {
+      return this.#pool.lane(this.#id);
+    } catch (error) {
+      throw known(error);
+    }
+  }
+
   memoryMap() {
     try {
       return this.#pool.memoryMap(this.#id) ?? null;
@@ -268,8 +276,10 @@ export class Pool {
     const found = await (detected ??= Capabilities.detect());
     const kept = records === 'none' ? undefined : shelf;
     const threads = possible(options?.threads, found.wasm);
+    const { onFallback, ...plain } = options ?? {};
+    if (onFallback !== undefined && typeof onFallback !== 'function') refuse('onFallback must be a function');
     const processor = async () => (await import('./cpu/open.js')).open(found.wasm, threads);
-    return new Pool(inside, await call(() => WasmPool.create(options, kept, processor, threads)), found);
+    return new Pool(inside, await call(() => WasmPool.create(plain, onFallback, kept, processor, threads)), found);
   }
 
   async load(source, options = {}) {

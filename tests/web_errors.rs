@@ -13,12 +13,12 @@ mod pool;
 use common::{INT64, Tiny, dense, embedding, tensor};
 use consort::graph::HostTensor;
 use consort::pool::{Pool, Request, Session};
-use consort::{Error, Kind, browser};
+use consort::{Kind, browser};
 use faults::says;
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, join, join_all, select};
 use js_sys::{Function, Promise, Reflect};
-use pool::{feeds, fresh, load, options, request, run, shared, source};
+use pool::{feeds, fresh, load, options, request, run, shared};
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -92,7 +92,7 @@ async fn where_there_is_no_adapter_there_is_no_pool() {
 }
 
 #[test]
-async fn a_lost_device_ends_every_call_of_its_pool_and_no_other() {
+async fn a_lost_device_loses_no_call_of_its_pool_and_of_no_other() {
     // The device is caught as it is made: the crate hands it to nobody.
     let adapter = prototype("GPUAdapter");
     let given = Reflect::get(&adapter, &"requestDevice".into()).unwrap();
@@ -111,10 +111,9 @@ async fn a_lost_device_ends_every_call_of_its_pool_and_no_other() {
         .unwrap()
         .into();
     let (ended, _) = join(join_all((0..6).map(|_| run(&doomed, ask()))), JsFuture::from(lost)).await;
-    let fine = |r: &Result<_, Error>| r.as_ref().err().is_none_or(|e| e.kind() == Kind::DeviceLost);
-    assert!(ended.len() == 6 && ended.iter().all(fine), "{ended:?}");
-    says(&run(&doomed, ask()).await.unwrap_err(), Kind::DeviceLost, &["lost"]);
-    says(&doomed.load(source("net", dense(1)), &|_, _, _| {}).await.unwrap_err(), Kind::DeviceLost, &["lost"]);
+    assert!(ended.len() == 6 && ended.iter().all(Result::is_ok), "{ended:?}");
+    run(&doomed, ask()).await.unwrap();
+    load(&doomed, "net", dense(1)).await;
     let pool: Pool = shared().await;
     let other: Rc<Session> = load(&pool, "net", dense(1)).await;
     run(&pool, Request::new(other.id, feeds("x", tensor([2, 8], 1)))).await.unwrap();

@@ -47,7 +47,9 @@ export async function open(proposals, threads) {
     },
     close: () => end('it was closed'),
   };
+  const over = new AbortController();
   const end = (why) => {
+    over.abort();
     workers.forEach((worker) => worker.terminate());
     processor.lost ??= why;
     for (const { reject } of waiting.values()) reject(new Error(processor.lost));
@@ -60,9 +62,22 @@ export async function open(proposals, threads) {
       event.preventDefault?.();
       ended(event.message ?? 'its script could not be loaded');
     };
+    worker.onmessage = ({ data }) => {
+      if (data.ended !== undefined) return ended(data.ended);
+      // Whoever holds the lock has ended when it can be had.
+      if (data.lives) return void navigator.locks.request(data.lives, { signal: over.signal }, () => ended('it ended')).catch(() => {});
+      answered(data);
+    };
     workers.push(worker);
     return worker;
   };
+  /** Begins the work of a worker. */
+  const told = (worker, task) => {
+    // A page that is not secure has no locks: there a worker's end is known only where the worker says so itself.
+    const lock = globalThis.navigator?.locks && `consort worker ${crypto.randomUUID()}`;
+    worker.postMessage({ ...task, lock });
+  };
+  let answered;
   try {
     await new Promise((resolve, reject) => {
       const ended = (why) => {
@@ -71,17 +86,14 @@ export async function open(proposals, threads) {
       };
       const leader = begun(ended);
       module(build).then((module) => {
-        leader.onmessage = ({ data: { ready, ended: why, id, head, parts } }) => {
-          if (why !== undefined) return ended(why);
+        answered = ({ ready, id, head, parts }) => {
           if (!ready) return waiting.get(id)?.resolve({ head, parts }), waiting.delete(id);
           for (const helper of ready.helpers) {
-            const worker = begun(ended);
-            worker.onmessage = ({ data }) => ended(data.ended);
-            worker.postMessage({ module, memory: ready.memory, helper });
+            told(begun(ended), { module, memory: ready.memory, helper });
           }
           resolve();
         };
-        leader.postMessage({ module, threads });
+        told(leader, { module, threads });
       }, reject);
     });
   } catch (error) {

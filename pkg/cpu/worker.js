@@ -5,8 +5,15 @@ import { Processor } from './processor.js';
 
 let processor;
 
-onmessage = async ({ data: { module, threads, memory, helper, id, head, parts } }) => {
+/** Holds a lock for as long as this worker lives: whoever waits for it learns of its end, whatever that was. */
+const lives = (lock) => new Promise((held) => navigator.locks.request(lock, () => (held(), new Promise(() => {}))));
+
+onmessage = async ({ data: { module, threads, memory, helper, lock, id, head, parts } }) => {
   try {
+    if (lock) {
+      await lives(lock);
+      postMessage({ lives: lock });
+    }
     if (helper) return await Processor.help(module, memory, helper);
     if (module) {
       processor = await Processor.create(module, threads);

@@ -4,14 +4,16 @@ use super::values::{from_js, set, signal};
 use crate::browser::{fetch, resolve};
 use crate::error::{Error, Kind, Result};
 use crate::onnx::{ExternalData, external_files};
-use crate::pool::{Phase, Pool, Session, Source, ValueInfo};
-use js_sys::{Function, Object, Reflect, Uint8Array};
+use crate::pool::{Origin, Phase, Pool, Session, Source, ValueInfo};
+use js_sys::{Array, Function, Object, Reflect, Uint8Array};
 use prost::bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::Blob;
 
 /// What `load` resolves to.
 #[derive(Serialize)]
@@ -77,12 +79,50 @@ pub async fn load(pool: &Pool, source: &JsValue, options: &JsValue) -> Result<Rc
         .collect::<Result<_>>()?;
     let progress = Progress { callback: field(options, "onProgress").dyn_into().ok(), last: Cell::new(None) };
     let fetched = fetch_all(source, url.as_deref(), options, &progress).await.map_err(|e| e.in_model(&name))?;
+    let origin = origin(source, url, options)?;
     let halves = matches!(plain.weights, Precision::Float16);
     let half_products = matches!(plain.products, Precision::Float16);
     let (bytes, external) = fetched;
     let lanes = plain.lanes;
-    let source = Source { name, bytes, external, free_dimensions, halves, half_products, lanes, origin: None };
+    let source = Source { name, bytes, external, free_dimensions, halves, half_products, lanes, origin: Some(origin) };
     pool.load(source, &|phase, done, total| progress.tell(phase, done, total)).await
+}
+
+/// `value` as what the browser keeps for the page: bytes outside of its memory, addresses as they are.
+fn put_by(value: &JsValue) -> Result<JsValue> {
+    let Some(bytes) = value.dyn_ref::<Uint8Array>() else { return Ok(value.clone()) };
+    let blob = Blob::new_with_u8_array_sequence(&Array::of1(bytes));
+    blob.map(Into::into).map_err(|_| Error::new(Kind::OutOfMemory, "the browser does not keep the model's file"))
+}
+
+/// What was put by.
+async fn taken(value: JsValue) -> Result<JsValue> {
+    let Some(blob) = value.dyn_ref::<Blob>() else { return Ok(value) };
+    let gone = |_| Error::new(Kind::Fetch, "the browser no longer has the model's file");
+    JsFuture::from(blob.array_buffer()).await.map(|buffer| Uint8Array::new(&buffer).into()).map_err(gone)
+}
+
+/// From where the files of a load come once more: their addresses, or what the browser keeps of given bytes.
+fn origin(source: &JsValue, url: Option<String>, options: &JsValue) -> Result<Origin> {
+    let (model, given) = (put_by(source)?, field(options, "externalData"));
+    let mut external = vec![];
+    if let Some(given) = given.dyn_ref::<Object>() {
+        for entry in Object::entries(given).iter().map(|entry| Array::from(&entry)) {
+            external.push((entry.get(0).as_string().unwrap_or_default(), put_by(&entry.get(1))?));
+        }
+    }
+    Ok(Origin::new(move || {
+        let (model, url, external) = (model.clone(), url.clone(), external.clone());
+        Box::pin(async move {
+            let (given, options) = (Object::new(), Object::new());
+            for (file, value) in external {
+                set(&given, &file, &taken(value).await?);
+            }
+            set(&options, "externalData", &given);
+            let silent = Progress { callback: None, last: Cell::new(None) };
+            fetch_all(&taken(model).await?, url.as_deref(), &options, &silent).await
+        })
+    }))
 }
 
 fn field(object: &JsValue, name: &str) -> JsValue {

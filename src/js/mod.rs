@@ -9,7 +9,7 @@ mod workers;
 
 use crate::browser;
 use crate::error::{Error, Kind, Result};
-use crate::pool::{Keep, Measure, Pool, PoolOptions, Request, RunOptions, Shelf};
+use crate::pool::{Keep, Listener, Measure, Pool, PoolOptions, Request, RunOptions, Shelf};
 use crate::predict::{Goal, Strategy};
 use futures_util::future::{Either, select};
 use serde::Deserialize;
@@ -103,10 +103,11 @@ fn requests(pool: &Pool, value: &JsValue) -> Result<Vec<Request>> {
 
 #[wasm_bindgen]
 impl WasmPool {
-    /// Opens the lanes and measures their ceilings; what else is known of the adapter is on `shelf`, or `undefined`. `workers`
+    /// Opens the lanes and measures their ceilings; `listener` is told of fallbacks, unless it is `undefined`; what else is known of the adapter is on `shelf`, or `undefined`. `workers`
     /// opens a processor of `threads` at most: a function that gives a promise of an object as in `pkg/cpu/open.js`.
     pub async fn create(
         options: JsValue,
+        listener: JsValue,
         shelf: JsValue,
         workers: js_sys::Function,
         threads: usize,
@@ -124,8 +125,14 @@ impl WasmPool {
             let shelf: Option<Rc<dyn Shelf>> =
                 if shelf.is_object() { Some(Rc::new(shelf::JsShelf(shelf))) } else { None };
             let CreateOptions { lanes, measure, .. } = options;
+            let on_fallback = listener.dyn_into::<js_sys::Function>().ok().map(|listener| {
+                Listener::new(move |fallback| {
+                    // A listener that throws must not stop the call.
+                    let _ = to_js(fallback).and_then(|fallback| listener.call1(&JsValue::UNDEFINED, &fallback));
+                })
+            });
             let workers = Some(workers::opened_by(workers, threads));
-            Pool::create(PoolOptions { lanes, memory_budget, goal, measure, workers, on_fallback: None }, shelf).await
+            Pool::create(PoolOptions { lanes, memory_budget, goal, measure, workers, on_fallback }, shelf).await
         };
         open.await.map(|pool| WasmPool { pool }).map_err(|e| thrown(&e))
     }
@@ -158,6 +165,11 @@ impl WasmPool {
     #[wasm_bindgen(js_name = memoryMap)]
     pub fn memory_map(&self, session: f64) -> std::result::Result<JsValue, JsValue> {
         to_js(&self.pool.memory_map(session as u64).map_err(|e| thrown(&e))?)
+    }
+
+    /// Name of the lane on which a session's next call runs.
+    pub fn lane(&self, session: f64) -> std::result::Result<String, JsValue> {
+        self.pool.lane(session as u64).map(str::to_owned).map_err(|e| thrown(&e))
     }
 
     /// `TrafficReport`.

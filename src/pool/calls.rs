@@ -163,10 +163,13 @@ impl Calls {
     /// A lane that is opened now and takes the session.
     async fn another(&self, session: &Session, takes: &dyn Fn(&Rc<Desk>) -> bool) -> Option<Rc<Desk>> {
         for name in self.lanes.spare().into_iter().filter(|name| session.allows(name)) {
-            if let Ok(desk) = self.lanes.opened(&name).await
-                && takes(&desk)
-            {
-                return Some(desk);
+            for _ in 0..ATTEMPTS {
+                match self.lanes.opened(&name).await {
+                    Ok(desk) if takes(&desk) => return Some(desk),
+                    // It may be lost while it is opened, too.
+                    Err(error) if error.kind() == Kind::DeviceLost => {}
+                    _ => break,
+                }
             }
         }
         None

@@ -45,15 +45,17 @@ fn rates(measured: &Measured) -> Rates {
 }
 
 impl Desk {
-    /// Measures the ceilings of `lane`, and what was measured of it before where `shelf` has that.
+    /// Measures the ceilings of `lane`, and takes what was measured of it before where that is known or `shelf` has it.
     pub(super) async fn open_lane(
         lane: Rc<dyn Lane>,
         options: &PoolOptions,
         shelf: Option<Rc<dyn Shelf>>,
+        known: Option<Known>,
     ) -> Result<(Desk, Option<Known>)> {
-        let recalled = match &shelf {
-            Some(shelf) => shelf.recall(&lane.facts().fingerprint()).await,
-            None => None,
+        let recalled = match (known, &shelf) {
+            (Some(known), _) => Some(known),
+            (None, Some(shelf)) => shelf.recall(&lane.facts().fingerprint()).await,
+            (None, None) => None,
         };
         let kernels = lane.kernels()?;
         let recalled = recalled.filter(|known| known.holds(&kernels));
@@ -78,6 +80,8 @@ impl Desk {
     pub(super) fn follows(&self, lost: &Desk) {
         self.losses.set(lost.losses.get() + 1);
         self.closed.set(lost.closed.get());
+        // It is the same machine.
+        self.predictor.replace(lost.predictor.borrow().clone());
     }
 
     /// `Closed` where the pool was closed.

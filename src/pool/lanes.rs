@@ -2,7 +2,7 @@
 //! back. Knows lanes by their names; must never know a session.
 
 use super::desk::Desk;
-use super::known::Shelf;
+use super::known::{Known, Shelf};
 use super::options::{Measure, PoolOptions};
 use crate::error::{Error, Kind, Result};
 use crate::lane::Lane;
@@ -41,8 +41,18 @@ impl fmt::Debug for Lanes {
 }
 
 /// A desk for a lane whose ceilings are measured.
-pub(super) async fn desk(lane: Rc<dyn Lane>, options: &PoolOptions, shelf: &Option<Rc<dyn Shelf>>) -> Result<Rc<Desk>> {
-    let (desk, known) = Desk::open_lane(lane, options, shelf.clone()).await?;
+///
+/// `known`: what was measured of it before.
+pub(super) async fn desk(
+    lane: Rc<dyn Lane>,
+    options: &PoolOptions,
+    shelf: &Option<Rc<dyn Shelf>>,
+    known: Option<Known>,
+) -> Result<Rc<Desk>> {
+    let (desk, known) = match Desk::open_lane(Rc::clone(&lane), options, shelf.clone(), known).await {
+        Ok(opened) => opened,
+        Err(error) => return Err(lane.cause(error).await),
+    };
     let desk = Rc::new(desk);
     if let Some(known) = known {
         desk.take_in(&known);
@@ -112,21 +122,25 @@ impl Lanes {
             Some(under_way) => under_way,
             None => {
                 let (lanes, of) = (Rc::clone(self), name.to_owned());
-                let open: LocalFuture<_> = Box::pin(async move { lanes.open(&of).await });
+                let open: LocalFuture<_> = Box::pin(async move {
+                    let opened = lanes.open(&of).await;
+                    // Nobody else may: it could be another's by then.
+                    lanes.opening.borrow_mut().remove(&of);
+                    opened
+                });
                 let open = open.shared();
                 self.opening.borrow_mut().insert(name.to_owned(), open.clone());
                 open
             }
         };
-        let opened = under_way.await;
-        self.opening.borrow_mut().remove(name);
-        opened
+        under_way.await
     }
 
     async fn open(&self, name: &str) -> Result<Rc<Desk>> {
         let none = || Error::new(Kind::Unsupported, format!("the lane '{name}' cannot be opened here"));
         let lane = self.opener.as_ref().ok_or_else(none)?(name).await?;
-        let desk = desk(lane, &self.options, &self.shelf).await?;
+        let known = self.named(name).ok().and_then(|lost| lost.probing.known.borrow().clone());
+        let desk = desk(lane, &self.options, &self.shelf, known).await?;
         let mut desks = self.desks.borrow_mut();
         match desks.iter_mut().find(|old| old.lane.name() == name) {
             Some(old) => {

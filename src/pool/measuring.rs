@@ -19,6 +19,7 @@ impl Desk {
     pub(super) fn take_in(&self, known: &Known) {
         let mut predictor = self.predictor.borrow_mut();
         known.shares.iter().for_each(|(&class, &share)| predictor.reaches(class, share));
+        self.probing.known.replace(Some(known.clone()));
         self.probing.done.set(true);
     }
 

@@ -78,7 +78,7 @@ impl Pool {
         let mut desks = vec![];
         // One after another: a lane is measured while nothing else runs.
         for lane in lanes {
-            desks.push(desk(lane, options, shelf).await?);
+            desks.push(desk(lane, options, shelf, None).await?);
         }
         Ok(desks)
     }
@@ -188,6 +188,11 @@ impl Pool {
     /// Where the tensors of a session's last program lie; nothing before one is ready.
     pub fn memory_map(&self, session: u64) -> Result<Option<MemoryMap>> {
         Ok(self.inner.session(session)?.memory_map())
+    }
+
+    /// Name of the lane on which a session's next call runs.
+    pub fn lane(&self, session: u64) -> Result<&'static str> {
+        Ok(self.inner.session(session)?.lane())
     }
 
     /// What crossed between host and lanes so far.

@@ -1,7 +1,7 @@
 //! How far a lane's measurement is: not begun, under way, done, wanted. Knows that there is one; must never know what it
 //! measures.
 
-use super::known::Shelf;
+use super::known::{Known, Shelf};
 use crate::error::Result;
 use crate::lane::host::LocalFuture;
 use futures_util::future::Shared;
@@ -14,6 +14,8 @@ pub struct Probing {
     pub(super) kernels: String,
     pub(super) under_way: RefCell<Option<Shared<LocalFuture<Result<()>>>>>,
     pub(super) done: Cell<bool>,
+    /// What it found.
+    pub(super) known: RefCell<Option<Known>>,
     /// Whether it was begun unasked: what fails then is tried again only when asked for.
     pub(super) begun: Cell<bool>,
     /// Whether someone waits for it.
@@ -34,6 +36,7 @@ impl Probing {
             kernels,
             under_way: RefCell::default(),
             done: Cell::default(),
+            known: RefCell::default(),
             begun: Cell::default(),
             wanted: Cell::default(),
         }

@@ -41,9 +41,46 @@ test(`cpu: ${ROUNDS} rounds of three models at once, other inputs each, equal th
   equal(shared.memory().lanes[0].weights, 0, 'bytes of weights after every release');
 });
 
-test('cpu: the wasm of its workers is fetched once, and by no pool that has no such lane', async () => {
+/** How often a worker is ended under load. */
+const ENDS = 20;
+
+test(`cpu: a worker that is ended ${ENDS} times under load loses no call`, async () => {
+  const { Worker } = globalThis;
+  const workers = [];
+  globalThis.Worker = class extends Worker {
+    constructor(...given) {
+      super(...given);
+      workers.push(this);
+    }
+  };
+  try {
+    for (const threads of [1, 2]) {
+      const told = [];
+      const pool = await Pool.create({ lanes, threads, measure: 'asked', onFallback: (fallback) => told.push(fallback) });
+      const [one, two] = [await load(pool, entry('face_onet')), await load(pool, entry('music_pitch'))];
+      for (let end = 1; end <= ENDS / 2; end++) {
+        const flying = [one, two, one, two].map(({ session, feeds }) => session.run(feeds));
+        const victim = workers.slice(-threads)[end % threads];
+        setTimeout(() => victim.terminate(), Math.random() * 40);
+        for (const [i, outputs] of (await Promise.all(flying)).entries()) {
+          const off = relativeError(entry(i % 2 ? 'music_pitch' : 'face_onet'), outputs);
+          assert(off <= 1e-3, `relative error ${off} after ${end} ends`);
+        }
+      }
+      await one.session.release();
+      await two.session.release();
+      equal([told.length, pool.memory().lanes[0].weights], [0, 0], 'fallbacks, and bytes of weights after every release');
+      await pool.close();
+    }
+  } finally {
+    globalThis.Worker = Worker;
+  }
+  return `${workers.length} workers`;
+});
+
+test('cpu: each wasm of its workers is fetched once, and by no pool that has no such lane', async () => {
   const files = () => performance.getEntriesByType('resource').filter(({ name }) => /\/cpu\/\w+\.wasm$/.test(name)).length;
   await (await Pool.create({ lanes })).close();
-  equal(files(), 1, 'files of wasm that were fetched');
+  equal(files(), 2, 'files of wasm that were fetched: one for each build, that of one thread and that of several');
   await shared.close();
 });
