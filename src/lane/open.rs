@@ -55,6 +55,13 @@ pub async fn rival(
     one(cpu::NAME, budget, workers).await.ok()
 }
 
+/// Whether the lane of that name, which is not open, may take less than `ms` for so many floating-point operations: a bound, not
+/// what is to be expected.
+pub fn hopeful(name: &str, flops: f64, ms: f64, workers: Option<&Workers>) -> bool {
+    let most = |workers: &Workers| workers.threads() as f64 * THREAD_FLOPS_PER_S;
+    name == cpu::NAME && workers.is_some_and(|workers| flops / most(workers) * 1e3 < ms)
+}
+
 /// The lane of that name. `Unsupported` where this machine has none.
 pub async fn one(name: &str, budget: Option<u64>, workers: Option<&Workers>) -> Result<Rc<dyn Lane>> {
     if name == cpu::NAME {

@@ -3,15 +3,18 @@
 
 use super::desk::Desk;
 use super::executing;
-use super::homes::Home;
+use super::homes::{Form, Home};
 use super::lanes::Lanes;
 use super::options::{Fallback, Outputs, PoolOptions, Request, RunOptions};
 use super::queue::Item;
+use super::routes::Next;
 use super::session::Session;
 use super::tensors::{Feed, Keep};
 use crate::error::{Error, Kind, Result};
 use crate::graph::HostTensor;
+use crate::lane::host::spawn;
 use crate::lane::{Input, Resident};
+use crate::predict::Goal;
 use futures_util::future::join_all;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -28,6 +31,12 @@ pub(super) struct Checked {
     pub(super) session: Rc<Session>,
     inputs: Vec<Input>,
     keep: Keep,
+}
+
+impl Checked {
+    fn shapes(&self) -> Vec<Vec<usize>> {
+        self.inputs.iter().map(|input| input.shape().to_vec()).collect()
+    }
 }
 
 /// Places calls on the lanes of a pool.
@@ -69,7 +78,8 @@ impl Calls {
         let mut left: Vec<usize> = (0..calls.len()).collect();
         let mut attempt = 1;
         while !left.is_empty() {
-            let sets = self.placed(calls, &left).await?;
+            let routed = calls.len() == 1 && options.strategy.is_none();
+            let sets = self.placed(calls, &left, routed).await?;
             let runs = sets.into_iter().map(|(desk, items)| {
                 let (places, items): (Vec<usize>, Vec<Item>) = items.into_iter().unzip();
                 async move { (executing::run(&desk, items, options).await, places, desk) }
@@ -79,6 +89,10 @@ impl Calls {
                 match result {
                     Ok(execution) => {
                         desk.losses.set(0);
+                        if let ([place], true) = (&places[..], execution.clean) {
+                            let (call, ms) = (&calls[*place], execution.outcome.total_ms);
+                            call.session.routes.took(desk.lane.opening(), &call.shapes(), ms);
+                        }
                         places.into_iter().zip(execution.outputs).for_each(|(place, own)| answers[place] = Some(own));
                     }
                     Err(error) if error.kind() == Kind::DeviceLost && attempt < ATTEMPTS => left.extend(places),
@@ -91,12 +105,12 @@ impl Calls {
         answers.into_iter().map(|answer| answer.ok_or_else(nothing)).collect()
     }
 
-    /// The calls at `places` made ready, each at its home.
-    pub(super) async fn placed(&self, calls: &[Checked], places: &[usize]) -> Result<Sets> {
+    /// The calls at `places` made ready, each at its home; `routed`: or on a lane that may be faster.
+    pub(super) async fn placed(&self, calls: &[Checked], places: &[usize], routed: bool) -> Result<Sets> {
         let mut sets: Sets = vec![];
         for &place in places {
             let call = &calls[place];
-            let (desk, item) = self.ready(call).await?;
+            let (desk, item) = self.ready(call, routed).await?;
             match sets.iter_mut().find(|(of, _)| Rc::ptr_eq(of, &desk)) {
                 Some((_, items)) => items.push((place, item)),
                 None => sets.push((desk, vec![(place, item)])),
@@ -105,10 +119,11 @@ impl Calls {
         Ok(sets)
     }
 
-    async fn ready(&self, call: &Checked) -> Result<(Rc<Desk>, Item)> {
+    async fn ready(&self, call: &Checked, routed: bool) -> Result<(Rc<Desk>, Item)> {
         let mut attempt = 1;
         loop {
             let (desk, home) = self.home(&call.session).await?;
+            let (desk, home) = if routed { self.routed(call, desk, home)? } else { (desk, home) };
             let made = async {
                 let inputs = self.brought(&call.inputs, &desk).await?;
                 let form = call.session.form(&inputs, &call.keep)?;
@@ -158,6 +173,68 @@ impl Calls {
         };
         self.moved(session, &last, &home, &why);
         Ok((desk, home))
+    }
+
+    /// Where a call runs whose session lives at `home`: there, or on another lane that it is tried on or moves to.
+    fn routed(&self, call: &Checked, desk: Rc<Desk>, home: Rc<Home>) -> Result<(Rc<Desk>, Rc<Home>)> {
+        let session = &call.session;
+        // What stays on a lane would have to follow its session.
+        let stays = call.keep != Keep::Nothing || call.inputs.iter().any(|input| matches!(input, Input::Resident(_)));
+        if stays || self.options.goal == Goal::Memory || !session.portable() {
+            return Ok((desk, home));
+        }
+        let form = session.form(&call.inputs, &call.keep)?;
+        if let (Some(ready), Some(ms)) =
+            (home.ready_for(&form), session.routes.usual(home.lane.opening(), &form.shapes))
+        {
+            self.lanes.hope(&|name| session.allows(name), &ready.compiled.cost, ms);
+        }
+        for other in self.lanes.standing().into_iter().filter(|other| session.allows(other.lane.name())) {
+            let (now, at) = (home.lane.opening(), other.lane.opening());
+            if now == at || other.lane.refuses(&session.graph.borrow()).is_some() {
+                continue;
+            }
+            // The same work at the other lane's rates: what it makes of the graph is not known yet.
+            let forecast = || Some(other.forecast_ms(&home.ready_for(&form)?.compiled.cost));
+            let next = session.routes.next(now, at, &form.shapes, forecast);
+            let there = session.home_at(at);
+            let ready = there.as_ref().is_some_and(|there| there.ready_for(&form).is_some());
+            match (next, there) {
+                // It was tried and is not better: the weights stay on one lane only.
+                (Next::Stay, Some(there)) if session.routes.usual(now, &form.shapes).is_some() => {
+                    session.leaves(|home| std::ptr::eq(home, &*there));
+                }
+                (Next::Stay, _) => {}
+                (_, there) if !ready => self.visit(session, &other, there, &form),
+                (_, None) => {}
+                (Next::Try, Some(there)) => return Ok((other, there)),
+                (Next::Move, Some(there)) => {
+                    session.moves_to(&there);
+                    session.leaves(|home| !std::ptr::eq(home, &*there));
+                    return Ok((other, there));
+                }
+            }
+        }
+        Ok((desk, home))
+    }
+
+    /// Makes a session ready at `desk`, beside its calls.
+    fn visit(&self, session: &Rc<Session>, desk: &Rc<Desk>, home: Option<Rc<Home>>, form: &Form) {
+        // Once: what fails there fails again.
+        if !session.visited.borrow_mut().insert(desk.lane.opening()) {
+            return;
+        }
+        let new = home.is_none();
+        let home = home.unwrap_or_else(|| self.settled(session, desk));
+        let (session, desk, form) = (Rc::clone(session), Rc::clone(desk), form.clone());
+        spawn(Box::pin(async move {
+            if desk.prepare(&session, &home, form, None).await.is_ok() && session.home().is_some() {
+                if new {
+                    session.visits(&home);
+                }
+                session.visited.borrow_mut().remove(&desk.lane.opening());
+            }
+        }));
     }
 
     /// A lane that is opened now and takes the session.

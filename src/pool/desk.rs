@@ -7,7 +7,8 @@ use super::probing::Probing;
 use super::queue::Queue;
 use crate::error::{Error, Kind, Result};
 use crate::lane::{Lane, Measured};
-use crate::predict::{Goal, Rates};
+use crate::predict::{Goal, Rates, Strategy};
+use crate::program::ProgramCost;
 use crate::refine::Predictor;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -82,6 +83,11 @@ impl Desk {
         self.closed.set(lost.closed.get());
         // It is the same machine.
         self.predictor.replace(lost.predictor.borrow().clone());
+    }
+
+    /// What a call of `cost` is forecast to take here.
+    pub(super) fn forecast_ms(&self, cost: &ProgramCost) -> f64 {
+        self.predictor.borrow().forecast(&[cost], Strategy::Sequential, 1).total_ms
     }
 
     /// `Closed` where the pool was closed.

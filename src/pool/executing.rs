@@ -47,7 +47,7 @@ async fn execute_batch(desk: &Desk, batch: Vec<Job>) {
             let mut outputs = execution.outputs.into_iter();
             for job in batch {
                 let outputs = outputs.by_ref().take(job.items.len()).collect();
-                let own = Execution { outputs, outcome: Rc::clone(&execution.outcome) };
+                let own = Execution { outputs, outcome: Rc::clone(&execution.outcome), clean: execution.clean };
                 let _ = job.reply.send(desk.open().map(|()| own));
             }
         }
@@ -80,7 +80,7 @@ impl Desk {
                 plans.swap_remove(at)
             }
         };
-        let mut outcome = match self.execute_plan(items, &plan).await {
+        let (mut outcome, clean) = match self.execute_plan(items, &plan).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 let error = self.lane.cause(error).await;
@@ -92,11 +92,11 @@ impl Desk {
             .zip(items)
             .map(|(tensors, item)| item.ready.compiled.outputs.iter().cloned().zip(tensors).collect())
             .collect();
-        Ok(Execution { outputs, outcome: Rc::new(outcome) })
+        Ok(Execution { outputs, outcome: Rc::new(outcome), clean: clean && items.len() == 1 })
     }
 
-    /// Runs `plan` and lets the predictor see what it took, where nothing else was under way.
-    async fn execute_plan(&self, items: &[Item], plan: &Plan) -> Result<Outcome> {
+    /// Runs `plan` and lets the predictor see what it took, where nothing else was under way: whether that was so.
+    async fn execute_plan(&self, items: &[Item], plan: &Plan) -> Result<(Outcome, bool)> {
         let works: Vec<Work> = items.iter().map(|item| item.work.clone()).collect();
         let _turn = self.lane.turn().await;
         let (before, quiet) = (self.preparations.get(), self.preparing.get() == 0);
@@ -104,12 +104,13 @@ impl Desk {
         let exclusive = quiet && self.preparations.get() == before;
         // Every program is warm from now on, also those behind one that was not.
         let cold = items.iter().filter(|item| !item.ready.warm.replace(true)).count();
-        if cold == 0 && exclusive && outcome.awaited && self.probing.done() {
+        let clean = cold == 0 && exclusive && outcome.awaited;
+        if clean && self.probing.done() {
             let costs: Vec<&ProgramCost> = items.iter().map(|item| &item.ready.compiled.cost).collect();
             let (submits, strategy) = (plan.schedule.submits(), plan.schedule.strategy);
             // What the predictor refuses as absurd is no fault of the call.
             let _ = self.predictor.borrow_mut().observe(&costs, strategy, submits, &plan.forecast, outcome.total_ms);
         }
-        Ok(outcome)
+        Ok((outcome, clean))
     }
 }

@@ -78,6 +78,13 @@ impl Home {
         programs.iter().filter_map(|(_, p)| p.peek().and_then(|r| r.as_ref().ok()).map(Rc::clone)).collect()
     }
 
+    /// The program for `form`, where it is ready.
+    pub(super) fn ready_for(&self, form: &Form) -> Option<Rc<Ready>> {
+        let programs = self.programs.borrow();
+        let (_, program) = programs.iter().find(|(key, _)| key == form)?;
+        program.peek().and_then(|ready| ready.as_ref().ok()).map(Rc::clone)
+    }
+
     /// Lets go of what is held on the lane; calls in flight keep what they use.
     pub(super) fn leave(&self) {
         if !self.left.replace(true) {

@@ -5,12 +5,13 @@ use super::desk::Desk;
 use super::known::{Known, Shelf};
 use super::options::{Measure, PoolOptions};
 use crate::error::{Error, Kind, Result};
-use crate::lane::Lane;
-use crate::lane::host::LocalFuture;
+use crate::lane::host::{LocalFuture, spawn};
+use crate::lane::{self, Lane};
+use crate::program::ProgramCost;
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -30,6 +31,8 @@ pub struct Lanes {
     opener: Option<Opener>,
     options: PoolOptions,
     shelf: Option<Rc<dyn Shelf>>,
+    /// Lanes that were opened, or opened again, because calls may be faster there, by the opening that was lost.
+    hoped: RefCell<BTreeSet<(String, u64)>>,
     /// Lanes on their way.
     opening: RefCell<BTreeMap<String, OpeningDesk>>,
 }
@@ -76,7 +79,7 @@ impl Lanes {
             return Err(Error::new(Kind::Unsupported, "a pool of no lanes"));
         }
         let (desks, opening, options) = (RefCell::new(desks), RefCell::default(), options.clone());
-        Ok(Rc::new(Lanes { desks, names, opener, options, shelf, opening }))
+        Ok(Rc::new(Lanes { desks, names, opener, options, shelf, hoped: RefCell::default(), opening }))
     }
 
     /// Every desk, the preferred first.
@@ -110,6 +113,23 @@ impl Lanes {
         let lost = desks.iter().filter(|desk| desk.lane.check().is_err() && desk.losses.get() < MOST_LOSSES).map(name);
         let never = self.names.iter().filter(|name| !desks.iter().any(|desk| desk.lane.name() == **name)).cloned();
         lost.chain(never).collect()
+    }
+
+    /// Opens lanes that `allowed` names and cannot be asked now, beside the calls, where one may take less than `ms` for `cost`: a
+    /// lane that was lost by its forecast, one that never was open by what it can do at best.
+    pub(super) fn hope(self: &Rc<Self>, allowed: &dyn Fn(&str) -> bool, cost: &ProgramCost, ms: f64) {
+        for name in self.spare().into_iter().filter(|name| allowed(name)) {
+            let flops = cost.dispatches.iter().map(|d| d.flops).sum();
+            let (hopeful, was) = match self.named(&name) {
+                Ok(lost) => (lost.forecast_ms(cost) < ms, lost.lane.opening()),
+                Err(_) => (lane::hopeful(&name, flops, ms, self.options.workers.as_ref()), 0),
+            };
+            if hopeful && self.hoped.borrow_mut().insert((name.clone(), was)) {
+                let lanes = Rc::clone(self);
+                // What cannot be opened is not missed.
+                spawn(Box::pin(async move { lanes.opened(&name).await.map_or((), drop) }));
+            }
+        }
     }
 
     /// The desk of a lane that is open, or is opened now; callers that want the same one wait together.

@@ -19,6 +19,7 @@ mod preparing;
 mod probing;
 mod queue;
 mod report;
+mod routes;
 mod session;
 mod tensors;
 

@@ -170,7 +170,7 @@ impl Pool {
         let mut all = vec![];
         let calls = self.checked(requests)?;
         let places: Vec<usize> = (0..calls.len()).collect();
-        for (desk, items) in self.inner.calls.placed(&calls, &places).await? {
+        for (desk, items) in self.inner.calls.placed(&calls, &places, false).await? {
             one_lane(&mut lane, &desk)?;
             all.extend(items.into_iter().map(|(_, item)| item));
         }

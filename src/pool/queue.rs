@@ -99,4 +99,6 @@ pub struct Execution {
     pub(super) outputs: Vec<Outputs>,
     /// What the whole execution took, its outputs taken out.
     pub(super) outcome: Rc<Outcome>,
+    /// Whether that is what its only request takes: it ran before, and nothing else was under way.
+    pub(super) clean: bool,
 }

@@ -4,6 +4,7 @@
 use super::homes::{Form, Home};
 use super::options::{Origin, Shapes, Source};
 use super::report::MemoryMap;
+use super::routes::Routes;
 use super::tensors::Keep;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{DType, Dim, FOLDED_ELEMENTS, Graph, ValueId};
@@ -55,6 +56,10 @@ pub struct Session {
     origin: Option<Origin>,
     /// Where it lives, the home of the next call first.
     homes: RefCell<Vec<Rc<Home>>>,
+    /// What its calls took.
+    pub(super) routes: Routes,
+    /// Openings of lanes for which it is made ready beside its calls, or was in vain.
+    pub(super) visited: RefCell<BTreeSet<u64>>,
 }
 
 impl Session {
@@ -74,6 +79,8 @@ impl Session {
             half_products: source.half_products,
             origin: source.origin.clone(),
             homes: RefCell::default(),
+            routes: Routes::default(),
+            visited: RefCell::default(),
         }
     }
 
@@ -102,6 +109,11 @@ impl Session {
         let mut homes = self.homes.borrow_mut();
         homes.retain(|other| !Rc::ptr_eq(other, home));
         homes.insert(0, Rc::clone(home));
+    }
+
+    /// Takes in a further home, where the next call need not run.
+    pub(super) fn visits(&self, home: &Rc<Home>) {
+        self.homes.borrow_mut().push(Rc::clone(home));
     }
 
     /// Leaves the homes of which `gone` says so.

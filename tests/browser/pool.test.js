@@ -2,7 +2,7 @@
 
 import { Pool } from '../pkg/index.js';
 import { assert, equal, test } from './harness.js';
-import { distance, entry, feedsOf, relativeError, varied } from './models.js';
+import { distance, entry, feedsOf, load, relativeError, varied } from './models.js';
 
 const batch1 = { freeDimensions: { batch: 1 } };
 
@@ -217,4 +217,40 @@ test('a load tells its progress forwards and ends at the whole', async () => {
     assert(steps.every((p, i) => i === 0 || p.done >= steps[i - 1].done), `${phase} goes forward`);
   }
   await pool.close();
+});
+
+test('a session runs on the lane that is measured to be faster, and every call on the way is right', async () => {
+  const model = entry('squeezenet1_1');
+  const CALLS = 16;
+  const usual = {};
+  const median = (times) => times.toSorted((a, b) => a - b)[times.length >> 1];
+  for (const lane of ['gpu', 'cpu']) {
+    const pool = await Pool.create({ lanes: [lane], measure: 'asked', records: 'none' });
+    const { session, feeds } = await load(pool, model);
+    const times = [];
+    for (let i = 0; i < 5; i++) {
+      const start = performance.now();
+      await session.run(feeds);
+      times.push(performance.now() - start);
+    }
+    usual[lane] = median(times.slice(1));
+    await pool.close();
+  }
+  const pool = await Pool.create({ lanes: ['gpu', 'cpu'], measure: 'asked', records: 'none' });
+  const { session, feeds } = await load(pool, model);
+  const lanes = [];
+  for (let i = 0; i < CALLS; i++) {
+    lanes.push(session.lane);
+    const off = relativeError(model, await session.run(feeds));
+    assert(off <= 1e-3, `relative error ${off} in call ${i}`);
+    // What is made ready beside the calls has a moment between them.
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  const [faster, slower] = usual.gpu < usual.cpu ? ['gpu', 'cpu'] : ['cpu', 'gpu'];
+  // Where both are alike, either is right.
+  if (usual[faster] * 1.2 < usual[slower]) equal(session.lane, faster, `${JSON.stringify(usual)}, calls on ${lanes}`);
+  const weights = pool.memory().lanes.filter(({ weights }) => weights > 0).map(({ lane }) => lane);
+  equal(weights, [session.lane], 'lanes that hold its weights');
+  await pool.close();
+  return `${usual.gpu.toFixed(0)} ms on gpu, ${usual.cpu.toFixed(0)} on cpu; on ${session.lane} after ${lanes.lastIndexOf(lanes[0]) + 1} calls`;
 });

@@ -180,3 +180,20 @@ pub async fn a_model_that_no_open_lane_takes_opens_one_that_does() {
     let only = Source { lanes: Some(vec!["first".to_owned()]), ..source("rows", embedding(1)) };
     says(&pool.load(only, &|_, _, _| {}).await.unwrap_err(), Kind::Unsupported, &["'first' does not take Gather"]);
 }
+
+pub async fn a_lane_that_was_lost_comes_back_when_it_is_faster() {
+    let (pool, lanes, told) = pool_of(&["first", "second"], &["first", "second"], 0).await;
+    lanes.borrow()[1].faults.slower.set(3.0);
+    let session = loaded(&pool, again(source("wide", wide()))).await;
+    lose(&lanes.borrow()[0]);
+    for i in 0..12 {
+        run(&pool, request(&session, "x", tensor([1, 8], i))).await.unwrap();
+        // What is opened and made ready beside the calls has a moment between them.
+        for _ in 0..4 {
+            next_turn().await;
+        }
+    }
+    assert_eq!((session.lane(), lanes.borrow().len(), told.borrow().len()), ("first", 3, 1));
+    let memory = pool.memory();
+    assert!(memory.lanes[0].counts.weights > 0 && memory.lanes[1].counts.weights == 0, "{memory:?}");
+}

@@ -1,0 +1,125 @@
+//! Which lane the next call of a session is to run on, by what its calls took on each. Knows times; must never know a lane.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Measured calls of which the median counts.
+const RECENT: usize = 5;
+/// Measured calls before a lane is compared with another.
+const ENOUGH: usize = 3;
+/// Measured calls that another lane is tried for.
+const TRIED: usize = 2;
+/// Another lane is tried where its forecast is at most so many times what calls take now.
+const WORTH: f64 = 1.2;
+/// A call that took so many times as long ends the trial.
+const HOPELESS: f64 = 2.0;
+/// Another lane is taken where it takes at most so much of the time: less is noise.
+const BETTER: f64 = 0.97;
+/// Sets of shapes that are remembered at most.
+const MOST: usize = 64;
+
+/// The shapes of a call's inputs.
+type Shapes = Vec<Vec<usize>>;
+
+/// What is to be done with the next call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It runs where the last did.
+    Stay,
+    /// It runs on the other lane, to see.
+    Try,
+    /// It runs on the other lane, and so do all after it.
+    Move,
+}
+
+/// What calls took, by the number of a lane's opening and their shapes.
+#[derive(Debug, Default)]
+pub(super) struct Routes(RefCell<BTreeMap<(u64, Shapes), VecDeque<f64>>>);
+
+fn median(times: &VecDeque<f64>) -> f64 {
+    let mut sorted: Vec<f64> = times.iter().copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+impl Routes {
+    /// Takes in that a call of `shapes` took so long on a lane, its first there not counted.
+    pub(super) fn took(&self, lane: u64, shapes: &Shapes, ms: f64) {
+        let mut all = self.0.borrow_mut();
+        if all.len() >= MOST {
+            all.clear();
+        }
+        let times = all.entry((lane, shapes.clone())).or_default();
+        if times.len() == RECENT {
+            times.pop_front();
+        }
+        times.push_back(ms);
+    }
+
+    /// What a call takes on a lane, where enough were seen.
+    pub(super) fn usual(&self, lane: u64, shapes: &Shapes) -> Option<f64> {
+        self.0.borrow().get(&(lane, shapes.clone())).filter(|times| times.len() >= ENOUGH).map(median)
+    }
+
+    /// What to do with a call of `shapes` whose session runs on the lane `now`, and could run on `other`, where it is forecast to
+    /// take what `forecast` says.
+    pub(super) fn next(&self, now: u64, other: u64, shapes: &Shapes, forecast: impl FnOnce() -> Option<f64>) -> Next {
+        let Some(usual) = self.usual(now, shapes) else { return Next::Stay };
+        let all = self.0.borrow();
+        match all.get(&(other, shapes.clone())) {
+            Some(times) if times.iter().any(|&ms| ms > usual * HOPELESS) => Next::Stay,
+            Some(times) if times.len() < TRIED => Next::Try,
+            Some(times) if median(times) < usual * BETTER => Next::Move,
+            Some(_) => Next::Stay,
+            None if forecast().is_some_and(|ms| ms <= usual * WORTH) => Next::Try,
+            None => Next::Stay,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs 20 calls whose time on two lanes is `of`: the lane of the last, and how often the other was tried.
+    fn twenty(routes: &Routes, of: [f64; 2], forecast: f64) -> (usize, usize) {
+        let (shapes, mut now, mut tried) = (vec![vec![1, 8]], 0, 0);
+        for _ in 0..20 {
+            let other = 1 - now;
+            let at = match routes.next(now as u64, other as u64, &shapes, || Some(forecast)) {
+                Next::Stay => now,
+                Next::Try => {
+                    tried += 1;
+                    other
+                }
+                Next::Move => {
+                    now = other;
+                    other
+                }
+            };
+            routes.took(at as u64, &shapes, of[at]);
+        }
+        (now, tried)
+    }
+
+    #[test]
+    fn the_faster_lane_is_found_by_two_trials_where_its_forecast_lets_hope() {
+        assert_eq!(twenty(&Routes::default(), [10.0, 5.0], 12.0), (1, 2));
+        assert_eq!(twenty(&Routes::default(), [10.0, 11.0], 8.0), (0, 2));
+        assert_eq!(twenty(&Routes::default(), [10.0, 5.0], 12.1), (0, 0), "it is not hoped for");
+        assert_eq!(twenty(&Routes::default(), [10.0, 30.0], 8.0), (0, 1), "one such is enough");
+        assert_eq!(twenty(&Routes::default(), [10.0, 9.9], 8.0), (0, 2), "too little to move for");
+    }
+
+    #[test]
+    fn a_lane_that_slows_down_is_left_again() {
+        let routes = Routes::default();
+        assert_eq!(twenty(&routes, [10.0, 5.0], 5.0), (1, 2));
+        let shapes = vec![vec![1, 8]];
+        for _ in 0..RECENT {
+            routes.took(1, &shapes, 15.0);
+        }
+        assert_eq!(routes.next(1, 0, &shapes, || None), Next::Move);
+        assert_eq!(routes.next(1, 0, &vec![vec![2, 8]], || None), Next::Stay, "of other shapes nothing is known");
+    }
+}
