@@ -1,4 +1,4 @@
-// Processors for the page: the build that the browser runs, fetched once, and workers. Knows how requests travel; must never know
+// Processors for the page: the build that the browser runs, fetched once, and workers, which come when they are asked. Knows how requests travel; must never know
 // what they say.
 
 const BUILDS = {
@@ -24,40 +24,49 @@ function module(build) {
   return compiled.get(build);
 }
 
+/** After so many milliseconds in which it is asked nothing a processor that holds nothing gives its memory back, if it is so large. */
+const REST_MS = 1000;
+const REST_BYTES = 16 << 20;
+
 /** A processor in a worker of its own, with so many threads, for a browser that takes these proposals of WebAssembly. */
 export async function open(proposals, threads) {
   if (!proposals.simd) throw new Error('the browser takes no SIMD');
   const build = threads > 1 ? 'threads' : proposals.relaxedSimd ? 'relaxed' : 'simd';
   const waiting = new Map();
-  const workers = [];
+  /** What is asked while no worker is there yet, in its order. */
+  let queued = [];
+  /** The worker that answers; none while the processor sleeps or wakes. */
+  let leader;
+  let waking = false;
+  let awake;
+  let workers = [];
+  let over = new AbortController();
   let next = 0;
-  const processor = {
-    /** Why it answers no more. */
-    lost: undefined,
-    ask(head, parts) {
-      const answer = new Promise((resolve, reject) => {
-        if (processor.lost !== undefined) return reject(new Error(processor.lost));
-        const id = next++;
-        waiting.set(id, { resolve, reject });
-        workers[0].postMessage({ id, head, parts }, [head.buffer, ...parts.map(([, bytes]) => bytes.buffer)]);
-      });
-      // Some answers nobody waits for.
-      answer.catch(() => {});
-      return answer;
-    },
-    close: () => end('it was closed'),
-  };
-  const over = new AbortController();
-  const end = (why) => {
+  let resting;
+  /** Bytes of the processor's memory, which never shrinks. */
+  let bytes = 0;
+
+  /** Ends the workers; what they hold is gone. */
+  const stop = () => {
     over.abort();
+    over = new AbortController();
     workers.forEach((worker) => worker.terminate());
+    [leader, workers, bytes] = [undefined, [], 0];
+  };
+  const end = (why) => {
+    stop();
+    clearTimeout(resting);
     processor.lost ??= why;
     for (const { reject } of waiting.values()) reject(new Error(processor.lost));
     waiting.clear();
+    queued = [];
+    awake?.();
   };
   /** A worker of which the end of any ends all. */
-  const begun = (ended) => {
+  const begun = (answered) => {
     const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+    const { signal } = over;
+    const ended = (why) => signal.aborted || end(why);
     worker.onerror = (event) => {
       event.preventDefault?.();
       ended(event.message ?? 'its script could not be loaded');
@@ -65,7 +74,7 @@ export async function open(proposals, threads) {
     worker.onmessage = ({ data }) => {
       if (data.ended !== undefined) return ended(data.ended);
       // Whoever holds the lock has ended when it can be had.
-      if (data.lives) return void navigator.locks.request(data.lives, { signal: over.signal }, () => ended('it ended')).catch(() => {});
+      if (data.lives) return void navigator.locks.request(data.lives, { signal }, () => ended('it ended')).catch(() => {});
       answered(data);
     };
     workers.push(worker);
@@ -77,28 +86,59 @@ export async function open(proposals, threads) {
     const lock = globalThis.navigator?.locks && `consort worker ${crypto.randomUUID()}`;
     worker.postMessage({ ...task, lock });
   };
-  let answered;
-  try {
-    await new Promise((resolve, reject) => {
-      const ended = (why) => {
-        end(why);
-        reject(new Error(why));
-      };
-      const leader = begun(ended);
-      module(build).then((module) => {
-        answered = ({ ready, id, head, parts }) => {
-          if (!ready) return waiting.get(id)?.resolve({ head, parts }), waiting.delete(id);
-          for (const helper of ready.helpers) {
-            told(begun(ended), { module, memory: ready.memory, helper });
-          }
-          resolve();
-        };
-        told(leader, { module, threads });
-      }, reject);
-    });
-  } catch (error) {
-    end(String(error.message));
-    throw error;
-  }
+  /** Resolves once the workers are there, or failed. */
+  const wake = async () => {
+    waking = true;
+    try {
+      const ready = new Promise((resolve) => (awake = resolve));
+      const first = begun(({ ready, id, head, parts, memory }) => {
+        if (ready) {
+          for (const helper of ready.helpers) told(begun(() => {}), { module: code, memory: ready.memory, helper });
+          leader = first;
+          queued.forEach(([message, transfer]) => leader.postMessage(message, transfer));
+          queued = [];
+          return awake();
+        }
+        bytes = memory;
+        waiting.get(id)?.resolve({ head, parts });
+        waiting.delete(id);
+      });
+      const code = await module(build);
+      told(first, { module: code, threads });
+      await ready;
+    } catch (error) {
+      end(String(error.message));
+    } finally {
+      waking = false;
+    }
+  };
+
+  const processor = {
+    /** Why it answers no more. */
+    lost: undefined,
+    ask(head, parts) {
+      clearTimeout(resting);
+      const answer = new Promise((resolve, reject) => {
+        if (processor.lost !== undefined) return reject(new Error(processor.lost));
+        const id = next++;
+        waiting.set(id, { resolve, reject });
+        const asked = [{ id, head, parts }, [head.buffer, ...parts.map(([, bytes]) => bytes.buffer)]];
+        if (leader) return leader.postMessage(...asked);
+        queued.push(asked);
+        if (!waking) wake();
+      });
+      // Some answers nobody waits for.
+      answer.catch(() => {});
+      return answer;
+    },
+    /** It holds nothing any more: its memory goes back, unless it is asked again soon. */
+    rest() {
+      clearTimeout(resting);
+      resting = setTimeout(() => waiting.size === 0 && bytes > REST_BYTES && stop(), REST_MS);
+    },
+    close: () => end('it was closed'),
+  };
+  await wake();
+  if (processor.lost !== undefined) throw new Error(processor.lost);
   return processor;
 }

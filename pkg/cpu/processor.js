@@ -55,6 +55,11 @@ export class Processor {
     return new Uint8Array(this.#wasm.memory.buffer, at, bytes).slice();
   }
 
+  /** Bytes of its memory. */
+  get bytes() {
+    return this.#wasm.memory.buffer.byteLength;
+  }
+
   /** What is answered to `head`: its bytes, and elements as pairs of type and buffer. Throws where the processor ended. */
   ask(head, parts) {
     try {

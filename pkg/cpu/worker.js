@@ -21,7 +21,7 @@ onmessage = async ({ data: { module, threads, memory, helper, lock, id, head, pa
       return postMessage({ ready: { memory: processor.memory, helpers } });
     }
     const answer = processor.ask(head, parts);
-    postMessage({ id, ...answer }, [answer.head.buffer, ...answer.parts.map(([, bytes]) => bytes.buffer)]);
+    postMessage({ id, ...answer, memory: processor.bytes }, [answer.head.buffer, ...answer.parts.map(([, bytes]) => bytes.buffer)]);
   } catch (error) {
     // Nothing here can be trusted any more.
     postMessage({ ended: String(error?.message ?? error) });

@@ -71,6 +71,11 @@ impl Far for JsFar {
         })
     }
 
+    fn rest(&self) {
+        // What cannot rest goes on.
+        let _ = self.call("rest", &Array::new());
+    }
+
     fn lost(&self) -> Option<String> {
         Reflect::get(&self.0, &"lost".into()).ok()?.as_string()
     }

@@ -22,6 +22,9 @@ pub trait Far: fmt::Debug {
     /// any more.
     fn ask(&self, head: Vec<u8>, parts: &[&HostTensor]) -> Task<'static, Result<Told>>;
 
+    /// It holds nothing that will be asked for: its memory may go back to the page.
+    fn rest(&self) {}
+
     /// Why it cannot answer any more.
     fn lost(&self) -> Option<String>;
 

@@ -113,13 +113,24 @@ impl Server {
                 Answer::Done
             }
             Request::Measure => {
-                self.ceilings = ceilings(team, self.clock)?;
+                self.measure(team)?;
                 let Ceilings { flops_per_s, bytes_per_s, dispatch_s } = self.ceilings;
                 Answer::Ceilings { flops_per_s, bytes_per_s, dispatch_s }
             }
-            Request::Utilisation(class) => Answer::Reached(utilisation(class, &self.ceilings, team, self.clock)?),
+            Request::Utilisation(class) => {
+                // One that rested knows no ceilings any more.
+                if self.ceilings.flops_per_s == 0.0 {
+                    self.measure(team)?;
+                }
+                Answer::Reached(utilisation(class, &self.ceilings, team, self.clock)?)
+            }
         };
         Ok((answer, vec![]))
+    }
+
+    fn measure(&mut self, team: &dyn Team) -> Result<()> {
+        self.ceilings = ceilings(team, self.clock)?;
+        Ok(())
     }
 
     fn prepare(&mut self, team: &dyn Team, number: u64, holder: u64, mut order: Order) -> Result<Prepared> {

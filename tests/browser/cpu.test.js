@@ -78,6 +78,34 @@ test(`cpu: a worker that is ended ${ENDS} times under load loses no call`, async
   return `${workers.length} workers`;
 });
 
+test('cpu: a processor whose sessions were released gives its memory back, and comes again when it is asked', async () => {
+  /** Workers that live, by the locks that they hold. */
+  const living = async () => (await navigator.locks.query()).held.filter(({ name }) => name.startsWith('consort worker')).length;
+  const rests = async () => {
+    for (let waited = 0; (await living()) > 0; waited++) {
+      assert(waited < 100, 'it never rests');
+      await new Promise((done) => setTimeout(done, 100));
+    }
+  };
+  // That of the tests before, whose sessions are all released.
+  await rests();
+  const pool = await Pool.create({ lanes, threads: 2, measure: 'asked' });
+  const names = ['mobilenet_v2', 'minilm_l6', 'face_rnet', 'ocr_cls', 'music_pitch'];
+  for (let round = 0; round < 4; round++) {
+    const sessions = [];
+    for (const name of names) sessions.push(await load(pool, entry(name)));
+    const all = await Promise.all(sessions.map(({ session, feeds }) => session.run(feeds)));
+    for (const [i, outputs] of all.entries()) assert(relativeError(entry(names[i]), outputs) <= 1e-3, `${names[i]} in round ${round}`);
+    equal(await living(), 2, 'workers while sessions live');
+    for (const { session } of sessions) await session.release();
+    equal(pool.memory().lanes[0].weights, 0, 'bytes of weights after every release');
+    // Every second time it is asked again before it rests.
+    if (round % 2) continue;
+    await rests();
+  }
+  await pool.close();
+});
+
 test('cpu: each wasm of its workers is fetched once, and by no pool that has no such lane', async () => {
   const files = () => performance.getEntriesByType('resource').filter(({ name }) => /\/cpu\/\w+\.wasm$/.test(name)).length;
   await (await Pool.create({ lanes })).close();

@@ -24,6 +24,8 @@ pub struct Held {
     pub gone: RefCell<BTreeSet<u64>>,
     /// Bytes of the tensors that stay.
     pub tensors: Cell<u64>,
+    /// Programs that are there, or on their way.
+    programs: Cell<usize>,
     /// Bytes that programs compute in: their tensors', and beside these their threads'.
     pub arena: Cell<u64>,
     pub scratch: Cell<u64>,
@@ -39,6 +41,7 @@ impl Held {
             sources: RefCell::default(),
             gone: RefCell::default(),
             tensors: Cell::default(),
+            programs: Cell::default(),
             arena: Cell::default(),
             scratch: Cell::default(),
             most: Cell::default(),
@@ -103,6 +106,16 @@ impl Held {
         self.weights.borrow_mut().release(holder);
         self.sources.borrow_mut().release(holder);
         self.tell(&Request::Release(holder));
+        self.freed();
+    }
+
+    /// Lets the processor rest where it holds nothing any more.
+    fn freed(&self) {
+        if self.programs.get() == 0 && self.tensors.get() == 0 && self.weights.borrow().bytes() == 0 {
+            self.arena.set(0);
+            self.scratch.set(0);
+            self.far.rest();
+        }
     }
 
     /// Whether a weight is there.
@@ -124,6 +137,7 @@ pub struct Program {
 impl Program {
     /// One that is to be made ready, and will give `outputs`.
     pub fn new(held: &Rc<Held>, outputs: Vec<(TensorType, bool)>) -> Program {
+        held.programs.set(held.programs.get() + 1);
         Program { number: held.number(), prepared: Prepared::default(), outputs, held: Rc::clone(held) }
     }
 }
@@ -131,6 +145,8 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         self.held.tell(&Request::Forget { programs: vec![self.number], tensors: vec![] });
+        self.held.programs.set(self.held.programs.get() - 1);
+        self.held.freed();
     }
 }
 
@@ -155,6 +171,7 @@ impl Drop for Kept {
     fn drop(&mut self) {
         self.held.tensors.set(self.held.tensors.get() - self.bytes);
         self.held.tell(&Request::Forget { programs: vec![], tensors: vec![self.number] });
+        self.held.freed();
     }
 }
 
