@@ -41,6 +41,27 @@ test(`cpu: ${ROUNDS} rounds of three models at once, other inputs each, equal th
   equal(shared.memory().lanes[0].weights, 0, 'bytes of weights after every release');
 });
 
+test('cpu: no task of the main thread is long while four models run', async () => {
+  if (!PerformanceObserver.supportedEntryTypes.includes('longtask')) return 'this browser tells of none';
+  // One thread beside the page's own: a page that has to wait for a core has long tasks whatever it does.
+  const pool = await Pool.create({ lanes, threads: 1, measure: 'asked' });
+  const sessions = [];
+  for (const name of ['mobilenet_v2', 'minilm_l6', 'ocr_det_v4', 'face_onet']) sessions.push(await load(pool, entry(name)));
+  const all = () => Promise.all(sessions.map(({ session, feeds }) => session.run(feeds)));
+  await all();
+  const long = [];
+  const observer = new PerformanceObserver((list) => long.push(...list.getEntries().map(({ duration }) => duration)));
+  observer.observe({ type: 'longtask' });
+  let rounds = 0;
+  for (const end = performance.now() + 2000; performance.now() < end; rounds++) await all();
+  // What was seen last is told later.
+  await new Promise((done) => setTimeout(done, 200));
+  observer.disconnect();
+  await pool.close();
+  equal(long, [], `tasks beyond 50 ms in ${rounds} rounds`);
+  return `${rounds} rounds`;
+});
+
 /** How often a worker is ended under load. */
 const ENDS = 20;
 

@@ -46,27 +46,30 @@ pub fn sigmoid(x: f32) -> f32 {
     if x.is_nan() { x } else { y }
 }
 
-/// Hyperbolic tangent.
+/// The polynomial of `s` with these coefficients, the constant first.
 #[inline(always)]
-pub fn tanh(x: f32) -> f32 {
-    let z = x.abs();
-    // Where the sum below would cancel, the series.
-    let s = x * x;
-    let small = x + x * s * (-0.333_333_3 + s * (0.133_333_3 + s * (-0.053_968_25 + s * 0.021_869_49)));
-    let large = (1.0 - 2.0 / (exp(2.0 * z) + 1.0)).copysign(x);
-    if z < 0.3 { small } else { large }
+fn polynomial<const N: usize>(s: f32, of: [f32; N]) -> f32 {
+    of.into_iter().rev().fold(0.0, |sum, c| sum * s + c)
 }
 
-/// The error function, at most 1.5e-7 off (Abramowitz and Stegun 7.1.26).
+/// Hyperbolic tangent: a quotient of polynomials, least squares of the relative error in turns, 3e-8 off; ±1 beyond 8.8.
+#[inline(always)]
+pub fn tanh(x: f32) -> f32 {
+    let s = x * x;
+    let p = polynomial(s, [0.999_999_98, 1.338_100_7e-1, 3.495_566_5e-3, 2.060_873_7e-5, 1.335_421e-8]);
+    let q = polynomial(s, [1.0, 4.671_432_3e-1, 2.587_69e-2, 3.285_599_8e-4, 7.776_367_6e-7]);
+    let y = within(x * p / q, -1.0, 1.0);
+    if x.abs() > 8.8 { 1f32.copysign(x) } else { y }
+}
+
+/// The error function: as [`tanh`], 3e-7 off; ±1 beyond 3.75.
 #[inline(always)]
 pub fn erf(x: f32) -> f32 {
-    let z = x.abs();
-    let t = 1.0 / (1.0 + 0.327_591_1 * z);
-    let p = ((((1.061_405_4 * t - 1.453_152) * t + 1.421_413_7) * t - 0.284_496_74) * t + 0.254_829_6) * t;
-    let r = 1.0 - p * exp(-z * z);
-    // The formula's error is absolute; near nothing the slope is all there is.
-    let r = if z < 1e-3 { z * std::f32::consts::FRAC_2_SQRT_PI } else { r };
-    r.copysign(x)
+    let s = x * x;
+    let p = polynomial(s, [1.128_379, 3.060_579e-1, 6.627_938e-2, 8.194_719e-3, 2.933_075e-4]);
+    let q = polynomial(s, [1.0, 6.045_628_4e-1, 1.602_967_8e-1, 2.397_407_4e-2, 2.062_537_8e-3, 1.720_978_6e-5]);
+    let y = within(x * p / q, -1.0, 1.0);
+    if x.abs() > 3.75 { 1f32.copysign(x) } else { y }
 }
 
 /// `x` to the nearest integer, of two the even one.
@@ -89,10 +92,12 @@ mod tests {
     fn functions_are_what_their_names_say() {
         assert!(worst(exp, f64::exp, -87.0, 88.0) < 3e-7);
         assert!(worst(tanh, f64::tanh, -12.0, 12.0) < 1e-6);
-        assert!(worst(erf, libm::erf, -5.0, 5.0) < 5e-4);
+        assert!(worst(erf, libm::erf, -5.0, 5.0) < 6e-7);
         assert!((exp(-200.0), exp(200.0), exp(f32::NEG_INFINITY)) == (0.0, f32::INFINITY, 0.0));
         assert!(exp(f32::NAN).is_nan() && tanh(f32::NAN).is_nan());
         assert!((sigmoid(100.0), tanh(50.0), tanh(-50.0)) == (1.0, 1.0, -1.0) && sigmoid(-100.0) < 1e-38);
+        assert!((erf(50.0), erf(-50.0), erf(0.0), tanh(0.0)) == (1.0, -1.0, 0.0, 0.0) && erf(f32::NAN).is_nan());
+        assert!([tanh, erf].iter().all(|f| (0..=1000).all(|i| f(i as f32 * 0.02) <= 1.0)));
         assert!(sigmoid(f32::NAN).is_nan() && sigmoid(f32::INFINITY) == 1.0 && exp(88.7).is_finite());
         assert!([LEAST, MOST, 88.7228, -87.3].map(exp).iter().all(|y| y.is_finite() && *y > 0.0));
     }
