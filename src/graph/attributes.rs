@@ -72,6 +72,15 @@ impl Attributes {
         }
     }
 
+    /// STRINGS `name`, or `None` where absent.
+    pub fn strings(&self, name: &str) -> Result<Option<&[String]>> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Attribute::Strings(v)) => Ok(Some(v)),
+            Some(_) => Err(mistyped(name, "STRINGS")),
+        }
+    }
+
     /// STRING `name`, or `default` where absent.
     pub fn string<'a>(&'a self, name: &str, default: &'a str) -> Result<&'a str> {
         match self.0.get(name) {

@@ -13,6 +13,7 @@ pub mod movement;
 pub mod normalisation;
 pub mod pooling;
 pub mod product;
+pub mod recurrent;
 pub mod reduction;
 pub mod resize;
 pub mod softmax;
@@ -35,6 +36,7 @@ pub const FAMILIES: &[&[&[&'static dyn Kernel]]] = &[
     normalisation::OPERATORS,
     pooling::OPERATORS,
     product::OPERATORS,
+    recurrent::OPERATORS,
     reduction::OPERATORS,
     resize::OPERATORS,
     softmax::OPERATORS,

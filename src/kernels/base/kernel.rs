@@ -9,6 +9,11 @@ pub trait Kernel: Operator {
     /// Appends the dispatches that compute the outputs on the GPU.
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()>;
 
+    /// Whether there are any: otherwise the operator runs on a processor only.
+    fn on_gpu(&self) -> bool {
+        true
+    }
+
     /// Which operands may be planes that lie apart.
     fn planes(&self, _: &Call<'_>) -> Planes {
         Planes::Dense

@@ -5,8 +5,8 @@ use super::prepare::{GpuLane, Prepared};
 use super::probe;
 use super::resident::{Input as OwnInput, NAME};
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Graph, HostTensor};
-use crate::kernels::{Class, Tuning};
+use crate::graph::{Graph, HostTensor, Node};
+use crate::kernels::{Class, Registry, Tuning};
 use crate::lane::host::Task;
 use crate::lane::interface::{Lane, Turn};
 use crate::lane::measured::{Counts, Facts, Measured};
@@ -64,9 +64,12 @@ impl Lane for GpuLane {
         self.facts()
     }
 
-    fn refuses(&self, _graph: &Graph) -> Option<Error> {
-        // Every operator that is known has kernels here.
-        None
+    fn refuses(&self, graph: &Graph) -> Option<Error> {
+        let elsewhere =
+            |node: &&Node| Registry.kernel(&node.domain, &node.op_type).is_some_and(|kernel| !kernel.on_gpu());
+        let node = graph.nodes.iter().find(elsewhere)?;
+        let text = format!("operator {} runs on a processor only", node.op_type);
+        Some(Error::new(Kind::Unsupported, text).in_node(&node.name))
     }
 
     fn check(&self) -> Result<()> {
