@@ -58,6 +58,15 @@ impl Cell {
     }
 }
 
+/// The weights of all directions, as they are given.
+#[derive(Debug)]
+pub struct All {
+    pub w: Vec<f64>,
+    pub r: Vec<f64>,
+    pub bias: Option<Vec<f64>>,
+    pub peephole: Option<Vec<f64>>,
+}
+
 /// The weights of one direction.
 #[derive(Debug)]
 pub struct Weights<'a> {
@@ -76,22 +85,17 @@ fn part(all: &[f64], direction: usize, size: usize) -> &[f64] {
 }
 
 impl<'a> Weights<'a> {
-    /// Those of `direction`, of `(w, r, bias, peephole)` for all.
-    pub fn of(
-        cell: Cell,
-        (input, hidden): (usize, usize),
-        direction: usize,
-        (w, r, bias, peephole): (&'a [f64], &'a [f64], Option<&'a [f64]>, Option<&'a [f64]>),
-    ) -> Weights<'a> {
+    /// Those of `direction`, of what is given for all.
+    pub fn of(cell: Cell, (input, hidden): (usize, usize), direction: usize, all: &'a All) -> Weights<'a> {
         let rows = cell.gates() * hidden;
         Weights {
             cell,
             input,
             hidden,
-            w: part(w, direction, rows * input),
-            r: part(r, direction, rows * hidden),
-            bias: bias.map(|all| part(all, direction, 2 * rows)),
-            peephole: peephole.map(|all| part(all, direction, 3 * hidden)),
+            w: part(&all.w, direction, rows * input),
+            r: part(&all.r, direction, rows * hidden),
+            bias: all.bias.as_ref().map(|bias| part(bias, direction, 2 * rows)),
+            peephole: all.peephole.as_ref().map(|peephole| part(peephole, direction, 3 * hidden)),
         }
     }
 

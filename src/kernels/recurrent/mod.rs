@@ -4,7 +4,7 @@
 mod cells;
 mod sizes;
 
-use self::cells::{Activation, Cell, Weights};
+use self::cells::{Activation, All, Cell, Weights};
 use self::sizes::Sizes;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
@@ -111,9 +111,9 @@ impl Operator for Recurrent {
         let sizes = Sizes::of(call, self.cell)?;
         let steps = self.steps(call, sizes.directions)?;
         let given = |i: usize| optional_values(inputs, i);
-        let (x, w, r) = (values(inputs, 0)?, values(inputs, 1)?, values(inputs, 2)?);
-        let (bias, hidden, inner) = (given(3), given(5), given(6));
+        let (x, hidden, inner) = (values(inputs, 0)?, given(5), given(6));
         let peephole = if self.cell == Cell::Lstm { given(7) } else { None };
+        let all = All { w: values(inputs, 1)?, r: values(inputs, 2)?, bias: given(3), peephole };
         let lengths = match inputs.get(4).copied().flatten() {
             Some(lengths) => lengths.to_i64().ok_or_else(|| unsupported("lengths that are no integers"))?,
             None => vec![sizes.steps as i64; sizes.batch],
@@ -121,12 +121,7 @@ impl Operator for Recurrent {
         let mut y = vec![0.0; sizes.steps * sizes.directions * sizes.batch * sizes.hidden];
         let mut states = [vec![0.0; sizes.states()], vec![0.0; sizes.states()]];
         for direction in 0..sizes.directions {
-            let weights = Weights::of(
-                self.cell,
-                (sizes.input, sizes.hidden),
-                direction,
-                (&w, &r, bias.as_deref(), peephole.as_deref()),
-            );
+            let weights = Weights::of(self.cell, (sizes.input, sizes.hidden), direction, &all);
             for (n, &length) in lengths.iter().enumerate() {
                 let length = usize::try_from(length).unwrap_or(0).min(sizes.steps);
                 let own = sizes.state(direction, n);

@@ -57,7 +57,7 @@ fn polynomial<const N: usize>(s: f32, of: [f32; N]) -> f32 {
 pub fn tanh(x: f32) -> f32 {
     let s = x * x;
     let p = polynomial(s, [0.999_999_98, 1.338_100_7e-1, 3.495_566_5e-3, 2.060_873_7e-5, 1.335_421e-8]);
-    let q = polynomial(s, [1.0, 4.671_432_3e-1, 2.587_69e-2, 3.285_599_8e-4, 7.776_367_6e-7]);
+    let q = polynomial(s, [1.0, 4.671_432_3e-1, 2.587_69e-2, 3.285_599_8e-4, 7.776_368e-7]);
     let y = within(x * p / q, -1.0, 1.0);
     if x.abs() > 8.8 { 1f32.copysign(x) } else { y }
 }
@@ -66,8 +66,8 @@ pub fn tanh(x: f32) -> f32 {
 #[inline(always)]
 pub fn erf(x: f32) -> f32 {
     let s = x * x;
-    let p = polynomial(s, [1.128_379, 3.060_579e-1, 6.627_938e-2, 8.194_719e-3, 2.933_075e-4]);
-    let q = polynomial(s, [1.0, 6.045_628_4e-1, 1.602_967_8e-1, 2.397_407_4e-2, 2.062_537_8e-3, 1.720_978_6e-5]);
+    let p = polynomial(s, [1.128_378_9, 3.060_579e-1, 6.627_938e-2, 8.194_719e-3, 2.933_075e-4]);
+    let q = polynomial(s, [1.0, 6.045_628e-1, 1.602_967_8e-1, 2.397_407_4e-2, 2.062_537_8e-3, 1.720_978_6e-5]);
     let y = within(x * p / q, -1.0, 1.0);
     if x.abs() > 3.75 { 1f32.copysign(x) } else { y }
 }
