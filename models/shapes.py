@@ -106,6 +106,10 @@ CASES = {
     'face_rnet': images('input_2', [24, 24, 3], 3, 5),
     'face_onet': images('input_3', [48, 48, 3], 3, 5),
     'music_pitch': [{'serving_default_input_2:0': floats([n, 43844, 1], 1)} for n in (2, 3)],
+    'voice_vad': [
+        {'input': floats([n, size], 1), 'state': floats([2, n, 128], 2), 'sr': given([1], [rate])}
+        for n, size, rate in ((3, 576, 16000), (1, 288, 8000))
+    ],
     'file_type': [{'bytes': integers([n, 2048], 1, 257, 'int32')} for n in (2, 5)],
 }
 

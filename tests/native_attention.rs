@@ -29,6 +29,7 @@ fn graph(scale: Option<f32>) -> Graph {
         inputs: inputs.iter().map(|&i| Some(ValueId(i))).collect(),
         outputs: vec![Some(ValueId(output))],
         attributes: Attributes::new(attributes),
+        ..Node::default()
     };
     let mut nodes = vec![node("MatMul", &[0, 1], 3, vec![])];
     if let Some(scale) = scale {
@@ -39,7 +40,15 @@ fn graph(scale: Option<f32>) -> Graph {
     nodes.push(node("Softmax", &[from], 4, vec![("axis".to_owned(), Attribute::Int(-1))]));
     nodes.push(node("MatMul", &[4, 2], 5, vec![]));
     let (inputs, outputs) = (vec![ValueId(0), ValueId(1), ValueId(2)], vec![ValueId(5)]);
-    Graph { name: "attention".to_owned(), opset: [(String::new(), 17)].into(), values, nodes, inputs, outputs }
+    Graph {
+        name: "attention".to_owned(),
+        opset: [(String::new(), 17)].into(),
+        values,
+        nodes,
+        inputs,
+        outputs,
+        ..Graph::default()
+    }
 }
 
 #[test]

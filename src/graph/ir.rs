@@ -49,7 +49,7 @@ pub struct Value {
 }
 
 /// One operation.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Node {
     /// Name in the file, or `op_type#index` where the file gives none.
     pub name: String,
@@ -63,10 +63,14 @@ pub struct Node {
     pub outputs: Vec<Option<ValueId>>,
     /// Attributes.
     pub attributes: Attributes,
+    /// It is computed only where each of these truth values is so: it stands in a branch of an If.
+    pub guards: Vec<(ValueId, bool)>,
+    /// It is a Where that stands for an output of an If: where the condition is known, the output is the branch's own value.
+    pub choice: bool,
 }
 
 /// A whole model: nodes in an order in which each follows what it needs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Graph {
     /// The model's name as the caller gave it.
     pub name: String,
@@ -80,6 +84,8 @@ pub struct Graph {
     pub inputs: Vec<ValueId>,
     /// What a call returns, in the file's order.
     pub outputs: Vec<ValueId>,
+    /// Which inputs decide by their elements what is computed, by their place among all: those of the conditions of Ifs.
+    pub deciding: Vec<usize>,
 }
 
 impl Graph {

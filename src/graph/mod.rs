@@ -11,5 +11,7 @@ mod tensor;
 pub use attributes::{Attribute, Attributes};
 pub use ir::{Constant, ContentHash, Dim, Graph, Node, Value, ValueId};
 pub use operator::{Call, Operand, Operator, OperatorSet, TensorType};
-pub use specialise::{FOLDED_ELEMENTS, Source, SpecialNode, SpecialTensor, Specialised, TensorId, specialise};
+pub use specialise::{
+    FOLDED_ELEMENTS, Source, SpecialNode, SpecialTensor, Specialised, TensorId, specialise, specialise_with,
+};
 pub use tensor::{DType, Data, HostTensor};

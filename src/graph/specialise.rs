@@ -72,7 +72,18 @@ pub fn specialise(
     hash: fn(&HostTensor) -> ContentHash,
     shapes: &[Vec<usize>],
 ) -> Result<Specialised> {
-    special(graph, operators, hash, shapes).map_err(|e| e.in_model(&graph.name))
+    specialise_with(graph, operators, hash, shapes, &[])
+}
+
+/// As [`specialise`], with the elements of those inputs that are given: what they decide is decided.
+pub fn specialise_with(
+    graph: &Graph,
+    operators: &dyn OperatorSet,
+    hash: fn(&HostTensor) -> ContentHash,
+    shapes: &[Vec<usize>],
+    given: &[Option<Arc<HostTensor>>],
+) -> Result<Specialised> {
+    special(graph, operators, hash, shapes, given).map_err(|e| e.in_model(&graph.name))
 }
 
 fn special(
@@ -80,6 +91,7 @@ fn special(
     operators: &dyn OperatorSet,
     hash: fn(&HostTensor) -> ContentHash,
     shapes: &[Vec<usize>],
+    given: &[Option<Arc<HostTensor>>],
 ) -> Result<Specialised> {
     check_shapes(graph, shapes)?;
     // What is known of each value of the graph: its type and where it comes from.
@@ -96,10 +108,27 @@ fn special(
         let dtype = value
             .dtype
             .ok_or_else(|| Error::new(Kind::InvalidModel, format!("input '{}' has no element type", value.name)))?;
-        known[id.0] = Some((TensorType::new(dtype, shape.clone()), Source::Input(i)));
+        let source = match given.get(i).and_then(Option::as_ref) {
+            Some(tensor) => Source::Constant(hash(tensor), Some(Arc::clone(tensor))),
+            None => Source::Input(i),
+        };
+        known[id.0] = Some((TensorType::new(dtype, shape.clone()), source));
     }
+    let mut chosen = BTreeMap::new();
     let mut live_nodes = vec![];
     for (index, node) in graph.nodes.iter().enumerate() {
+        if node.guards.iter().any(|&(condition, holds)| truth(&known, condition).is_some_and(|truth| truth != holds)) {
+            continue;
+        }
+        if let (true, &[Some(condition), then, otherwise], &[Some(output)]) =
+            (node.choice, node.inputs.as_slice(), node.outputs.as_slice())
+            && let Some(truth) = truth(&known, condition)
+            && let Some(branch) = if truth { then } else { otherwise }
+        {
+            known[output.0] = known[branch.0].clone();
+            chosen.insert(output, chosen.get(&branch).copied().unwrap_or(branch));
+            continue;
+        }
         let computed = infer_or_fold(graph, operators, hash, index, &known).map_err(|e| e.in_node(&node.name))?;
         let folded = computed.iter().all(|(_, source)| matches!(source, Source::Constant(..)));
         for (id, value) in node.outputs.iter().zip(computed) {
@@ -111,7 +140,15 @@ fn special(
             live_nodes.push(index);
         }
     }
-    Compact::default().finish(graph, &known, live_nodes)
+    Compact { chosen, ..Compact::default() }.finish(graph, &known, live_nodes)
+}
+
+/// A condition that is known.
+fn truth(known: &[Option<(TensorType, Source)>], condition: ValueId) -> Option<bool> {
+    match &known[condition.0] {
+        Some((_, Source::Constant(_, Some(value)))) if value.len() == 1 => Some(value.to_f64()[0] != 0.0),
+        _ => None,
+    }
 }
 
 /// The outputs of one node: constants where everything that decides them is known.
@@ -194,6 +231,10 @@ fn check_shapes(graph: &Graph, shapes: &[Vec<usize>]) -> Result<()> {
             let message = format!("input '{}' takes [{}], not {shape:?}: {why}", value.name, stated.join(", "));
             Error::new(Kind::InvalidInput, message)
         };
+        // One number is one number, however many axes of one it has.
+        if dims.is_empty() && shape.iter().all(|&size| size == 1) {
+            continue;
+        }
         if dims.len() != shape.len() {
             return Err(refuse(format!("{} axes, not {}", dims.len(), shape.len())));
         }
@@ -218,6 +259,8 @@ fn check_shapes(graph: &Graph, shapes: &[Vec<usize>]) -> Result<()> {
 struct Compact {
     out: Specialised,
     ids: BTreeMap<ValueId, TensorId>,
+    /// The values that outputs of Ifs are.
+    chosen: BTreeMap<ValueId, ValueId>,
 }
 
 impl Compact {
@@ -227,17 +270,25 @@ impl Compact {
         known: &[Option<(TensorType, Source)>],
         nodes: Vec<usize>,
     ) -> Result<Specialised> {
-        let mut needed: BTreeSet<ValueId> = graph.outputs.iter().copied().collect();
+        let mut needed: BTreeSet<ValueId> = graph.outputs.iter().map(|&id| self.meant(id)).collect();
         let mut kept = vec![];
         for index in nodes.into_iter().rev() {
             let node = &graph.nodes[index];
             if node.outputs.iter().flatten().any(|id| needed.contains(id)) {
-                needed.extend(node.inputs.iter().flatten());
+                needed.extend(node.inputs.iter().flatten().map(|&id| self.meant(id)));
                 kept.push(index);
             }
         }
-        for &id in &graph.inputs {
-            let tensor = self.tensor(graph, known, id)?;
+        for (i, &id) in graph.inputs.iter().enumerate() {
+            let tensor = match &known[id.0] {
+                // What reads it reads the constant that it is in this call.
+                Some((ty, Source::Constant(..))) => {
+                    let (name, ty) = (graph.value(id).name.clone(), ty.clone());
+                    self.out.tensors.push(SpecialTensor { name, ty, source: Source::Input(i) });
+                    TensorId(self.out.tensors.len() - 1)
+                }
+                _ => self.tensor(graph, known, id)?,
+            };
             self.out.inputs.push(tensor);
         }
         for index in kept.into_iter().rev() {
@@ -252,12 +303,25 @@ impl Compact {
         }
         for &id in &graph.outputs {
             let tensor = self.tensor(graph, known, id)?;
+            if self.meant(id) != id {
+                if self.out.inputs.contains(&tensor) || self.out.outputs.contains(&tensor) {
+                    let text = format!("output '{}' of an If is another port", graph.value(id).name);
+                    return Err(Error::new(Kind::Unsupported, text));
+                }
+                self.out.tensors[tensor.0].name.clone_from(&graph.value(id).name);
+            }
             self.out.outputs.push(tensor);
         }
         Ok(self.out)
     }
 
+    /// The value that `id` is.
+    fn meant(&self, id: ValueId) -> ValueId {
+        self.chosen.get(&id).copied().unwrap_or(id)
+    }
+
     fn tensor(&mut self, graph: &Graph, known: &[Option<(TensorType, Source)>], id: ValueId) -> Result<TensorId> {
+        let id = self.meant(id);
         if let Some(&tensor) = self.ids.get(&id) {
             return Ok(tensor);
         }

@@ -5,20 +5,25 @@ use super::external::Range;
 use super::proto::{AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, ValueInfoProto, attribute_type};
 use super::tensor::{self, constant, external_place, is_external};
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Attribute, Attributes, Constant, Dim, Graph, HostTensor, Node, OperatorSet, Value, ValueId};
+use crate::graph::{Attribute, Attributes, Constant, DType, Dim, Graph, HostTensor, Node, OperatorSet, Value, ValueId};
 use prost::Message;
 use prost::bytes::Bytes;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The external files that a model refers to, each once, as it names them, with the ranges that its tensors take.
 pub fn external_files(bytes: impl Into<Bytes>) -> Result<Vec<(String, Vec<Range>)>> {
     let (_, graph) = parse(bytes.into())?;
-    let attributes = graph.node.iter().flat_map(|n| n.attribute.iter().filter_map(|a| a.t.as_ref()));
     let mut files: BTreeMap<String, Vec<Range>> = BTreeMap::new();
-    for tensor in graph.initializer.iter().chain(attributes).filter(|t| is_external(t)) {
-        let (file, range) = external_place(tensor)?;
-        files.entry(file.to_owned()).or_default().push(range);
+    let mut graphs = vec![&graph];
+    while let Some(graph) = graphs.pop() {
+        let attributes = || graph.node.iter().flat_map(|n| n.attribute.iter());
+        let tensors = graph.initializer.iter().chain(attributes().filter_map(|a| a.t.as_ref()));
+        for tensor in tensors.filter(|t| is_external(t)) {
+            let (file, range) = external_place(tensor)?;
+            files.entry(file.to_owned()).or_default().push(range);
+        }
+        graphs.extend(attributes().filter_map(|a| a.g.as_deref()));
     }
     Ok(files.into_iter().collect())
 }
@@ -56,7 +61,15 @@ fn read_graph(name: &str, bytes: Bytes, external: &ExternalData, operators: &dyn
     let (model, proto) = parse(bytes)?;
     let opset: BTreeMap<String, i64> =
         model.opset_import.iter().map(|o| (domain(o.domain.as_deref()).to_owned(), o.version.unwrap_or(1))).collect();
-    let mut reader = Reader { values: vec![], by_name: HashMap::new(), known: vec![], external };
+    let mut reader = Reader {
+        values: vec![],
+        scopes: vec![HashMap::new()],
+        known: vec![],
+        nodes: vec![],
+        guards: vec![],
+        operators,
+        external,
+    };
     for info in &proto.value_info {
         reader.describe(info, false)?;
     }
@@ -73,13 +86,7 @@ fn read_graph(name: &str, bytes: Bytes, external: &ExternalData, operators: &dyn
             inputs.push(id);
         }
     }
-    let mut nodes = vec![];
-    for (index, node) in proto.node.iter().enumerate() {
-        let name = node_name(node, index);
-        if let Some(node) = reader.node(node, &name, operators).map_err(|e| e.in_node(&name))? {
-            nodes.push(node);
-        }
-    }
+    reader.nodes(&proto)?;
     let mut outputs = vec![];
     for info in &proto.output {
         let id = reader.describe(info, false)?;
@@ -88,7 +95,22 @@ fn read_graph(name: &str, bytes: Bytes, external: &ExternalData, operators: &dyn
         }
         outputs.push(id);
     }
-    Ok(Graph { name: name.to_owned(), opset, values: reader.values, nodes, inputs, outputs })
+    let Reader { values, nodes, .. } = reader;
+    let deciding = deciding(&values, &nodes, &inputs, operators);
+    Ok(Graph { name: name.to_owned(), opset, values, nodes, inputs, outputs, deciding })
+}
+
+/// The inputs whose elements the conditions of Ifs are made of.
+fn deciding(values: &[Value], nodes: &[Node], inputs: &[ValueId], operators: &dyn OperatorSet) -> Vec<usize> {
+    let mut wanted: BTreeSet<ValueId> = nodes.iter().flat_map(|n| n.guards.iter().map(|guard| guard.0)).collect();
+    for node in nodes.iter().rev().filter(|node| !node.choice) {
+        let reads = operators.find(&node.domain, &node.op_type).is_none_or(|operator| operator.reads_elements());
+        if reads && node.outputs.iter().flatten().any(|id| wanted.contains(id)) {
+            wanted.extend(node.inputs.iter().flatten());
+        }
+    }
+    let whole = |id: &ValueId| values[id.0].dtype.is_some_and(|dtype| dtype != DType::Float32);
+    (0..inputs.len()).filter(|&i| wanted.contains(&inputs[i]) && whole(&inputs[i])).collect()
 }
 
 fn domain(domain: Option<&str>) -> &str {
@@ -109,28 +131,99 @@ fn node_name(node: &NodeProto, index: usize) -> String {
 
 struct Reader<'a> {
     values: Vec<Value>,
-    by_name: HashMap<String, ValueId>,
+    /// Values by name: those of the graph, then those of the branches that are being read, the innermost last.
+    scopes: Vec<HashMap<String, ValueId>>,
+    nodes: Vec<Node>,
+    /// The conditions of the branches that are being read.
+    guards: Vec<(ValueId, bool)>,
+    operators: &'a dyn OperatorSet,
     /// Whether the value is an input, a constant, or computed by a node read so far.
     known: Vec<bool>,
     external: &'a ExternalData,
 }
 
 impl Reader<'_> {
+    /// The value of a name where it is read.
     fn id(&mut self, name: &str) -> ValueId {
-        if let Some(&id) = self.by_name.get(name) {
+        match self.scopes.iter().rev().find_map(|scope| scope.get(name)) {
+            Some(&id) => id,
+            None => self.own(name),
+        }
+    }
+
+    /// The value of a name where it is defined.
+    fn own(&mut self, name: &str) -> ValueId {
+        let innermost = self.scopes.len() - 1;
+        if let Some(&id) = self.scopes[innermost].get(name) {
             return id;
         }
         let id = ValueId(self.values.len());
         self.values.push(Value { name: name.to_owned(), dtype: None, dims: None, constant: None });
         self.known.push(false);
-        self.by_name.insert(name.to_owned(), id);
+        self.scopes[innermost].insert(name.to_owned(), id);
         id
+    }
+
+    /// All nodes of a graph, or of a branch.
+    fn nodes(&mut self, proto: &GraphProto) -> Result<()> {
+        for (index, node) in proto.node.iter().enumerate() {
+            let name = node_name(node, index);
+            self.node(node, &name).map_err(|e| e.in_node(&name))?;
+        }
+        Ok(())
+    }
+
+    /// An If: the nodes of both branches, each under its condition, and a choice for each output.
+    fn choose(&mut self, proto: &NodeProto, name: &str) -> Result<()> {
+        let condition = proto.input.first().ok_or_else(|| invalid("an If without a condition"))?;
+        let condition = self.id(condition);
+        let mut branches = vec![];
+        for (key, holds) in [("then_branch", true), ("else_branch", false)] {
+            let branch = proto.attribute.iter().find(|a| a.name.as_deref() == Some(key)).and_then(|a| a.g.as_deref());
+            let branch = branch.ok_or_else(|| invalid(format!("an If without a {key}")))?;
+            self.scopes.push(HashMap::new());
+            self.guards.push((condition, holds));
+            for initializer in &branch.initializer {
+                let value = constant(tensor::tensor(initializer, self.external)?);
+                self.define_constant(tensor::name(initializer), value)?;
+            }
+            self.nodes(branch)?;
+            let mut outputs = vec![];
+            for info in &branch.output {
+                let of = info.name.as_deref().unwrap_or_default();
+                let id = self.id(of);
+                if !self.known[id.0] {
+                    return Err(invalid(format!("output '{of}' of a branch is computed by no node")));
+                }
+                outputs.push(id);
+            }
+            self.guards.pop();
+            self.scopes.pop();
+            branches.push(outputs);
+        }
+        for (i, output) in proto.output.iter().enumerate().filter(|(_, output)| !output.is_empty()) {
+            let of =
+                |branch: &Vec<ValueId>| branch.get(i).copied().ok_or_else(|| invalid("a branch of too few outputs"));
+            let inputs = vec![Some(condition), Some(of(&branches[0])?), Some(of(&branches[1])?)];
+            let output = self.define(output)?;
+            self.nodes.push(Node {
+                name: name.to_owned(),
+                op_type: "Where".to_owned(),
+                domain: String::new(),
+                inputs,
+                outputs: vec![Some(output)],
+                attributes: Attributes::default(),
+                guards: self.guards.clone(),
+                choice: true,
+            });
+        }
+        Ok(())
     }
 
     /// Notes what the file says of a value; an input must have a type and a shape that are understood.
     fn describe(&mut self, info: &ValueInfoProto, input: bool) -> Result<ValueId> {
         let name = info.name.as_deref().ok_or_else(|| invalid("a value has no name"))?;
-        let id = self.id(name);
+        let id = self.own(name);
         let ty = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
         let what = format!("input '{name}'");
         match ty {
@@ -166,24 +259,26 @@ impl Reader<'_> {
     }
 
     fn define(&mut self, name: &str) -> Result<ValueId> {
-        let id = self.id(name);
+        let id = self.own(name);
         if std::mem::replace(&mut self.known[id.0], true) {
             return Err(invalid(format!("value '{name}' is defined twice")));
         }
         Ok(id)
     }
 
-    /// The node, or nothing where it only names a constant.
-    fn node(&mut self, proto: &NodeProto, name: &str, operators: &dyn OperatorSet) -> Result<Option<Node>> {
+    /// The node, or what it stands for: a Constant is no node, an If is those of its branches.
+    fn node(&mut self, proto: &NodeProto, name: &str) -> Result<()> {
         let op_type = proto.op_type.clone().ok_or_else(|| invalid("a node without an operator"))?;
         let domain = domain(proto.domain.as_deref()).to_owned();
         if op_type == "Constant" && domain.is_empty() {
             let value = self.constant_node(proto)?;
             let output = proto.output.first().ok_or_else(|| invalid("a Constant without an output"))?;
-            self.define_constant(output, constant(value))?;
-            return Ok(None);
+            return self.define_constant(output, constant(value));
         }
-        let operator = operators.find(&domain, &op_type).ok_or_else(|| {
+        if op_type == "If" && domain.is_empty() {
+            return self.choose(proto, name);
+        }
+        let operator = self.operators.find(&domain, &op_type).ok_or_else(|| {
             let place = if domain.is_empty() { String::new() } else { format!(" of domain '{domain}'") };
             Error::new(Kind::Unsupported, format!("operator {op_type}{place} is not known"))
         })?;
@@ -213,7 +308,9 @@ impl Reader<'_> {
             outputs.push(if output.is_empty() { None } else { Some(self.define(output)?) });
         }
         let attributes = Attributes::new(attributes);
-        Ok(Some(Node { name: name.to_owned(), op_type, domain, inputs, outputs, attributes }))
+        let (name, guards) = (name.to_owned(), self.guards.clone());
+        self.nodes.push(Node { name, op_type, domain, inputs, outputs, attributes, guards, choice: false });
+        Ok(())
     }
 
     fn constant_node(&self, proto: &NodeProto) -> Result<HostTensor> {

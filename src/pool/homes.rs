@@ -2,6 +2,7 @@
 //! side of a lane; must never know why it lives there.
 
 use crate::error::Result;
+use crate::graph::HostTensor;
 use crate::kernels::Tuning;
 use crate::lane::host::LocalFuture;
 use crate::lane::{Compiled, Lane};
@@ -9,18 +10,21 @@ use crate::program::Residency;
 use futures_util::future::Shared;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// What a program is compiled for: the shapes of all inputs, and which inputs and outputs stay on the device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Form {
     pub(super) shapes: Vec<Vec<usize>>,
     pub(super) residency: Residency,
+    /// The elements of those inputs that decide what is computed.
+    pub(super) values: Vec<Option<Arc<HostTensor>>>,
 }
 
 impl Form {
     /// Inputs of these shapes from the host, outputs back to it.
     pub(super) fn of(shapes: Vec<Vec<usize>>) -> Form {
-        Form { shapes, residency: Residency::default() }
+        Form { shapes, residency: Residency::default(), values: vec![] }
     }
 }
 

@@ -6,7 +6,7 @@ use super::homes::{Form, Home, KEPT, Ready};
 use super::options::{LoadProgress, Phase};
 use super::session::Session;
 use crate::error::{Kind, Result};
-use crate::graph::specialise;
+use crate::graph::specialise_with;
 use crate::kernels::Registry;
 use crate::lane::host::LocalFuture;
 use crate::lane::{Order, Progress};
@@ -27,6 +27,10 @@ impl Desk {
         progress: &LoadProgress<'_>,
     ) -> Result<()> {
         let (shapes, all_said) = session.shapes_for(free);
+        // What it computes is said by the first call's inputs.
+        if !session.graph.borrow().deciding.is_empty() {
+            return Ok(());
+        }
         match self.prepare(session, home, Form::of(shapes), Some(progress)).await {
             // A size of 1 was a guess: what it cannot do, a call with real shapes may.
             Err(e) if !all_said && e.kind() == Kind::InvalidInput => Ok(()),
@@ -112,7 +116,7 @@ impl Desk {
         };
         let compiling = {
             let graph = session.graph.borrow();
-            let special = specialise(&graph, &Registry, content_hash, &form.shapes)?;
+            let special = specialise_with(&graph, &Registry, content_hash, &form.shapes, &form.values)?;
             let residency =
                 Residency { halves: session.halves, short: self.budget.is_some(), ..form.residency.clone() };
             let order = Order { graph: &graph, special: &special, residency: &residency, tuning: home.tuning };

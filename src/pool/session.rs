@@ -16,6 +16,7 @@ use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Type and shape of an input or output.
 #[derive(Clone, Debug, Serialize)]
@@ -235,7 +236,20 @@ impl Session {
         if !residency.inputs.contains(&true) && !residency.outputs.contains(&true) {
             residency = Residency::default();
         }
-        Ok(Form { shapes: inputs.iter().map(|input| input.shape().to_vec()).collect(), residency })
+        let mut values = vec![];
+        if !graph.deciding.is_empty() {
+            let value = |(i, input): (usize, &Input)| match input {
+                _ if !graph.deciding.contains(&i) => Ok(None),
+                Input::Host(tensor) if tensor.len() > MOST_DECIDING => Ok(None),
+                Input::Host(tensor) => Ok(Some(Arc::new((**tensor).clone()))),
+                Input::Resident(_) => {
+                    let name = &graph.value(graph.inputs[i]).name;
+                    Err(self.refuse(format!("input '{name}' decides what is computed: it must come from the host")))
+                }
+            };
+            values = inputs.iter().enumerate().map(value).collect::<Result<_>>()?;
+        }
+        Ok(Form { shapes: inputs.iter().map(|input| input.shape().to_vec()).collect(), residency, values })
     }
 
     /// Shapes with every free dimension as `free` says, 1 where it does not; and whether it said all.
@@ -289,6 +303,9 @@ impl Session {
         }
     }
 }
+
+/// Elements of an input that programs are told apart by, at most.
+const MOST_DECIDING: usize = 64;
 
 fn info(graph: &Graph, id: ValueId) -> ValueInfo {
     let value = graph.value(id);

@@ -131,14 +131,11 @@ pub fn utilisation(class: Class, ceilings: &Ceilings, team: &dyn Team, clock: Cl
     let node = Node {
         name: "probe".to_owned(),
         op_type: op_type.to_owned(),
-        domain: String::new(),
-        inputs: vec![],
-        outputs: vec![],
         attributes: attributes.clone(),
+        ..Node::default()
     };
     let opset = BTreeMap::from([(String::new(), 17)]);
-    let graph =
-        Graph { name: String::new(), opset, values: vec![], nodes: vec![node], inputs: vec![], outputs: vec![] };
+    let graph = Graph { opset, nodes: vec![node], ..Graph::default() };
     let loaded = Store::default().load(0, build(&graph, &special, &Residency::default())?)?;
     let ideal: f64 = loaded
         .program

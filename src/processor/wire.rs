@@ -193,13 +193,6 @@ impl Order {
 
     /// The graph that the nodes are of, as far as an order tells it.
     pub fn graph(&self) -> Graph {
-        Graph {
-            name: String::new(),
-            opset: self.opset.clone(),
-            values: vec![],
-            nodes: self.nodes.clone(),
-            inputs: vec![],
-            outputs: vec![],
-        }
+        Graph { opset: self.opset.clone(), nodes: self.nodes.clone(), ..Graph::default() }
     }
 }

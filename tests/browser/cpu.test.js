@@ -62,6 +62,19 @@ test('cpu: no task of the main thread is long while four models run', async () =
   return `${rounds} rounds`;
 });
 
+test('cpu: a model that no GPU takes goes to a processor, which is opened for it', async () => {
+  const told = [];
+  const pool = await Pool.create({ measure: 'asked', records: 'none', onFallback: (fallback) => told.push(fallback) });
+  const { session, feeds } = await load(pool, entry('voice_vad'));
+  assert(relativeError(entry('voice_vad'), await session.run(feeds)) <= 1e-3, 'the answer');
+  equal(session.lane, 'cpu');
+  assert(told.every(({ to, reason }) => to === 'cpu' && reason.includes('LSTM')), JSON.stringify(told));
+  // Another rate is another branch of it.
+  const [, , slow] = await casesOf(entry('voice_vad'));
+  assert(relativeError({ golden: slow.golden }, await session.run(slow.feeds)) <= 1e-3, 'the answer at 8 kHz');
+  await pool.close();
+});
+
 /** How often a worker is ended under load. */
 const ENDS = 20;
 

@@ -20,6 +20,8 @@ use proto::{
 pub const FLOAT: i32 = 1;
 /// `TensorProto.DataType.INT64`.
 pub const INT64: i32 = 7;
+/// `TensorProto.DataType.BOOL`.
+pub const BOOL: i32 = 9;
 /// `TensorProto.DataType.DOUBLE`, which is not read.
 pub const DOUBLE: i32 = 11;
 
@@ -110,6 +112,17 @@ impl Tiny {
             name: Some(name.to_owned()),
             ints: values.to_vec(),
             r#type: Some(attribute_type::INTS),
+            ..AttributeProto::default()
+        })
+    }
+
+    /// A branch of the last node, an If.
+    pub fn branch(self, name: &str, mut branch: Tiny, outputs: &[&str]) -> Tiny {
+        let info = |name: &&str| ValueInfoProto { name: Some((*name).to_owned()), r#type: None };
+        branch.0.output = outputs.iter().map(info).collect();
+        self.attribute(AttributeProto {
+            name: Some(name.to_owned()),
+            g: Some(Box::new(branch.0)),
             ..AttributeProto::default()
         })
     }

@@ -1,9 +1,9 @@
 //! What a caller of a pool may ask: tiny models loaded, run alone and together, held once, predicted and compared. Knows
 //! what a caller sees; must never know the lane.
 
-use super::common::{FLOAT, INT64, Tiny, classifier, dense, embedding, expected, off, tensor};
+use super::common::{BOOL, FLOAT, INT64, Tiny, classifier, dense, embedding, expected, off, tensor};
 use super::pool::{feeds, fresh, host, load, request, run, shared, source};
-use consort::graph::{DType, HostTensor};
+use consort::graph::{DType, Data, HostTensor};
 use consort::pool::{Feed, Keep, Phase, Pool, Request, RunOptions, Session, Source};
 use consort::predict::{Goal, Strategy};
 use futures_util::FutureExt as _;
@@ -370,4 +370,49 @@ pub async fn a_comparison_measures_what_was_predicted() {
     }
     assert!(report.regret >= 0.0 && report.regret.is_finite(), "{}", report.regret);
     all.iter().for_each(|(session, ..)| pool.release(session.id));
+}
+
+/// A dense layer where `which` holds, else its input without what is below nothing: both branches use the same names inside.
+fn branching() -> Vec<u8> {
+    let then = Tiny::new().weight("w", [8, 3], 5).node("MatMul", &["x", "w"], "inner").node("Neg", &["inner"], "y");
+    let otherwise = Tiny::new().node("Relu", &["x"], "inner").node("Identity", &["inner"], "y");
+    let model = Tiny::new().input("x", FLOAT, ["batch".into(), 8.into()]).input("which", BOOL, []);
+    let model = model.node("If", &["which"], "z").branch("then_branch", then, &["y"]);
+    model.branch("else_branch", otherwise, &["y"]).node("Neg", &["z"], "out").outputs(&["out"])
+}
+
+#[cfg_attr(target_arch = "wasm32", test)]
+pub async fn an_input_decides_which_branch_runs_whatever_its_shape() {
+    let pool = shared().await;
+    let session = load(&pool, "branching", branching()).await;
+    let x = tensor([2, 8], 4);
+    let dense = Tiny::new().input("x", FLOAT, [2.into(), 8.into()]).weight("w", [8, 3], 5);
+    let dense = expected(&dense.node("MatMul", &["x", "w"], "y").outputs(&["y"]), std::slice::from_ref(&x)).remove(0);
+    let cut: Vec<f32> = x.as_f32().unwrap().iter().map(|v| -v.max(0.0)).collect();
+    let cut = HostTensor::f32([2, 8], cut).unwrap();
+    for (which, want) in [(true, &dense), (false, &cut), (true, &dense)] {
+        let which = HostTensor::new([], Data::Bool(vec![u8::from(which)])).unwrap();
+        let feeds = [("x".to_owned(), x.clone().into()), ("which".to_owned(), which.into())].into();
+        let outputs = host(&run(&pool, Request::new(session.id, feeds)).await.unwrap());
+        assert_eq!(outputs[0].shape(), want.shape());
+        assert!(off(&outputs[0], want) < 1e-5, "{outputs:?}");
+    }
+    pool.release(session.id);
+}
+
+#[cfg_attr(target_arch = "wasm32", test)]
+pub async fn a_condition_that_is_computed_chooses_between_what_both_branches_give() {
+    let pool = shared().await;
+    let model = Tiny::new().input("x", FLOAT, ["batch".into(), 8.into()]).node("ReduceMax", &["x"], "most");
+    let model = model.int("keepdims", 0).weight("bound", [1], 3).node("Greater", &["most", "bound"], "above");
+    let model = model.node("If", &["above"], "y").branch("then_branch", Tiny::new().node("Neg", &["x"], "a"), &["a"]);
+    let model = model.branch("else_branch", Tiny::new().node("Abs", &["x"], "b"), &["b"]).outputs(&["y"]);
+    let session = load(&pool, "computed", model).await;
+    let bound = super::common::numbers(1, 3)[0];
+    for (value, want) in [(bound + 0.25, -(bound + 0.25)), (bound - 0.25, (bound - 0.25).abs())] {
+        let x = HostTensor::f32([1, 8], vec![value; 8]).unwrap();
+        let outputs = host(&run(&pool, request(&session, "x", x)).await.unwrap());
+        assert_eq!(outputs[0].as_f32().unwrap(), [want; 8]);
+    }
+    pool.release(session.id);
 }

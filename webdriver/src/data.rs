@@ -14,7 +14,9 @@ pub fn write(root: &Path) -> Result<()> {
     let mut index: Vec<Value> = MODELS.iter().map(|m| model(&home, m)).collect::<Result<_>>()?;
     published::fetch(root, &home)?;
     for p in &PUBLISHED {
-        index.push(entry(&home, p.name, p.bytes, &[], &p.inputs()?, p.golden()?)?);
+        let mut entry = entry(&home, p.name, p.bytes, &[], &p.inputs()?, p.golden()?)?;
+        entry["processor"] = json!(p.on_processors_only());
+        index.push(entry);
     }
     for (i, entry) in index.iter_mut().enumerate() {
         entry["chosen"] = json!(i < CHOSEN);

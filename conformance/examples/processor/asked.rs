@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, anyhow};
 use consort::graph::{
     Attribute, Attributes, DType, Graph, HostTensor, Node, Source, SpecialNode, SpecialTensor, Specialised, TensorId,
-    TensorType, specialise,
+    TensorType, specialise_with,
 };
 use consort::kernels::Registry;
 use consort::onnx::{ExternalData, content_hash, read};
@@ -104,14 +104,7 @@ impl Writer {
         let mut special = Specialised { inputs: vec![TensorId(0)], ..Specialised::default() };
         let tensor = |ty, source| SpecialTensor { name: String::new(), ty, source };
         special.tensors.push(tensor(TensorType::new(DType::Float32, input), Source::Input(0)));
-        let mut graph = Graph {
-            name: String::new(),
-            opset: BTreeMap::from([(String::new(), 17)]),
-            values: vec![],
-            nodes: vec![],
-            inputs: vec![],
-            outputs: vec![],
-        };
+        let mut graph = Graph { opset: BTreeMap::from([(String::new(), 17)]), ..Graph::default() };
         let mut last = TensorId(0);
         for (number, (op_type, attributes, weights)) in nodes.iter().enumerate() {
             let attributes = attributes.iter().map(|(name, value)| {
@@ -144,10 +137,8 @@ impl Writer {
             graph.nodes.push(Node {
                 name: name.to_owned(),
                 op_type: (*op_type).to_owned(),
-                domain: String::new(),
-                inputs: vec![],
-                outputs: vec![],
                 attributes,
+                ..Node::default()
             });
         }
         special.outputs.push(last);
@@ -168,7 +159,9 @@ impl Writer {
         });
         let inputs: Vec<HostTensor> = inputs.collect::<Result<_>>()?;
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
-        let special = specialise(&graph, &Registry, content_hash, &shapes)?;
+        let decides = |(i, tensor): (usize, &HostTensor)| graph.deciding.contains(&i).then(|| Arc::new(tensor.clone()));
+        let deciding: Vec<_> = inputs.iter().enumerate().map(decides).collect();
+        let special = specialise_with(&graph, &Registry, content_hash, &shapes, &deciding)?;
         self.case(name.to_owned(), false, &graph, &special, &inputs)
     }
 }

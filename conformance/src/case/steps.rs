@@ -78,15 +78,13 @@ impl Case {
         let node = |op: &str, attributes: &[(String, Attribute)]| Node {
             name: op.to_owned(),
             op_type: op.to_owned(),
-            domain: String::new(),
-            inputs: vec![],
-            outputs: vec![],
             attributes: Attributes::new(attributes.to_vec()),
+            ..Node::default()
         };
         let own = node(self.op, &self.attributes);
         let nodes = std::iter::once(own).chain(self.steps.iter().map(|s| node(s.op, &s.attributes))).collect();
         let opset = [(String::new(), self.opset)].into();
-        Graph { name: String::new(), opset, values: vec![], nodes, inputs: vec![], outputs: vec![] }
+        Graph { opset, nodes, ..Graph::default() }
     }
 
     /// What the steps' operators do about planes that lie apart.

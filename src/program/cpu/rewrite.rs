@@ -3,8 +3,7 @@
 
 use crate::error::Result;
 use crate::graph::{
-    Attributes, ContentHash, DType, Graph, HostTensor, Node, Source, SpecialNode, SpecialTensor, Specialised, TensorId,
-    TensorType,
+    ContentHash, DType, Graph, HostTensor, Node, Source, SpecialNode, SpecialTensor, Specialised, TensorId, TensorType,
 };
 use std::sync::Arc;
 
@@ -19,7 +18,7 @@ pub struct Rewritten {
 /// `special` of `graph` in other nodes; nothing where it stays as it is.
 pub fn rewritten(graph: &Graph, special: &Specialised) -> Result<Option<Rewritten>> {
     let mut new = Rewritten {
-        graph: Graph { nodes: graph.nodes.clone(), opset: graph.opset.clone(), ..empty() },
+        graph: Graph { nodes: graph.nodes.clone(), opset: graph.opset.clone(), ..Graph::default() },
         special: Specialised { nodes: vec![], ..special.clone() },
         of: vec![],
     };
@@ -36,17 +35,6 @@ pub fn rewritten(graph: &Graph, special: &Specialised) -> Result<Option<Rewritte
         }
     }
     Ok((!new.of.is_empty()).then_some(new))
-}
-
-fn empty() -> Graph {
-    Graph {
-        name: String::new(),
-        opset: Default::default(),
-        values: vec![],
-        nodes: vec![],
-        inputs: vec![],
-        outputs: vec![],
-    }
 }
 
 /// A constant with its name among weights.
@@ -95,10 +83,7 @@ impl Rewritten {
             self.graph.nodes.push(Node {
                 name: self.graph.nodes[node.node].name.clone(),
                 op_type: op_type.to_owned(),
-                domain: String::new(),
-                inputs: vec![],
-                outputs: vec![],
-                attributes: Attributes::default(),
+                ..Node::default()
             });
             self.of.push(node.node);
             self.special.nodes.push(SpecialNode {
