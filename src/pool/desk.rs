@@ -80,7 +80,6 @@ impl Desk {
     /// Takes the place of a desk whose lane was lost.
     pub(super) fn follows(&self, lost: &Desk) {
         self.losses.set(lost.losses.get() + 1);
-        self.closed.set(lost.closed.get());
         // It is the same machine.
         self.predictor.replace(lost.predictor.borrow().clone());
     }

@@ -10,7 +10,7 @@ use crate::lane::{self, Lane};
 use crate::program::ProgramCost;
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
@@ -33,6 +33,7 @@ pub struct Lanes {
     shelf: Option<Rc<dyn Shelf>>,
     /// Lanes that were opened, or opened again, because calls may be faster there, by the opening that was lost.
     hoped: RefCell<BTreeSet<(String, u64)>>,
+    closed: Cell<bool>,
     /// Lanes on their way.
     opening: RefCell<BTreeMap<String, OpeningDesk>>,
 }
@@ -79,7 +80,22 @@ impl Lanes {
             return Err(Error::new(Kind::Unsupported, "a pool of no lanes"));
         }
         let (desks, opening, options) = (RefCell::new(desks), RefCell::default(), options.clone());
-        Ok(Rc::new(Lanes { desks, names, opener, options, shelf, hoped: RefCell::default(), opening }))
+        Ok(Rc::new(Lanes {
+            desks,
+            names,
+            opener,
+            options,
+            shelf,
+            hoped: RefCell::default(),
+            closed: Cell::default(),
+            opening,
+        }))
+    }
+
+    /// Ends every lane; none is opened any more.
+    pub(super) fn close(&self) {
+        self.closed.set(true);
+        self.all().iter().for_each(|desk| desk.lane.close());
     }
 
     /// Every desk, the preferred first.
@@ -161,6 +177,11 @@ impl Lanes {
         let lane = self.opener.as_ref().ok_or_else(none)?(name).await?;
         let known = self.named(name).ok().and_then(|lost| lost.probing.known.borrow().clone());
         let desk = desk(lane, &self.options, &self.shelf, known).await?;
+        if self.closed.get() {
+            // The pool was closed meanwhile: nobody would close it later.
+            desk.lane.close();
+            return Err(Error::new(Kind::Closed, "the pool was closed"));
+        }
         let mut desks = self.desks.borrow_mut();
         match desks.iter_mut().find(|old| old.lane.name() == name) {
             Some(old) => {

@@ -270,7 +270,7 @@ impl Pool {
         let ids: Vec<u64> = self.inner.sessions.borrow().keys().copied().collect();
         ids.into_iter().for_each(|id| self.release(id));
         self.inner.tensors.clear();
-        self.inner.lanes.all().iter().for_each(|desk| desk.lane.close());
+        self.inner.lanes.close();
     }
 }
 

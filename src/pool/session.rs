@@ -135,13 +135,11 @@ impl Session {
 
     /// Whether its weights are here, or can be had again.
     pub(super) fn portable(&self) -> bool {
-        self.origin.is_some()
-            || self.graph.borrow().values.iter().all(|v| v.constant.as_ref().is_none_or(|c| c.tensor.is_some()))
+        self.origin.is_some() || whole(&self.graph.borrow())
     }
 
     /// Reads its file again where weights were forgotten.
     pub(super) async fn refill(&self) -> Result<()> {
-        let whole = |graph: &Graph| graph.values.iter().all(|v| v.constant.as_ref().is_none_or(|c| c.tensor.is_some()));
         if whole(&self.graph.borrow()) {
             return Ok(());
         }
@@ -302,6 +300,11 @@ impl Session {
             }
         }
     }
+}
+
+/// Whether the host has all weights of `graph`.
+fn whole(graph: &Graph) -> bool {
+    graph.values.iter().all(|v| v.constant.as_ref().is_none_or(|c| c.tensor.is_some()))
 }
 
 /// Elements of an input that programs are told apart by, at most.

@@ -197,3 +197,19 @@ pub async fn a_lane_that_was_lost_comes_back_when_it_is_faster() {
     let memory = pool.memory();
     assert!(memory.lanes[0].counts.weights > 0 && memory.lanes[1].counts.weights == 0, "{memory:?}");
 }
+
+pub async fn a_lane_that_is_opened_while_the_pool_closes_is_closed_too() {
+    let (pool, lanes, _) = pool_of(&["first"], &["first"], 0).await;
+    let session = loaded(&pool, again(source("wide", wide()))).await;
+    lose(&lanes.borrow()[0]);
+    let closing = async {
+        while lanes.borrow().len() < 2 {
+            next_turn().await;
+        }
+        pool.close();
+    };
+    let (answer, ()) = join(run(&pool, request(&session, "x", tensor([1, 8], 1))), closing).await;
+    assert!(answer.is_err_and(|error| matches!(error.kind(), Kind::Closed | Kind::DeviceLost)));
+    says(&run(&pool, request(&session, "x", tensor([1, 8], 1))).await.unwrap_err(), Kind::Closed, &["closed"]);
+    assert_eq!(lanes.borrow().len(), 2, "nothing is opened for a pool that was closed");
+}

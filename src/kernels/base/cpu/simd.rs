@@ -53,22 +53,6 @@ mod vector {
             return F4(f32x4_add(self.0, f32x4_mul(a.0, b.0)));
         }
 
-        /// The first four of some floats.
-        #[inline(always)]
-        pub fn of(from: &[f32]) -> F4 {
-            let from = &from[..4];
-            // SAFETY: four floats, as was just seen.
-            unsafe { F4::load(from.as_ptr()) }
-        }
-
-        /// Writes the four floats to the first of `to`.
-        #[inline(always)]
-        pub fn put(self, to: &mut [f32]) {
-            let to = &mut to[..4];
-            // SAFETY: four floats, as was just seen.
-            unsafe { self.store(to.as_mut_ptr()) }
-        }
-
         /// Sum lane by lane.
         #[inline(always)]
         pub fn plus(self, b: F4) -> F4 {
@@ -163,22 +147,6 @@ mod vector {
             F4(std::array::from_fn(|i| self.0[i] + a.0[i] * b.0[i]))
         }
 
-        /// The first four of some floats.
-        #[inline(always)]
-        pub fn of(from: &[f32]) -> F4 {
-            let from = &from[..4];
-            // SAFETY: four floats, as was just seen.
-            unsafe { F4::load(from.as_ptr()) }
-        }
-
-        /// Writes the four floats to the first of `to`.
-        #[inline(always)]
-        pub fn put(self, to: &mut [f32]) {
-            let to = &mut to[..4];
-            // SAFETY: four floats, as was just seen.
-            unsafe { self.store(to.as_mut_ptr()) }
-        }
-
         /// Sum lane by lane.
         #[inline(always)]
         pub fn plus(self, b: F4) -> F4 {
@@ -212,3 +180,21 @@ mod vector {
 }
 
 pub use vector::F4;
+
+impl F4 {
+    /// The first four of some floats.
+    #[inline(always)]
+    pub fn of(from: &[f32]) -> F4 {
+        let from = &from[..4];
+        // SAFETY: four floats, as was just seen.
+        unsafe { F4::load(from.as_ptr()) }
+    }
+
+    /// Writes the four floats to the first of `to`.
+    #[inline(always)]
+    pub fn put(self, to: &mut [f32]) {
+        let to = &mut to[..4];
+        // SAFETY: four floats, as was just seen.
+        unsafe { self.store(to.as_mut_ptr()) }
+    }
+}
