@@ -62,8 +62,11 @@ export class ConsortError extends Error {
 /** Where a model may run: WebGPU, or the processor, in a worker. */
 export type Lane = 'gpu' | 'cpu';
 
-/** How a set of requests is executed. */
-export type Strategy = 'sequential' | 'parallel';
+/**
+ * How a set of requests is executed: one after another, their dispatches interleaved, or split over several lanes or processors
+ * that run at once.
+ */
+export type Strategy = 'sequential' | 'parallel' | 'split';
 
 /** What a plan is chosen for. */
 export type Goal = 'latency' | 'throughput' | 'memory';
@@ -93,6 +96,12 @@ export interface PoolOptions {
    * cross-origin isolated, which the console says once where it is not.
    */
   threads?: number;
+  /**
+   * Most processors, each a worker of its own, that the lane `cpu` opens, as sessions come or calls wait: models that are called at
+   * once run at once. They share out `threads`. Default: as many as `threads` where a page cannot share memory among threads,
+   * one of all threads where it can.
+   */
+  processors?: number;
   /** Told of each session whose calls run on another lane than before, since that one was lost or does not take it. */
   onFallback?: (fallback: Fallback) => void;
   /** Upper bound of the bytes that the pool may hold on each lane. */
@@ -225,6 +234,8 @@ export interface Span {
   kind: 'host' | 'upload' | 'gpu' | 'readback';
   /** Name of the model, or `''` where it belongs to all. */
   model: string;
+  /** Where, as `'gpu'` or `'cpu 2'`, in the timeline of a split set. */
+  place?: string;
   startMs: number;
   endMs: number;
 }
@@ -237,14 +248,16 @@ export interface StrategyPrediction {
   intervalMs: readonly [number, number];
   /** Requests per second when the same set is run again and again. */
   predictedThroughput: number;
-  /** GPU bytes: weights, arenas, parameters and staging that the execution needs. */
+  /** Bytes of the lanes: weights, arenas, parameters and staging that the execution needs. */
   predictedBytes: number;
   timeline: readonly Span[];
 }
 
 /** What `pool.predict` returns. */
 export interface Prediction {
+  /** That of the strategies of one lane. */
   lane: Lane;
+  /** `'split'` is among them where several lanes or processors can share the set. */
   strategies: readonly StrategyPrediction[];
   recommended: Strategy;
   /** Why, in words and numbers. */

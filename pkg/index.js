@@ -237,19 +237,27 @@ export const Capabilities = Object.freeze({
   },
 });
 
-/** Threads of one processor: more than one where the page is cross-origin isolated, so that they can share memory. */
-function possible(threads, { relaxedSimd, threads: shared }) {
-  if (threads !== undefined && !(Number.isSafeInteger(threads) && threads > 0)) refuse(`${threads} threads`);
+/**
+ * Processors, and the threads of each: several threads where the page is cross-origin isolated, so that they can share memory;
+ * where it is not, or where they are asked for, several processors.
+ */
+function possible({ threads, processors }, { relaxedSimd, threads: shared }) {
+  const count = (n, what) => n === undefined || (Number.isSafeInteger(n) && n > 0) || refuse(`${n} ${what}`);
+  count(threads, 'threads');
+  count(processors, 'processors');
   const wanted = threads ?? Math.min(navigator.hardwareConcurrency ?? 1, 8);
-  if (globalThis.crossOriginIsolated && relaxedSimd && shared) return wanted;
+  if (globalThis.crossOriginIsolated && relaxedSimd && shared) {
+    const several = Math.min(processors ?? 1, wanted);
+    return { threads: Math.floor(wanted / several), processors: several };
+  }
   if (threads > 1) alone();
-  return 1;
+  return { threads: 1, processors: Math.min(processors ?? wanted, wanted) };
 }
 
 /** Says once why a processor has one thread although more were asked for. */
 let said = false;
 function alone() {
-  if (!said) console.warn('consort: threads need a page that is cross-origin isolated, and a browser with relaxed SIMD; one is used');
+  if (!said) console.warn('consort: threads that share a model need a page that is cross-origin isolated, and a browser with relaxed SIMD; each model has one');
   said = true;
 }
 
@@ -275,11 +283,11 @@ export class Pool {
     // Before the lanes are measured, not beside that.
     const found = await (detected ??= Capabilities.detect());
     const kept = records === 'none' ? undefined : shelf;
-    const threads = possible(options?.threads, found.wasm);
     const { onFallback, ...plain } = options ?? {};
+    const { threads, processors } = possible(plain, found.wasm);
     if (onFallback !== undefined && typeof onFallback !== 'function') refuse('onFallback must be a function');
     const processor = async () => (await import('./cpu/open.js')).open(found.wasm, threads);
-    return new Pool(inside, await call(() => WasmPool.create(plain, onFallback, kept, processor, threads)), found);
+    return new Pool(inside, await call(() => WasmPool.create(plain, onFallback, kept, processor, threads, processors)), found);
   }
 
   async load(source, options = {}) {

@@ -92,7 +92,7 @@ async fn agree(tuning: Tuning) {
         works.push(Work { prepared, inputs });
     }
     let mut sets: Vec<(Strategy, Vec<usize>)> = (0..models.len()).map(|i| (Strategy::Sequential, vec![i])).collect();
-    sets.extend(Strategy::ALL.map(|s| (s, (0..models.len()).collect())));
+    sets.extend(Strategy::OF_LANE.map(|s| (s, (0..models.len()).collect())));
     for (strategy, set) in sets {
         let set_works: Vec<Work> = set.iter().map(|&i| works[i].clone()).collect();
         let programs: Vec<_> = set_works.iter().map(|w| w.prepared.program.extent()).collect();

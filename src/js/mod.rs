@@ -104,13 +104,15 @@ fn requests(pool: &Pool, value: &JsValue) -> Result<Vec<Request>> {
 #[wasm_bindgen]
 impl WasmPool {
     /// Opens the lanes and measures their ceilings; `listener` is told of fallbacks, unless it is `undefined`; what else is known of the adapter is on `shelf`, or `undefined`. `workers`
-    /// opens a processor of `threads` at most: a function that gives a promise of an object as in `pkg/cpu/open.js`.
+    /// opens a processor of `threads` at most, and so many `processors` at most: a function that gives a promise of an object as in
+    /// `pkg/cpu/open.js`.
     pub async fn create(
         options: JsValue,
         listener: JsValue,
         shelf: JsValue,
         workers: js_sys::Function,
         threads: usize,
+        processors: usize,
     ) -> std::result::Result<WasmPool, JsValue> {
         console_error_panic_hook::set_once();
         let open = async {
@@ -132,7 +134,9 @@ impl WasmPool {
                 })
             });
             let workers = Some(workers::opened_by(workers, threads));
-            Pool::create(PoolOptions { lanes, memory_budget, goal, measure, workers, on_fallback }, shelf).await
+            let options =
+                PoolOptions { lanes, memory_budget, goal, measure, workers, several: processors, on_fallback };
+            Pool::create(options, shelf).await
         };
         open.await.map(|pool| WasmPool { pool }).map_err(|e| thrown(&e))
     }

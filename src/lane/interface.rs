@@ -36,6 +36,16 @@ pub trait Lane: Debug {
     /// Why `graph` cannot run here; nothing where it may.
     fn refuses(&self, graph: &Graph) -> Option<Error>;
 
+    /// Whether one more of its name does work beside it that it would not do itself.
+    fn adds_up(&self) -> bool {
+        false
+    }
+
+    /// Whether it has weights of `graph`, which a session of it would share.
+    fn holds(&self, _graph: &Graph) -> bool {
+        false
+    }
+
     /// An error where the lane was lost.
     fn check(&self) -> Result<()>;
 

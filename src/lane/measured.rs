@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::ops::Add;
 
 /// What a lane's device says of itself.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -79,6 +80,20 @@ pub struct Counts {
     pub parameters: u64,
     /// Tensors that stay between calls.
     pub tensors: u64,
+}
+
+impl Add for Counts {
+    type Output = Counts;
+
+    fn add(self, more: Counts) -> Counts {
+        Counts {
+            weights: self.weights + more.weights,
+            arenas: self.arenas + more.arenas,
+            staging: self.staging + more.staging,
+            parameters: self.parameters + more.parameters,
+            tensors: self.tensors + more.tensors,
+        }
+    }
 }
 
 impl Counts {

@@ -3,18 +3,19 @@
 
 use super::desk::Desk;
 use super::executing;
-use super::homes::{Form, Home};
+use super::homes::{Form, Home, Ready};
 use super::lanes::Lanes;
 use super::options::{Fallback, Outputs, PoolOptions, Request, RunOptions};
-use super::queue::Item;
+use super::queue::{Execution, Item};
 use super::routes::Next;
 use super::session::Session;
+use super::spread::{Placed, Sharing};
 use super::tensors::{Feed, Keep};
 use crate::error::{Error, Kind, Result};
 use crate::graph::HostTensor;
 use crate::lane::host::spawn;
 use crate::lane::{Input, Resident};
-use crate::predict::Goal;
+use crate::predict::{Goal, Strategy};
 use futures_util::future::join_all;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -33,7 +34,24 @@ pub(super) struct Checked {
     keep: Keep,
 }
 
+/// Adds a request to those of its lane.
+pub(super) fn add(sets: &mut Sets, desk: Rc<Desk>, place: usize, item: Item) {
+    match sets.iter_mut().find(|(of, _)| Rc::ptr_eq(of, &desk)) {
+        Some((_, items)) => items.push((place, item)),
+        None => sets.push((desk, vec![(place, item)])),
+    }
+}
+
 impl Checked {
+    /// Whether it reads or leaves tensors on a lane: they would have to follow it to another.
+    pub(super) fn stays(&self) -> bool {
+        self.keep != Keep::Nothing || self.inputs.iter().any(|input| matches!(input, Input::Resident(_)))
+    }
+
+    pub(super) fn form(&self) -> Result<Form> {
+        self.session.form(&self.inputs, &self.keep)
+    }
+
     fn shapes(&self) -> Vec<Vec<usize>> {
         self.inputs.iter().map(|input| input.shape().to_vec()).collect()
     }
@@ -42,20 +60,24 @@ impl Checked {
 /// Places calls on the lanes of a pool.
 #[derive(Debug)]
 pub(super) struct Calls {
-    lanes: Rc<Lanes>,
-    options: PoolOptions,
+    pub(super) lanes: Rc<Lanes>,
+    pub(super) options: PoolOptions,
     /// Numbers by which lanes know who holds what.
     holders: Cell<u64>,
+    /// What lanes take from each other that run at once.
+    pub(super) sharing: Cell<Sharing>,
 }
 
 impl Calls {
     pub(super) fn new(lanes: &Rc<Lanes>, options: &PoolOptions) -> Calls {
-        Calls { lanes: Rc::clone(lanes), options: options.clone(), holders: Cell::new(1) }
+        let (lanes, holders) = (Rc::clone(lanes), Cell::new(1));
+        Calls { lanes, options: options.clone(), holders, sharing: Cell::default() }
     }
 
     /// A new home for `session` at `desk`.
     pub(super) fn settled(&self, session: &Session, desk: &Rc<Desk>) -> Rc<Home> {
-        Home::new(&desk.lane, self.holders.replace(self.holders.get() + 1), session.half_products)
+        let holder = self.holders.replace(self.holders.get() + 1);
+        Home::new(&desk.lane, &desk.tenants, holder, session.half_products)
     }
 
     /// A request with its inputs in the model's order.
@@ -73,19 +95,14 @@ impl Calls {
     }
 
     /// Runs all: those of one lane in one execution, lanes side by side. Outputs come in their order.
-    pub(super) async fn run(&self, calls: &[Checked], options: RunOptions) -> Result<Vec<Outputs>> {
+    pub(super) async fn run(self: &Rc<Self>, calls: &[Checked], options: RunOptions) -> Result<Vec<Outputs>> {
         let mut answers: Vec<Option<Outputs>> = calls.iter().map(|_| None).collect();
         let mut left: Vec<usize> = (0..calls.len()).collect();
         let mut attempt = 1;
         while !left.is_empty() {
-            let routed = calls.len() == 1 && options.strategy.is_none();
-            let sets = self.placed(calls, &left, routed).await?;
-            let runs = sets.into_iter().map(|(desk, items)| {
-                let (places, items): (Vec<usize>, Vec<Item>) = items.into_iter().unzip();
-                async move { (executing::run(&desk, items, options).await, places, desk) }
-            });
+            let sets = self.placed(calls, &left, &options).await?;
             left.clear();
-            for (result, places, desk) in join_all(runs).await {
+            for (result, places, desk) in self.at_once(sets, options).await {
                 match result {
                     Ok(execution) => {
                         desk.losses.set(0);
@@ -105,33 +122,88 @@ impl Calls {
         answers.into_iter().map(|answer| answer.ok_or_else(nothing)).collect()
     }
 
-    /// The calls at `places` made ready, each at its home; `routed`: or on a lane that may be faster.
-    pub(super) async fn placed(&self, calls: &[Checked], places: &[usize], routed: bool) -> Result<Sets> {
-        let mut sets: Sets = vec![];
+    /// Runs `sets`, each on its lane, all at once.
+    pub(super) async fn at_once(
+        &self,
+        sets: Sets,
+        options: RunOptions,
+    ) -> Vec<(Result<Execution>, Vec<usize>, Rc<Desk>)> {
+        let several = sets.len() > 1;
+        // A lane takes its part of a split set like any other set.
+        let options = match options.strategy {
+            Some(Strategy::Split) => RunOptions { strategy: Some(Strategy::Sequential), ..options },
+            _ => options,
+        };
+        let runs = sets.into_iter().map(|(desk, items)| {
+            let (places, items): (Vec<usize>, Vec<Item>) = items.into_iter().unzip();
+            async move { (executing::run(&desk, items, options).await, places, desk) }
+        });
+        let runs = join_all(runs).await;
+        if several {
+            self.learn(runs.iter().map(|(result, ..)| result));
+        }
+        runs
+    }
+
+    /// The calls at `places` made ready, each at its home or where it may be done sooner.
+    async fn placed(self: &Rc<Self>, calls: &[Checked], places: &[usize], options: &RunOptions) -> Result<Sets> {
+        let routed = calls.len() == 1 && options.strategy.is_none();
+        let mut ready = vec![];
         for &place in places {
-            let call = &calls[place];
-            let (desk, item) = self.ready(call, routed).await?;
-            match sets.iter_mut().find(|(of, _)| Rc::ptr_eq(of, &desk)) {
-                Some((_, items)) => items.push((place, item)),
-                None => sets.push((desk, vec![(place, item)])),
-            }
+            ready.push(self.ready(&calls[place], routed).await?);
+        }
+        let desks = self.shared_out(calls, places, &ready, options).await;
+        let mut sets: Sets = vec![];
+        for ((&place, (placed, item)), desk) in places.iter().zip(ready).zip(desks) {
+            let (desk, item) = match desk {
+                // What cannot be made ready there runs at home.
+                Some(desk) => match self.at(&calls[place], &desk).await {
+                    Ok(item) => (desk, item),
+                    Err(_) => (placed.desk, item),
+                },
+                None => (placed.desk, item),
+            };
+            add(&mut sets, desk, place, item);
         }
         Ok(sets)
     }
 
-    async fn ready(&self, call: &Checked, routed: bool) -> Result<(Rc<Desk>, Item)> {
+    /// A call made ready at `desk`, whose session has a home there from then on.
+    pub(super) async fn at(&self, call: &Checked, desk: &Rc<Desk>) -> Result<Item> {
+        let inputs = self.brought(&call.inputs, desk).await?;
+        let form = call.session.form(&inputs, &call.keep)?;
+        let ready = self.made(&call.session, desk, form).await?;
+        Ok(Item::new(Rc::clone(&call.session), ready, inputs))
+    }
+
+    /// A session made ready at `desk`, where it has a home from then on.
+    pub(super) async fn made(&self, session: &Rc<Session>, desk: &Rc<Desk>, form: Form) -> Result<Rc<Ready>> {
+        let there = session.home_at(desk.lane.opening());
+        let home = there.unwrap_or_else(|| self.settled(session, desk));
+        let ready = desk.prepare(session, &home, form, None).await?;
+        // It may have been released meanwhile, and another call may have come here first.
+        if session.home().is_some() && session.home_at(desk.lane.opening()).is_none() {
+            session.visits(&home);
+        }
+        Ok(ready)
+    }
+
+    pub(super) async fn ready(self: &Rc<Self>, call: &Checked, routed: bool) -> Result<(Placed, Item)> {
         let mut attempt = 1;
         loop {
             let (desk, home) = self.home(&call.session).await?;
             let (desk, home) = if routed { self.routed(call, desk, home)? } else { (desk, home) };
+            let (desk, home) = if routed { self.beside(call, desk, home)? } else { (desk, home) };
             let made = async {
                 let inputs = self.brought(&call.inputs, &desk).await?;
                 let form = call.session.form(&inputs, &call.keep)?;
-                let ready = desk.prepare(&call.session, &home, form, None).await?;
-                Ok(Item::new(Rc::clone(&call.session), ready, inputs))
+                let ready = desk.prepare(&call.session, &home, form.clone(), None).await?;
+                let (session, desk) = (Rc::clone(&call.session), Rc::clone(&desk));
+                let placed = Placed { session, form, desk, ready: Rc::clone(&ready) };
+                Ok((placed, Item::new(Rc::clone(&call.session), ready, inputs)))
             };
             match made.await {
-                Ok(item) => return Ok((desk, item)),
+                Ok(ready) => return Ok(ready),
                 Err(error) if Error::kind(&error) == Kind::DeviceLost && attempt < ATTEMPTS && !home.stands() => {
                     attempt += 1
                 }
@@ -164,7 +236,7 @@ impl Calls {
                 };
                 let desk = match standing.into_iter().find(takes) {
                     Some(desk) => desk,
-                    None => self.another(session, &takes).await.ok_or_else(|| why.clone().in_model(&session.name))?,
+                    None => self.spare(session, &takes).await.ok_or_else(|| why.clone().in_model(&session.name))?,
                 };
                 // Another call of the session may have come here first.
                 let home = session.home_at(desk.lane.opening()).unwrap_or_else(|| self.settled(session, &desk));
@@ -178,9 +250,7 @@ impl Calls {
     /// Where a call runs whose session lives at `home`: there, or on another lane that it is tried on or moves to.
     fn routed(&self, call: &Checked, desk: Rc<Desk>, home: Rc<Home>) -> Result<(Rc<Desk>, Rc<Home>)> {
         let session = &call.session;
-        // What stays on a lane would have to follow its session.
-        let stays = call.keep != Keep::Nothing || call.inputs.iter().any(|input| matches!(input, Input::Resident(_)));
-        if stays || self.options.goal == Goal::Memory || !session.portable() {
+        if call.stays() || self.options.goal == Goal::Memory || !session.portable() {
             return Ok((desk, home));
         }
         let form = session.form(&call.inputs, &call.keep)?;
@@ -189,9 +259,10 @@ impl Calls {
         {
             self.lanes.hope(&|name| session.allows(name), &ready.compiled.cost, ms);
         }
-        for other in self.lanes.standing().into_iter().filter(|other| session.allows(other.lane.name())) {
+        for other in self.lanes.kinds().into_iter().filter(|other| session.allows(other.lane.name())) {
             let (now, at) = (home.lane.opening(), other.lane.opening());
-            if now == at || other.lane.refuses(&session.graph.borrow()).is_some() {
+            if other.like(&desk) || other.lane.check().is_err() || other.lane.refuses(&session.graph.borrow()).is_some()
+            {
                 continue;
             }
             // The same work at the other lane's rates: what it makes of the graph is not known yet.
@@ -219,7 +290,7 @@ impl Calls {
     }
 
     /// Makes a session ready at `desk`, beside its calls.
-    fn visit(&self, session: &Rc<Session>, desk: &Rc<Desk>, home: Option<Rc<Home>>, form: &Form) {
+    pub(super) fn visit(&self, session: &Rc<Session>, desk: &Rc<Desk>, home: Option<Rc<Home>>, form: &Form) {
         // Once: what fails there fails again.
         if !session.visited.borrow_mut().insert(desk.lane.opening()) {
             return;
@@ -238,7 +309,7 @@ impl Calls {
     }
 
     /// A lane that is opened now and takes the session.
-    async fn another(&self, session: &Session, takes: &dyn Fn(&Rc<Desk>) -> bool) -> Option<Rc<Desk>> {
+    async fn spare(&self, session: &Session, takes: &dyn Fn(&Rc<Desk>) -> bool) -> Option<Rc<Desk>> {
         for name in self.lanes.spare().into_iter().filter(|name| session.allows(name)) {
             for _ in 0..ATTEMPTS {
                 match self.lanes.opened(&name).await {
@@ -285,15 +356,10 @@ impl Calls {
 
     /// Reads a tensor back.
     pub(super) async fn read(&self, tensor: &Resident) -> Result<HostTensor> {
-        let desk = self.lanes.named(tensor.lane)?;
+        let gone = || format!("the tensor was on the lane '{}', which was lost", tensor.lane);
+        let desk = self.lanes.at(tensor.opening).ok_or_else(|| Error::new(Kind::DeviceLost, gone()))?;
         let lane = &desk.lane;
         lane.check()?;
-        if lane.opening() != tensor.opening {
-            return Err(Error::new(
-                Kind::DeviceLost,
-                format!("the tensor was on the lane '{}', which was lost", tensor.lane),
-            ));
-        }
         match lane.read(tensor).await {
             Ok(tensor) => Ok(tensor),
             Err(error) => Err(lane.cause(error).await),

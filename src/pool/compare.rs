@@ -1,15 +1,15 @@
 //! Every strategy in turn on the same requests: measured beside predicted. Knows plans and executions; must never know
 //! how either is made.
 
-use super::desk::Desk;
-use super::executing::run as run_on;
+use super::calls::{Calls, Checked, Sets, add};
 use super::options::RunOptions;
 use super::plan::Plan;
-use super::queue::{Execution, Item};
-use super::report::{Comparison, StrategyComparison};
+use super::queue::Execution;
+use super::report::{Comparison, StrategyComparison, StrategyPrediction};
+use super::split::span;
 use crate::error::{Error, Kind, Result};
 use crate::lane::Outcome;
-use crate::predict::{Goal, Span, SpanKind, Strategy};
+use crate::predict::{Goal, Span, SpanKind};
 use std::rc::Rc;
 
 /// Most repeats of a comparison.
@@ -24,27 +24,92 @@ pub(super) fn check(requests: usize, repeats: usize) -> Result<()> {
     Ok(())
 }
 
-/// Compares on `desk`, to which all of `items` belong.
-pub(super) async fn compare(desk: &Rc<Desk>, items: Vec<Item>, repeats: usize, goal: Goal) -> Result<Comparison> {
-    desk.measure_now().await?;
-    let run = async |strategy| {
-        // Through the queue: a call with a strategy shares its execution with no other.
-        run_on(desk, items.clone(), RunOptions { strategy: Some(strategy), goal: None }).await
-    };
-    for strategy in Strategy::ALL {
-        run(strategy).await?;
+/// Requests that run at once, by lane.
+struct Way {
+    prediction: StrategyPrediction,
+    sets: Sets,
+    places: Vec<String>,
+}
+
+/// What one run of a set took and did.
+struct Measured {
+    ms: f64,
+    bytes: u64,
+    timeline: Vec<Span>,
+}
+
+impl Way {
+    async fn run(&self, calls: &Calls, names: &[String]) -> Result<Measured> {
+        // Through the queues: a call with a strategy shares its execution with no other.
+        let options = RunOptions { strategy: Some(self.prediction.strategy), goal: None };
+        let mut parts = vec![];
+        for (result, requests, _) in calls.at_once(self.sets.clone(), options).await {
+            parts.push((result?, requests));
+        }
+        let runs: Vec<&Execution> = parts.iter().map(|(run, _)| run).collect();
+        let (began, ended) = span(&runs);
+        let several = parts.len() > 1;
+        let mut spans = vec![];
+        for ((run, requests), place) in parts.iter().zip(&self.places) {
+            let names: Vec<String> = requests.iter().filter_map(|&i| names.get(i).cloned()).collect();
+            let after = run.began_ms - began;
+            spans.extend(timeline(&run.outcome, &names).into_iter().map(|span| Span {
+                place: if several { place.clone() } else { String::new() },
+                start_ms: span.start_ms + after,
+                end_ms: span.end_ms + after,
+                ..span
+            }));
+        }
+        let bytes = parts.iter().map(|(run, _)| run.outcome.bytes).sum();
+        Ok(Measured { ms: ended - began, bytes, timeline: spans })
     }
-    let set: Vec<_> = items.iter().map(|item| &*item.ready).collect();
-    let (plans, choice) = desk.plans(&set, goal)?;
-    let mut runs: Vec<Vec<Execution>> = Strategy::ALL.iter().map(|_| vec![]).collect();
+}
+
+/// Compares every strategy that `requests` can run by.
+pub(super) async fn compare(calls: &Rc<Calls>, requests: &[Checked], repeats: usize, goal: Goal) -> Result<Comparison> {
+    let (mut set, mut items) = (vec![], vec![]);
+    for request in requests {
+        let (placed, item) = calls.ready(request, false).await?;
+        set.push(placed);
+        items.push(item);
+    }
+    let foresight = calls.foresee(&set, goal).await?;
+    let lane = foresight.prediction().lane;
+    let mut ways: Vec<Way> = vec![];
+    if let Some(on) = &foresight.on_lane {
+        let mut sets: Sets = vec![];
+        for (i, request) in requests.iter().enumerate() {
+            let here = Rc::ptr_eq(&set[i].desk, &on.desk);
+            let item = if here { items[i].clone() } else { calls.at(request, &on.desk).await? };
+            add(&mut sets, Rc::clone(&on.desk), i, item);
+        }
+        let way = |plan: &Plan| Way { prediction: plan.prediction(), sets: sets.clone(), places: vec![String::new()] };
+        ways.extend(on.plans.iter().map(way));
+    }
+    if let Some((split, prediction)) = foresight.split {
+        let (mut sets, mut places): (Sets, Vec<String>) = (vec![], vec![]);
+        for part in &split.parts {
+            places.push(part.place.clone());
+            for &i in &part.requests {
+                let here = Rc::ptr_eq(&set[i].desk, &part.desk);
+                let item = if here { items[i].clone() } else { calls.at(&requests[i], &part.desk).await? };
+                add(&mut sets, Rc::clone(&part.desk), i, item);
+            }
+        }
+        ways.push(Way { prediction, sets, places });
+    }
+    let names: Vec<String> = requests.iter().map(|request| request.session.name.clone()).collect();
+    for way in &ways {
+        way.run(calls, &names).await?;
+    }
+    let mut runs: Vec<Vec<Measured>> = ways.iter().map(|_| vec![]).collect();
     for _ in 0..repeats {
-        for (strategy, runs) in Strategy::ALL.into_iter().zip(&mut runs) {
-            runs.push(run(strategy).await?);
+        for (way, runs) in ways.iter().zip(&mut runs) {
+            runs.push(way.run(calls, &names).await?);
         }
     }
-    let names: Vec<String> = items.iter().map(|item| item.session.name.clone()).collect();
-    let strategies: Vec<StrategyComparison> =
-        plans.iter().zip(runs).map(|(plan, runs)| measured(plan, runs, &names)).collect();
+    let strategies: Vec<StrategyComparison> = ways.iter().zip(runs).map(|(way, runs)| measured(way, runs)).collect();
+    let choice = foresight.choice;
     let better = |a: &&StrategyComparison, b: &&StrategyComparison| match goal {
         Goal::Memory => a.measured_bytes.cmp(&b.measured_bytes).then(a.measured_ms.total_cmp(&b.measured_ms)),
         Goal::Latency | Goal::Throughput => a.measured_ms.total_cmp(&b.measured_ms),
@@ -53,7 +118,7 @@ pub(super) async fn compare(desk: &Rc<Desk>, items: Vec<Item>, repeats: usize, g
     let best = strategies.iter().min_by(better).ok_or_else(nothing)?;
     let chosen = strategies.iter().find(|s| s.prediction.strategy == choice.strategy).ok_or_else(nothing)?;
     Ok(Comparison {
-        lane: desk.lane.name(),
+        lane,
         recommended: choice.strategy,
         measured_best: best.prediction.strategy,
         regret: chosen.measured_ms / best.measured_ms - 1.0,
@@ -62,16 +127,16 @@ pub(super) async fn compare(desk: &Rc<Desk>, items: Vec<Item>, repeats: usize, g
     })
 }
 
-fn measured(plan: &Plan, mut runs: Vec<Execution>, names: &[String]) -> StrategyComparison {
-    runs.sort_by(|a, b| a.outcome.total_ms.total_cmp(&b.outcome.total_ms));
-    let times: Vec<f64> = runs.iter().map(|r| r.outcome.total_ms).collect();
-    let middle = &runs[runs.len() / 2].outcome;
+fn measured(way: &Way, mut runs: Vec<Measured>) -> StrategyComparison {
+    runs.sort_by(|a, b| a.ms.total_cmp(&b.ms));
+    let times: Vec<f64> = runs.iter().map(|run| run.ms).collect();
+    let middle = runs.swap_remove(runs.len() / 2);
     StrategyComparison {
-        prediction: plan.prediction(),
+        prediction: way.prediction.clone(),
         measured_ms: quantile(&times, 0.5),
         spread_ms: [quantile(&times, 0.25), quantile(&times, 0.75)],
         measured_bytes: middle.bytes,
-        measured_timeline: timeline(middle, names),
+        measured_timeline: middle.timeline,
     }
 }
 
@@ -85,7 +150,8 @@ fn quantile(sorted: &[f64], q: f64) -> f64 {
 
 /// Where the time of an execution went, as far as a page can see: what the queue told of each submit.
 fn timeline(outcome: &Outcome, names: &[String]) -> Vec<Span> {
-    let mut spans = vec![Span { kind: SpanKind::Host, model: String::new(), start_ms: 0.0, end_ms: outcome.record_ms }];
+    let span = |kind, model: String, start_ms, end_ms| Span { kind, model, place: String::new(), start_ms, end_ms };
+    let mut spans = vec![span(SpanKind::Host, String::new(), 0.0, outcome.record_ms)];
     let mut free = 0.0f64;
     for submit in &outcome.submits {
         let start = free.max(submit.submitted_ms);
@@ -96,15 +162,10 @@ fn timeline(outcome: &Outcome, names: &[String]) -> Vec<Span> {
         };
         match spans.last_mut() {
             Some(last) if last.kind == SpanKind::Gpu && last.model == model => last.end_ms = free,
-            _ => spans.push(Span { kind: SpanKind::Gpu, model, start_ms: start, end_ms: free }),
+            _ => spans.push(span(SpanKind::Gpu, model, start, free)),
         }
     }
-    spans.push(Span {
-        kind: SpanKind::Readback,
-        model: String::new(),
-        start_ms: free.min(outcome.total_ms),
-        end_ms: outcome.total_ms,
-    });
+    spans.push(span(SpanKind::Readback, String::new(), free.min(outcome.total_ms), outcome.total_ms));
     spans
 }
 

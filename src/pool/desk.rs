@@ -14,13 +14,55 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+/// Executions on the lanes of a pool: those that run beside others say little of what each takes alone.
+#[derive(Debug, Default)]
+pub struct Activity {
+    begun: Cell<u64>,
+    running: Cell<u64>,
+}
+
+/// An execution under way, until it is dropped.
+#[derive(Debug)]
+pub struct Active<'a> {
+    of: &'a Activity,
+    begun: u64,
+    alone: bool,
+}
+
+impl Activity {
+    /// One more is begun.
+    pub(super) fn begin(&self) -> Active<'_> {
+        let alone = self.running.replace(self.running.get() + 1) == 0;
+        self.begun.set(self.begun.get() + 1);
+        Active { of: self, begun: self.begun.get(), alone }
+    }
+}
+
+impl Active<'_> {
+    /// Whether no other ran beside it so far.
+    pub(super) fn alone(&self) -> bool {
+        self.alone && self.of.begun.get() == self.begun
+    }
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.of.running.set(self.of.running.get() - 1);
+    }
+}
+
 /// One lane and all that is kept for it.
 #[derive(Debug)]
 pub struct Desk {
     pub(super) lane: Rc<dyn Lane>,
     pub(super) queue: Queue,
-    pub(super) predictor: RefCell<Predictor>,
-    pub(super) probing: Probing,
+    /// How many sessions live here.
+    pub(super) tenants: Rc<Cell<usize>>,
+    /// Lanes of one name run on like machines: what is learned of one is known of all.
+    pub(super) predictor: Rc<RefCell<Predictor>>,
+    pub(super) probing: Rc<Probing>,
+    /// What is under way on all lanes of the pool.
+    pub(super) activity: Rc<Activity>,
     /// Counts preparations begun and ended: an execution beside one is no clean observation.
     pub(super) preparations: Cell<u64>,
     pub(super) preparing: Cell<u64>,
@@ -52,6 +94,7 @@ impl Desk {
         options: &PoolOptions,
         shelf: Option<Rc<dyn Shelf>>,
         known: Option<Known>,
+        activity: &Rc<Activity>,
     ) -> Result<(Desk, Option<Known>)> {
         let recalled = match (known, &shelf) {
             (Some(known), _) => Some(known),
@@ -61,11 +104,25 @@ impl Desk {
         let kernels = lane.kernels()?;
         let recalled = recalled.filter(|known| known.holds(&kernels));
         let measured = lane.measure(recalled.as_ref().map(|known| known.tuning)).await?;
-        let desk = Desk {
+        let (predictor, probing) = (Predictor::new(rates(&measured)), Probing::new(shelf, kernels));
+        let (predictor, probing) = (Rc::new(RefCell::new(predictor)), Rc::new(probing));
+        Ok((Desk::new(lane, options, predictor, probing, activity), recalled))
+    }
+
+    fn new(
+        lane: Rc<dyn Lane>,
+        options: &PoolOptions,
+        predictor: Rc<RefCell<Predictor>>,
+        probing: Rc<Probing>,
+        activity: &Rc<Activity>,
+    ) -> Desk {
+        Desk {
             lane,
             queue: Queue::default(),
-            predictor: RefCell::new(Predictor::new(rates(&measured))),
-            probing: Probing::new(shelf, kernels),
+            tenants: Rc::default(),
+            predictor,
+            probing,
+            activity: Rc::clone(activity),
             preparations: Cell::new(0),
             preparing: Cell::new(0),
             goal: options.goal,
@@ -73,8 +130,12 @@ impl Desk {
             budget: options.memory_budget,
             closed: Cell::new(false),
             losses: Cell::new(0),
-        };
-        Ok((desk, recalled))
+        }
+    }
+
+    /// A desk for `lane`, which is like this one's: it is not measured again.
+    pub(super) fn beside(&self, lane: Rc<dyn Lane>, options: &PoolOptions) -> Desk {
+        Desk::new(lane, options, Rc::clone(&self.predictor), Rc::clone(&self.probing), &self.activity)
     }
 
     /// Takes the place of a desk whose lane was lost.
@@ -82,6 +143,11 @@ impl Desk {
         self.losses.set(lost.losses.get() + 1);
         // It is the same machine.
         self.predictor.replace(lost.predictor.borrow().clone());
+    }
+
+    /// Whether calls of the one may be made by the other, and take as long.
+    pub(super) fn like(&self, other: &Desk) -> bool {
+        self.lane.name() == other.lane.name()
     }
 
     /// What a call of `cost` is forecast to take here.

@@ -7,7 +7,7 @@ use super::options::RunOptions;
 use super::plan::Plan;
 use super::queue::{Execution, Item, Job};
 use crate::error::{Error, Kind, Result};
-use crate::lane::host::{next_turn, spawn};
+use crate::lane::host::{next_turn, now_ms, spawn};
 use crate::lane::{Outcome, Work};
 use crate::predict::Strategy;
 use crate::program::ProgramCost;
@@ -47,7 +47,8 @@ async fn execute_batch(desk: &Desk, batch: Vec<Job>) {
             let mut outputs = execution.outputs.into_iter();
             for job in batch {
                 let outputs = outputs.by_ref().take(job.items.len()).collect();
-                let own = Execution { outputs, outcome: Rc::clone(&execution.outcome), clean: execution.clean };
+                let outcome = Rc::clone(&execution.outcome);
+                let own = Execution { outputs, outcome, ..execution };
                 let _ = job.reply.send(desk.open().map(|()| own));
             }
         }
@@ -75,12 +76,13 @@ impl Desk {
             Some(strategy) => self.plan(&set, strategy),
             None if items.len() == 1 => self.plan(&set, Strategy::Sequential),
             None => {
-                let (mut plans, choice) = self.plans(&set, options.goal.unwrap_or(self.goal))?;
+                let mut plans = self.plans(&set);
+                let choice = self.choice(&set, &plans, options.goal.unwrap_or(self.goal))?;
                 let at = plans.iter().position(|p| p.schedule.strategy == choice.strategy).unwrap_or(0);
                 plans.swap_remove(at)
             }
         };
-        let (mut outcome, clean) = match self.execute_plan(items, &plan).await {
+        let (mut outcome, clean, began_ms) = match self.execute_plan(items, &plan).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 let error = self.lane.cause(error).await;
@@ -92,25 +94,28 @@ impl Desk {
             .zip(items)
             .map(|(tensors, item)| item.ready.compiled.outputs.iter().cloned().zip(tensors).collect())
             .collect();
-        Ok(Execution { outputs, outcome: Rc::new(outcome), clean: clean && items.len() == 1 })
+        let (warm, clean, forecast_ms) = (clean, clean && items.len() == 1, plan.forecast.total_ms);
+        Ok(Execution { outputs, outcome: Rc::new(outcome), warm, clean, began_ms, forecast_ms })
     }
 
-    /// Runs `plan` and lets the predictor see what it took, where nothing else was under way: whether that was so.
-    async fn execute_plan(&self, items: &[Item], plan: &Plan) -> Result<(Outcome, bool)> {
+    /// Runs `plan` and lets the predictor see what it took, where nothing else was under way: whether that was so on this lane, and
+    /// when it began.
+    async fn execute_plan(&self, items: &[Item], plan: &Plan) -> Result<(Outcome, bool, f64)> {
         let works: Vec<Work> = items.iter().map(|item| item.work.clone()).collect();
         let _turn = self.lane.turn().await;
         let (before, quiet) = (self.preparations.get(), self.preparing.get() == 0);
+        let (active, began_ms) = (self.activity.begin(), now_ms());
         let outcome = self.lane.execute(&works, &plan.schedule).await?;
         let exclusive = quiet && self.preparations.get() == before;
         // Every program is warm from now on, also those behind one that was not.
         let cold = items.iter().filter(|item| !item.ready.warm.replace(true)).count();
         let clean = cold == 0 && exclusive && outcome.awaited;
-        if clean && self.probing.done() {
+        if clean && active.alone() && self.probing.done() {
             let costs: Vec<&ProgramCost> = items.iter().map(|item| &item.ready.compiled.cost).collect();
             let (submits, strategy) = (plan.schedule.submits(), plan.schedule.strategy);
             // What the predictor refuses as absurd is no fault of the call.
             let _ = self.predictor.borrow_mut().observe(&costs, strategy, submits, &plan.forecast, outcome.total_ms);
         }
-        Ok((outcome, clean))
+        Ok((outcome, clean, began_ms))
     }
 }

@@ -46,6 +46,8 @@ pub(super) type Preparation = Shared<LocalFuture<Result<Rc<Ready>>>>;
 #[derive(Debug)]
 pub struct Home {
     pub(super) lane: Rc<dyn Lane>,
+    /// How many sessions live there.
+    tenants: Rc<Cell<usize>>,
     /// As whom the lane knows it.
     pub(super) holder: u64,
     /// Every program of a home has the same variants, so that equal inputs give equal results.
@@ -58,11 +60,13 @@ pub struct Home {
 }
 
 impl Home {
-    /// One on `lane`, which nothing was brought to. `halves`: whether products may multiply f16.
-    pub(super) fn new(lane: &Rc<dyn Lane>, holder: u64, halves: bool) -> Rc<Home> {
+    /// One on `lane`, where so many others are and nothing was brought to. `halves`: whether products may multiply f16.
+    pub(super) fn new(lane: &Rc<dyn Lane>, tenants: &Rc<Cell<usize>>, holder: u64, halves: bool) -> Rc<Home> {
         let tuning = lane.tuning();
+        tenants.set(tenants.get() + 1);
         Rc::new(Home {
             lane: Rc::clone(lane),
+            tenants: Rc::clone(tenants),
             holder,
             tuning: if halves { tuning } else { tuning.whole() },
             programs: RefCell::default(),
@@ -92,6 +96,7 @@ impl Home {
     /// Lets go of what is held on the lane; calls in flight keep what they use.
     pub(super) fn leave(&self) {
         if !self.left.replace(true) {
+            self.tenants.set(self.tenants.get() - 1);
             self.lane.release(self.holder);
         }
     }

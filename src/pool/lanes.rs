@@ -1,7 +1,7 @@
 //! The lanes of a pool: those that are open, those that may be opened once they are needed, and those that were lost and come
 //! back. Knows lanes by their names; must never know a session.
 
-use super::desk::Desk;
+use super::desk::{Activity, Desk};
 use super::known::{Known, Shelf};
 use super::options::{Measure, PoolOptions};
 use crate::error::{Error, Kind, Result};
@@ -34,6 +34,9 @@ pub struct Lanes {
     /// Lanes that were opened, or opened again, because calls may be faster there, by the opening that was lost.
     hoped: RefCell<BTreeSet<(String, u64)>>,
     closed: Cell<bool>,
+    activity: Rc<Activity>,
+    /// How many lanes are on their way beside others of their name.
+    coming: Cell<usize>,
     /// Lanes on their way.
     opening: RefCell<BTreeMap<String, OpeningDesk>>,
 }
@@ -52,8 +55,9 @@ pub(super) async fn desk(
     options: &PoolOptions,
     shelf: &Option<Rc<dyn Shelf>>,
     known: Option<Known>,
+    activity: &Rc<Activity>,
 ) -> Result<Rc<Desk>> {
-    let (desk, known) = match Desk::open_lane(Rc::clone(&lane), options, shelf.clone(), known).await {
+    let (desk, known) = match Desk::open_lane(Rc::clone(&lane), options, shelf.clone(), known, activity).await {
         Ok(opened) => opened,
         Err(error) => return Err(lane.cause(error).await),
     };
@@ -76,9 +80,10 @@ impl Lanes {
         options: &PoolOptions,
         shelf: Option<Rc<dyn Shelf>>,
     ) -> Result<Rc<Lanes>> {
-        if desks.is_empty() {
+        let Some(first) = desks.first() else {
             return Err(Error::new(Kind::Unsupported, "a pool of no lanes"));
-        }
+        };
+        let activity = Rc::clone(&first.activity);
         let (desks, opening, options) = (RefCell::new(desks), RefCell::default(), options.clone());
         Ok(Rc::new(Lanes {
             desks,
@@ -88,6 +93,8 @@ impl Lanes {
             shelf,
             hoped: RefCell::default(),
             closed: Cell::default(),
+            activity,
+            coming: Cell::default(),
             opening,
         }))
     }
@@ -103,10 +110,20 @@ impl Lanes {
         self.desks.borrow().clone()
     }
 
-    /// The desk of the lane that is open, or was.
-    pub(super) fn named(&self, lane: &str) -> Result<Rc<Desk>> {
-        let desk = self.desks.borrow().iter().find(|desk| desk.lane.name() == lane).cloned();
-        desk.ok_or_else(|| Error::new(Kind::InvalidInput, format!("this pool has no lane '{lane}'")))
+    /// The first desk of each name.
+    pub(super) fn kinds(&self) -> Vec<Rc<Desk>> {
+        let mut kinds: Vec<Rc<Desk>> = vec![];
+        for desk in self.all() {
+            if !kinds.iter().any(|kind| kind.like(&desk)) {
+                kinds.push(desk);
+            }
+        }
+        kinds
+    }
+
+    /// The desk of a lane of that name that was lost.
+    fn lost(&self, lane: &str) -> Option<Rc<Desk>> {
+        self.desks.borrow().iter().find(|desk| desk.lane.name() == lane && desk.lane.check().is_err()).cloned()
     }
 
     /// The desk of the lane of that opening, unless it was opened again since.
@@ -126,9 +143,12 @@ impl Lanes {
         }
         let desks = self.desks.borrow();
         let name = |desk: &Rc<Desk>| desk.lane.name().to_owned();
-        let lost = desks.iter().filter(|desk| desk.lane.check().is_err() && desk.losses.get() < MOST_LOSSES).map(name);
+        let stands = |of: &Rc<Desk>| desks.iter().any(|desk| desk.like(of) && desk.lane.check().is_ok());
+        let mut lost: Vec<_> =
+            desks.iter().filter(|desk| !stands(desk) && desk.losses.get() < MOST_LOSSES).map(name).collect();
+        lost.dedup();
         let never = self.names.iter().filter(|name| !desks.iter().any(|desk| desk.lane.name() == **name)).cloned();
-        lost.chain(never).collect()
+        lost.into_iter().chain(never).collect()
     }
 
     /// Opens lanes that `allowed` names and cannot be asked now, beside the calls, where one may take less than `ms` for `cost`: a
@@ -136,9 +156,9 @@ impl Lanes {
     pub(super) fn hope(self: &Rc<Self>, allowed: &dyn Fn(&str) -> bool, cost: &ProgramCost, ms: f64) {
         for name in self.spare().into_iter().filter(|name| allowed(name)) {
             let flops = cost.dispatches.iter().map(|d| d.flops).sum();
-            let (hopeful, was) = match self.named(&name) {
-                Ok(lost) => (lost.forecast_ms(cost) < ms, lost.lane.opening()),
-                Err(_) => (lane::hopeful(&name, flops, ms, self.options.workers.as_ref()), 0),
+            let (hopeful, was) = match self.lost(&name) {
+                Some(lost) => (lost.forecast_ms(cost) < ms, lost.lane.opening()),
+                None => (lane::hopeful(&name, flops, ms, self.options.workers.as_ref()), 0),
             };
             if hopeful && self.hoped.borrow_mut().insert((name.clone(), was)) {
                 let lanes = Rc::clone(self);
@@ -173,24 +193,81 @@ impl Lanes {
     }
 
     async fn open(&self, name: &str) -> Result<Rc<Desk>> {
+        let lane = self.lane(name).await?;
+        let lost = self.lost(name);
+        let known = lost.as_ref().and_then(|lost| lost.probing.known.borrow().clone());
+        let desk = desk(lane, &self.options, &self.shelf, known, &self.activity).await?;
+        if let Some(lost) = lost {
+            desk.follows(&lost);
+        }
+        self.took_in(desk)
+    }
+
+    async fn lane(&self, name: &str) -> Result<Rc<dyn Lane>> {
         let none = || Error::new(Kind::Unsupported, format!("the lane '{name}' cannot be opened here"));
-        let lane = self.opener.as_ref().ok_or_else(none)?(name).await?;
-        let known = self.named(name).ok().and_then(|lost| lost.probing.known.borrow().clone());
-        let desk = desk(lane, &self.options, &self.shelf, known).await?;
+        self.opener.as_ref().ok_or_else(none)?(name).await
+    }
+
+    /// `desk` in the place of one of its name that was lost, or beside the others.
+    fn took_in(&self, desk: Rc<Desk>) -> Result<Rc<Desk>> {
         if self.closed.get() {
             // The pool was closed meanwhile: nobody would close it later.
             desk.lane.close();
             return Err(Error::new(Kind::Closed, "the pool was closed"));
         }
+        let lost = self.lost(desk.lane.name());
         let mut desks = self.desks.borrow_mut();
-        match desks.iter_mut().find(|old| old.lane.name() == name) {
+        match lost.and_then(|lost| desks.iter_mut().find(|old| Rc::ptr_eq(old, &lost))) {
             Some(old) => {
-                desk.follows(old);
                 old.lane.close();
                 *old = Rc::clone(&desk);
             }
             None => desks.push(Rc::clone(&desk)),
         }
         Ok(desk)
+    }
+
+    /// The desks of the lanes that can be asked now, each with its name beside the others.
+    pub(super) fn places(&self) -> Vec<(Rc<Desk>, String)> {
+        let standing = self.standing();
+        let place = |(at, desk): (usize, &Rc<Desk>)| {
+            let name = desk.lane.name();
+            let before = standing[..at].iter().filter(|other| other.like(desk)).count();
+            let place = if before == 0 { name.to_owned() } else { format!("{name} {}", before + 1) };
+            (Rc::clone(desk), place)
+        };
+        standing.iter().enumerate().map(place).collect()
+    }
+
+    /// The lanes that can be asked now and are like that of `desk`: it among them.
+    pub(super) fn alike(&self, desk: &Desk) -> Vec<Rc<Desk>> {
+        self.standing().into_iter().filter(|other| other.like(desk)).collect()
+    }
+
+    /// Whether one more lane like that of `desk` may be opened.
+    pub(super) fn may_have_another(&self, desk: &Desk) -> bool {
+        let most = if desk.lane.adds_up() { self.options.several } else { 1 };
+        self.opener.is_some() && self.alike(desk).len() + self.coming.get() < most
+    }
+
+    /// One more lane like that of `desk`; nothing where it cannot be had.
+    pub(super) async fn another(&self, desk: &Desk) -> Option<Rc<Desk>> {
+        if !self.may_have_another(desk) {
+            return None;
+        }
+        self.coming.set(self.coming.get() + 1);
+        // It may be dropped at the wait.
+        let _coming = Coming(&self.coming);
+        let lane = self.lane(desk.lane.name()).await.ok()?;
+        self.took_in(Rc::new(desk.beside(lane, &self.options))).ok()
+    }
+}
+
+/// One of the lanes that are on their way beside others, until it is dropped.
+struct Coming<'a>(&'a Cell<usize>);
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }

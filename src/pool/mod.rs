@@ -6,6 +6,7 @@ mod calls;
 mod compare;
 mod desk;
 mod executing;
+mod foresight;
 mod homes;
 mod known;
 mod lanes;
@@ -21,6 +22,8 @@ mod queue;
 mod report;
 mod routes;
 mod session;
+mod split;
+mod spread;
 mod tensors;
 
 pub use crate::lane::{Facts, Far, Opening, Output, Resident, Told, TrafficCounts, Workers};

@@ -32,6 +32,8 @@ pub struct PoolOptions {
     pub measure: Measure,
     /// Where processors come from.
     pub workers: Option<Workers>,
+    /// How many lanes of a name are opened at most, where there may be several; at least one.
+    pub several: usize,
     /// Who is told where a session runs on another lane.
     pub on_fallback: Option<Listener>,
 }

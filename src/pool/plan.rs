@@ -2,7 +2,7 @@
 
 use super::desk::Desk;
 use super::homes::Ready;
-use super::report::{Prediction, StrategyPrediction};
+use super::report::StrategyPrediction;
 use crate::error::{Error, Kind, Result};
 use crate::lane::Compiled;
 use crate::predict::{Candidate, Choice, Forecast, Goal, Strategy, choose};
@@ -49,21 +49,17 @@ impl Desk {
         Plan { schedule, forecast, bytes }
     }
 
-    /// Every strategy's plan, and the choice among them.
-    pub(super) fn plans(&self, set: &[&Ready], goal: Goal) -> Result<(Vec<Plan>, Choice)> {
-        let plans: Vec<Plan> = Strategy::ALL.into_iter().map(|s| self.plan(set, s)).collect();
-        let candidates: Vec<Candidate> = plans
-            .iter()
-            .map(|p| Candidate {
-                strategy: p.schedule.strategy,
-                total_ms: p.forecast.total_ms,
-                throughput: p.forecast.throughput,
-                bytes: p.bytes,
-            })
-            .collect();
+    /// The plan of every strategy of a lane.
+    pub(super) fn plans(&self, set: &[&Ready]) -> Vec<Plan> {
+        Strategy::OF_LANE.into_iter().map(|s| self.plan(set, s)).collect()
+    }
+
+    /// The choice among `plans` of `set`.
+    pub(super) fn choice(&self, set: &[&Ready], plans: &[Plan], goal: Goal) -> Result<Choice> {
+        let candidates: Vec<Candidate> = plans.iter().map(|plan| plan.prediction().candidate()).collect();
         let costs: Vec<&ProgramCost> = set.iter().map(|r| &r.compiled.cost).collect();
         let how = |p: &Plan| (p.schedule.strategy, p.schedule.submits());
-        let unsure = match plans.as_slice() {
+        let unsure = match plans {
             [first, rest @ ..] => {
                 let predictor = self.predictor.borrow();
                 let doubts = rest.iter().map(|p| predictor.ratio_doubt(&costs, how(first), how(p)));
@@ -72,22 +68,8 @@ impl Desk {
             [] => 0.0,
         };
         // Where none fits the budget the smallest is tried: the allocator has the last word.
-        let choice = choose(goal, &candidates, self.budget, unsure)
+        choose(goal, &candidates, self.budget, unsure)
             .or_else(|| choose(Goal::Memory, &candidates, None, unsure))
-            .ok_or_else(|| Error::new(Kind::Internal, "there is no strategy to choose from"))?;
-        Ok((plans, choice))
-    }
-
-    pub(super) fn prediction(&self, set: &[&Ready], goal: Goal) -> Result<Prediction> {
-        if set.is_empty() {
-            return Err(Error::new(Kind::InvalidInput, "there are no requests to predict"));
-        }
-        let (plans, choice) = self.plans(set, goal)?;
-        Ok(Prediction {
-            lane: self.lane.name(),
-            strategies: plans.iter().map(Plan::prediction).collect(),
-            recommended: choice.strategy,
-            reason: choice.reason,
-        })
+            .ok_or_else(|| Error::new(Kind::Internal, "there is no strategy to choose from"))
     }
 }

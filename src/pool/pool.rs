@@ -3,8 +3,8 @@
 
 use super::calls::{Calls, Checked};
 use super::compare;
-use super::desk::Desk;
-use super::homes::{Form, Ready};
+use super::desk::{Activity, Desk};
+use super::homes::Form;
 use super::known::Shelf;
 use super::lanes::{Lanes, Opener, desk};
 use super::options::{LoadProgress, Outputs, Phase, PoolOptions, Request, RunOptions, Shapes, Source};
@@ -29,7 +29,7 @@ pub struct Pool {
 #[derive(Debug)]
 struct Inner {
     lanes: Rc<Lanes>,
-    calls: Calls,
+    calls: Rc<Calls>,
     sessions: RefCell<BTreeMap<u64, Rc<Session>>>,
     tensors: Tensors,
     next_session: Cell<u64>,
@@ -43,11 +43,12 @@ impl Pool {
     pub async fn create(options: PoolOptions, shelf: Option<Rc<dyn Shelf>>) -> Result<Pool> {
         let (budget, workers) = (options.memory_budget, options.workers.clone());
         let lanes = lane::open(options.lanes.as_deref(), budget, workers.as_ref()).await?;
-        let mut desks = Pool::desks(lanes, &options, &shelf).await?;
+        let activity = Rc::default();
+        let mut desks = Pool::desks(lanes, &options, &shelf, &activity).await?;
         if let (None, Some(workers), Some(first)) = (&options.lanes, &workers, desks.first())
             && let Some(rival) = lane::rival(&*first.lane, workers.threads(), budget, Some(workers)).await
         {
-            desks.extend(Pool::desks(vec![rival], &options, &shelf).await?);
+            desks.extend(Pool::desks(vec![rival], &options, &shelf, &activity).await?);
             desks.sort_by(|a, b| b.lane.measured().flops_per_s.total_cmp(&a.lane.measured().flops_per_s));
         }
         let names = options.lanes.clone().unwrap_or_else(|| lane::NAMES.map(str::to_owned).to_vec());
@@ -65,7 +66,7 @@ impl Pool {
         options: PoolOptions,
         shelf: Option<Rc<dyn Shelf>>,
     ) -> Result<Pool> {
-        let desks = Pool::desks(lanes, &options, &shelf).await?;
+        let desks = Pool::desks(lanes, &options, &shelf, &Rc::default()).await?;
         Pool::of(desks, options.lanes.clone().unwrap_or_default(), opener, &options, shelf)
     }
 
@@ -74,11 +75,12 @@ impl Pool {
         lanes: Vec<Rc<dyn Lane>>,
         options: &PoolOptions,
         shelf: &Option<Rc<dyn Shelf>>,
+        activity: &Rc<Activity>,
     ) -> Result<Vec<Rc<Desk>>> {
         let mut desks = vec![];
         // One after another: a lane is measured while nothing else runs.
         for lane in lanes {
-            desks.push(desk(lane, options, shelf, None).await?);
+            desks.push(desk(lane, options, shelf, None, activity).await?);
         }
         Ok(desks)
     }
@@ -92,7 +94,7 @@ impl Pool {
     ) -> Result<Pool> {
         let lanes = Lanes::new(desks, names, opener, options, shelf)?;
         let inner = Inner {
-            calls: Calls::new(&lanes, options),
+            calls: Rc::new(Calls::new(&lanes, options)),
             lanes,
             sessions: RefCell::default(),
             tensors: Tensors::default(),
@@ -113,6 +115,7 @@ impl Pool {
         let session = Rc::new(Session::new(id, graph, &source));
         let desk = self.inner.desk_for(&session).await.map_err(|e| e.in_model(&source.name))?;
         progress(Phase::Decode, 1, 1);
+        let desk = self.inner.calls.roomiest(&session, desk).await;
         // What a load brought that fails, or is aborted at any wait, goes with its home.
         let home = self.inner.calls.settled(&session, &desk);
         desk.prepare_at_load(&session, &home, &source.free_dimensions, progress).await?;
@@ -147,35 +150,24 @@ impl Pool {
     /// kernels reach here is measured where it was not yet.
     pub async fn predict(&self, requests: Vec<(u64, Shapes)>, goal: Option<Goal>) -> Result<Prediction> {
         self.inner.open()?;
-        let mut ready: Vec<Rc<Ready>> = vec![];
-        let mut lane = None;
+        if requests.is_empty() {
+            return Err(Error::new(Kind::InvalidInput, "there are no requests to predict"));
+        }
+        let mut set = vec![];
         for (id, shapes) in requests {
             let session = self.inner.session(id)?;
             let form = Form::of(session.shapes(&shapes)?);
-            let (desk, home) = self.inner.calls.home(&session).await?;
-            one_lane(&mut lane, &desk)?;
-            ready.push(desk.prepare(&session, &home, form, None).await?);
+            set.push(self.inner.calls.at_home(&session, form).await?);
         }
-        let desk = lane.ok_or_else(|| Error::new(Kind::InvalidInput, "there are no requests to predict"))?;
-        desk.measure_now().await?;
-        let set: Vec<&Ready> = ready.iter().map(|ready| &**ready).collect();
-        desk.prediction(&set, goal.unwrap_or(self.inner.goal))
+        Ok(self.inner.calls.foresee(&set, goal.unwrap_or(self.inner.goal)).await?.prediction())
     }
 
     /// Runs every strategy in turn, `repeats` times after one warm-up, and compares with the predictions.
     pub async fn compare(&self, requests: Vec<Request>, repeats: usize, goal: Option<Goal>) -> Result<Comparison> {
         self.inner.open()?;
         compare::check(requests.len(), repeats)?;
-        let mut lane = None;
-        let mut all = vec![];
         let calls = self.checked(requests)?;
-        let places: Vec<usize> = (0..calls.len()).collect();
-        for (desk, items) in self.inner.calls.placed(&calls, &places, false).await? {
-            one_lane(&mut lane, &desk)?;
-            all.extend(items.into_iter().map(|(_, item)| item));
-        }
-        let desk = lane.ok_or_else(|| Error::new(Kind::Internal, "requests of no lane"))?;
-        compare::compare(&desk, all, repeats, goal.unwrap_or(self.inner.goal)).await
+        compare::compare(&self.inner.calls, &calls, repeats, goal.unwrap_or(self.inner.goal)).await
     }
 
     /// Bytes by purpose, lane and session.
@@ -203,7 +195,7 @@ impl Pool {
     /// How well the predictor has done, by lane.
     pub fn accuracy(&self) -> Vec<(&'static str, Accuracy)> {
         let of = |desk: &Rc<Desk>| (desk.lane.name(), desk.predictor.borrow().accuracy());
-        self.inner.lanes.all().iter().map(of).collect()
+        self.inner.lanes.kinds().iter().map(of).collect()
     }
 
     /// What the lanes run on.
@@ -212,13 +204,13 @@ impl Pool {
             let facts = desk.lane.facts().clone();
             Device { lane: desk.lane.name(), fingerprint: facts.fingerprint(), facts }
         };
-        let devices: Vec<Device> = self.inner.lanes.all().iter().map(device).collect();
+        let devices: Vec<Device> = self.inner.lanes.kinds().iter().map(device).collect();
         Capabilities { lanes: devices.iter().map(|d| d.lane).collect(), devices }
     }
 
     /// What the probes measured, by lane, the preferred first.
     pub fn profiles(&self) -> Vec<Profile> {
-        self.inner.lanes.all().iter().map(|desk| Profile::of(&*desk.lane)).collect()
+        self.inner.lanes.kinds().iter().map(|desk| Profile::of(&*desk.lane)).collect()
     }
 
     /// Takes a tensor into the pool's keeping: the number by which it is known.
@@ -271,21 +263,6 @@ impl Pool {
         ids.into_iter().for_each(|id| self.release(id));
         self.inner.tensors.clear();
         self.inner.lanes.close();
-    }
-}
-
-/// Notes the lane of a request; a prediction or comparison is of one lane.
-fn one_lane(lane: &mut Option<Rc<Desk>>, desk: &Rc<Desk>) -> Result<()> {
-    match lane.replace(Rc::clone(desk)) {
-        Some(other) if !Rc::ptr_eq(&other, desk) => {
-            let text = format!(
-                "requests on '{}' and on '{}' cannot be predicted together",
-                other.lane.name(),
-                desk.lane.name()
-            );
-            Err(Error::new(Kind::Unsupported, text))
-        }
-        _ => Ok(()),
     }
 }
 

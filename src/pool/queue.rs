@@ -99,6 +99,12 @@ pub struct Execution {
     pub(super) outputs: Vec<Outputs>,
     /// What the whole execution took, its outputs taken out.
     pub(super) outcome: Rc<Outcome>,
-    /// Whether that is what its only request takes: it ran before, and nothing else was under way.
+    /// Whether its requests ran before, and nothing else was under way on its lane.
+    pub(super) warm: bool,
+    /// Whether it had one request only, too.
     pub(super) clean: bool,
+    /// When it began.
+    pub(super) began_ms: f64,
+    /// What it was forecast to take.
+    pub(super) forecast_ms: f64,
 }

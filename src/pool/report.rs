@@ -1,7 +1,7 @@
 //! What the pool tells: the plain values that cross to JS, in the shapes that `pkg/index.d.ts` states.
 
 use crate::lane::{Counts, Facts, Lane};
-use crate::predict::{Span, Strategy};
+use crate::predict::{Candidate, Span, Strategy};
 use crate::program::Placed;
 use serde::Serialize;
 
@@ -23,11 +23,23 @@ pub struct StrategyPrediction {
     pub timeline: Vec<Span>,
 }
 
+impl StrategyPrediction {
+    /// It among others.
+    pub(super) fn candidate(&self) -> Candidate {
+        Candidate {
+            strategy: self.strategy,
+            total_ms: self.predicted_ms,
+            throughput: self.predicted_throughput,
+            bytes: self.predicted_bytes,
+        }
+    }
+}
+
 /// What `pool.predict` returns.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Prediction {
-    /// Name of the lane.
+    /// Name of the lane of those strategies that take one; the first of them where there is none that takes all.
     pub lane: &'static str,
     /// Every strategy.
     pub strategies: Vec<StrategyPrediction>,
@@ -154,13 +166,19 @@ pub struct MemoryReport {
 impl MemoryReport {
     /// The report of `lanes` and of the `sessions` on them.
     pub(super) fn of<'a>(lanes: impl Iterator<Item = &'a dyn Lane>, sessions: Vec<SessionMemory>) -> MemoryReport {
-        let lanes: Vec<LaneMemory> = lanes
-            .map(|lane| {
-                let (name, counts) = (lane.name(), lane.counts());
-                let live_bytes = sessions.iter().filter(|s| s.lane == name).map(|s| s.live_bytes).max().unwrap_or(0);
-                LaneMemory { lane: name, counts, total: counts.total(), high_water: lane.most_bytes(), live_bytes }
-            })
-            .collect();
+        let mut all: Vec<LaneMemory> = vec![];
+        for lane in lanes {
+            let (name, counts, high_water) = (lane.name(), lane.counts(), lane.most_bytes());
+            if let Some(like) = all.iter_mut().find(|like| like.lane == name) {
+                like.counts = like.counts + counts;
+                like.total += counts.total();
+                like.high_water += high_water;
+                continue;
+            }
+            let live_bytes = sessions.iter().filter(|s| s.lane == name).map(|s| s.live_bytes).max().unwrap_or(0);
+            all.push(LaneMemory { lane: name, counts, total: counts.total(), high_water, live_bytes });
+        }
+        let lanes = all;
         let sum = |of: fn(&LaneMemory) -> u64| lanes.iter().map(of).sum();
         MemoryReport {
             weights: sum(|l| l.counts.weights),

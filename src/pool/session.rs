@@ -13,7 +13,7 @@ use crate::lane::{Compiled, Input};
 use crate::onnx::read;
 use crate::program::{Residency, halved};
 use serde::Serialize;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -61,6 +61,8 @@ pub struct Session {
     pub(super) routes: Routes,
     /// Openings of lanes for which it is made ready beside its calls, or was in vain.
     pub(super) visited: RefCell<BTreeSet<u64>>,
+    /// Calls since the last that found its lane busy.
+    pub(super) calm: Cell<u32>,
 }
 
 impl Session {
@@ -82,6 +84,7 @@ impl Session {
             homes: RefCell::default(),
             routes: Routes::default(),
             visited: RefCell::default(),
+            calm: Cell::default(),
         }
     }
 

@@ -103,6 +103,9 @@ pub struct Span {
     pub kind: SpanKind,
     /// Name of the model; empty where it belongs to all.
     pub model: String,
+    /// Where, if not all is at one place.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub place: String,
     /// Start.
     pub start_ms: f64,
     /// End.
@@ -180,7 +183,7 @@ impl Coefficients {
 
     /// How much of each request's device time counts: less or more than all where others run in between.
     fn weights(&self, terms: &Terms) -> Vec<f64> {
-        if terms.strategy == Strategy::Sequential || terms.requests.len() < 2 {
+        if terms.strategy != Strategy::Parallel || terms.requests.len() < 2 {
             return vec![1.0; terms.requests.len()];
         }
         let device: Vec<f64> = terms.requests.iter().map(|r| self.device_ms(r)).collect();
@@ -229,7 +232,8 @@ impl Coefficients {
         let mut spans = vec![];
         let mut now = 0.0;
         let mut push = |kind, model: &str, ms: f64| {
-            spans.push(Span { kind, model: model.to_owned(), start_ms: now, end_ms: now + ms });
+            let (model, place) = (model.to_owned(), String::new());
+            spans.push(Span { kind, model, place, start_ms: now, end_ms: now + ms });
             now += ms;
         };
         let transfer = self.factor(TRANSFER);
@@ -238,7 +242,7 @@ impl Coefficients {
             terms.requests.iter().zip(self.weights(terms)).map(|(r, w)| self.device_ms(r) * w).collect();
         let submits = terms.submit_ms * self.factor(SUBMIT);
         match terms.strategy {
-            Strategy::Sequential => {
+            Strategy::Sequential | Strategy::Split => {
                 let all: f64 = gpu.iter().sum();
                 for (request, ms) in terms.requests.iter().zip(&gpu) {
                     let share = if all > 0.0 { ms / all } else { 0.0 };

@@ -4,7 +4,7 @@
 use crate::memory::{SlotPlan, assign_slots};
 use serde::{Deserialize, Serialize};
 
-/// How a set of requests is executed on one lane.
+/// How a set of requests is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Strategy {
@@ -12,17 +12,22 @@ pub enum Strategy {
     Sequential,
     /// Dispatches of all interleaved, each model in an arena of its own.
     Parallel,
+    /// On several lanes at once, on each one after another.
+    Split,
 }
 
 impl Strategy {
     /// Every strategy, in the order in which they are reported.
-    pub const ALL: [Strategy; 2] = [Strategy::Sequential, Strategy::Parallel];
+    pub const ALL: [Strategy; 3] = [Strategy::Sequential, Strategy::Parallel, Strategy::Split];
+    /// Those of one lane.
+    pub const OF_LANE: [Strategy; 2] = [Strategy::Sequential, Strategy::Parallel];
 
     /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Strategy::Sequential => "sequential",
             Strategy::Parallel => "parallel",
+            Strategy::Split => "split",
         }
     }
 }
@@ -83,11 +88,11 @@ impl Schedule {
 /// Orders `programs` by `strategy`. `dispatch_ms[p][i]` is what each dispatch is expected to take: a submit is made
 /// before the work since the last would pass `submit_ms`, so that the page keeps its turns on the GPU.
 pub fn schedule(programs: &[Extent], strategy: Strategy, dispatch_ms: &[Vec<f64>], submit_ms: f64) -> Schedule {
-    let share = strategy == Strategy::Sequential;
+    let share = strategy != Strategy::Parallel;
     let arenas: Vec<u64> = programs.iter().map(|p| p.arena_bytes).collect();
     let mut out = Recorder { commands: Vec::new(), since_submit: 0.0, submit_ms, dispatch_ms };
     match strategy {
-        Strategy::Sequential => {
+        Strategy::Sequential | Strategy::Split => {
             for (program, p) in programs.iter().enumerate() {
                 out.commands.push(Command::Upload { program });
                 for index in 0..p.dispatches {

@@ -228,7 +228,7 @@ mod tests {
         for seed in 1..9 {
             let (mut predictor, mut world) = (Predictor::new(rates()), World::new(seed * 7919));
             for round in 0..40 {
-                let strategy = Strategy::ALL[round % 2];
+                let strategy = Strategy::OF_LANE[round % 2];
                 for set in [&[&a][..], &[&b], &[&a, &b]] {
                     world.run(&mut predictor, set, strategy);
                 }
@@ -260,7 +260,7 @@ mod tests {
         let first = doubt(&predictor, &[&a, &b]);
         assert!((0.02..0.15).contains(&first), "{first}");
         for round in 0..60 {
-            world.run(&mut predictor, &[&a, &b], Strategy::ALL[round % 2]);
+            world.run(&mut predictor, &[&a, &b], Strategy::OF_LANE[round % 2]);
         }
         let later = doubt(&predictor, &[&a, &b]);
         assert!(later < 0.4 * first, "{later} after {first}");

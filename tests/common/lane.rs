@@ -279,6 +279,15 @@ impl Lane for Reference {
         Some(Error::new(Kind::Unsupported, text).in_node(&node.name))
     }
 
+    fn adds_up(&self) -> bool {
+        true
+    }
+
+    fn holds(&self, graph: &Graph) -> bool {
+        let mut constants = graph.values.iter().filter_map(|value| value.constant.as_ref());
+        constants.any(|constant| self.book.borrow().contains(&constant.hash))
+    }
+
     fn check(&self) -> Result<()> {
         self.lost()
     }

@@ -212,8 +212,11 @@ pub async fn what_is_told_is_told_by_lane() {
     let seen: Vec<_> = pool.accuracy().iter().map(|(lane, a)| (*lane, a.observations)).collect();
     assert_eq!(seen, [("first", 0), ("second", 1)]);
     let shapes = |s: &Session| (s.id, [("x".to_owned(), vec![2, 8])].into());
-    let both = pool.predict(vec![shapes(&first), shapes(&second)], None).await;
-    says(&both.unwrap_err(), Kind::Unsupported, &["'first'", "'second'"]);
+    // Neither may run where the other does: they run at once.
+    let both = pool.predict(vec![shapes(&first), shapes(&second)], None).await.unwrap();
+    assert_eq!(both.strategies.iter().map(|s| s.strategy).collect::<Vec<_>>(), [Strategy::Split]);
+    let places: Vec<_> = both.strategies[0].timeline.iter().map(|span| span.place.as_str()).collect();
+    assert!(places.contains(&"first") && places.contains(&"second"), "{places:?}");
     assert_eq!(pool.predict(vec![shapes(&second)], None).await.unwrap().lane, "second");
     assert_eq!(pool.memory_map(second.id).unwrap().unwrap().lane, "second");
 }

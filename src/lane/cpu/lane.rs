@@ -2,7 +2,7 @@
 
 use super::held::{Held, Kept, Program, unexpected};
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Graph, HostTensor, Source, TensorType};
+use crate::graph::{Constant, FOLDED_ELEMENTS, Graph, HostTensor, Source, TensorType};
 use crate::kernels::{Class, Tuning};
 use crate::lane::host::{Task, now_ms};
 use crate::lane::interface::{Lane, Turn};
@@ -184,6 +184,18 @@ impl Lane for CpuLane {
     fn refuses(&self, _graph: &Graph) -> Option<Error> {
         // What has no routine is computed by its reference.
         None
+    }
+
+    fn adds_up(&self) -> bool {
+        true
+    }
+
+    fn holds(&self, graph: &Graph) -> bool {
+        graph.values.iter().any(|value| {
+            let large = |c: &&Constant| c.shape.iter().product::<usize>() > FOLDED_ELEMENTS;
+            let constant = value.constant.as_ref().filter(large);
+            constant.is_some_and(|c| self.held.knows(&named(c.hash, c.dtype)))
+        })
     }
 
     fn check(&self) -> Result<()> {
