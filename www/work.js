@@ -28,8 +28,8 @@ export async function feedsOf(model) {
 }
 
 /** Loads one model with its inputs; `onProgress` is told the share done by phase. */
-export async function load(pool, model, { onProgress, signal } = {}) {
-  const options = { name: model.name, freeDimensions: freeDimensions(model), onProgress, signal };
+export async function load(pool, model, { onProgress, signal, lanes } = {}) {
+  const options = { name: model.name, freeDimensions: freeDimensions(model), onProgress, signal, lanes };
   return { model, session: await pool.load(model.url, options), feeds: await feedsOf(model) };
 }
 
