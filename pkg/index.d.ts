@@ -97,9 +97,9 @@ export interface PoolOptions {
    */
   threads?: number;
   /**
-   * Most processors, each a worker of its own, that the lane `cpu` opens, as sessions come or calls wait: models that are called at
-   * once run at once. They share out `threads`. Default: as many as `threads` where a page cannot share memory among threads,
-   * one of all threads where it can.
+   * Most processors, each with workers of its own, that the lane `cpu` opens, as sessions come or calls wait: models that are called
+   * at once run at once, sharing out `threads`; each has one at least. Default: 2 where a page can share memory among threads, as
+   * many as `threads` where it cannot; never more than `threads`.
    */
   processors?: number;
   /** Told of each session whose calls run on another lane than before, since that one was lost or does not take it. */

@@ -238,8 +238,8 @@ export const Capabilities = Object.freeze({
 });
 
 /**
- * Processors, and the threads of each: several threads where the page is cross-origin isolated, so that they can share memory;
- * where it is not, or where they are asked for, several processors.
+ * Processors, and the threads of each: several threads where the page is cross-origin isolated, so that they can share memory,
+ * which those processors that are at work share out; one elsewhere.
  */
 function possible({ threads, processors }, { relaxedSimd, threads: shared }) {
   const count = (n, what) => n === undefined || (Number.isSafeInteger(n) && n > 0) || refuse(`${n} ${what}`);
@@ -247,11 +247,10 @@ function possible({ threads, processors }, { relaxedSimd, threads: shared }) {
   count(processors, 'processors');
   const wanted = threads ?? Math.min(navigator.hardwareConcurrency ?? 1, 8);
   if (globalThis.crossOriginIsolated && relaxedSimd && shared) {
-    const several = Math.min(processors ?? 1, wanted);
-    return { threads: Math.floor(wanted / several), processors: several };
+    return { threads: wanted, processors: processors ?? Math.min(2, wanted) };
   }
   if (threads > 1) alone();
-  return { threads: 1, processors: Math.min(processors ?? wanted, wanted) };
+  return { threads: 1, processors: processors ?? wanted };
 }
 
 /** Says once why a processor has one thread although more were asked for. */

@@ -36,6 +36,11 @@ pub trait Lane: Debug {
     /// Why `graph` cannot run here; nothing where it may.
     fn refuses(&self, graph: &Graph) -> Option<Error>;
 
+    /// Threads by which it computes, which those of its name share out where several are at work.
+    fn threads(&self) -> usize {
+        1
+    }
+
     /// Whether one more of its name does work beside it that it would not do itself.
     fn adds_up(&self) -> bool {
         false
@@ -59,8 +64,8 @@ pub trait Lane: Debug {
     /// made ready or brought meanwhile needs no turn.
     fn turn(&self) -> Task<'_, Turn<'_>>;
 
-    /// Executes `works` by `schedule` and waits for its end.
-    fn execute<'a>(&'a self, works: &'a [Work], schedule: &'a Schedule) -> Task<'a, Result<Outcome>>;
+    /// Executes `works` by `schedule` and waits for its end, as one of so many lanes of its name that are at work.
+    fn execute<'a>(&'a self, works: &'a [Work], schedule: &'a Schedule, share: usize) -> Task<'a, Result<Outcome>>;
 
     /// Brings a tensor to the lane.
     fn upload<'a>(&'a self, tensor: &'a HostTensor) -> Task<'a, Result<Resident>>;

@@ -9,7 +9,7 @@ use super::options::{Fallback, Outputs, PoolOptions, Request, RunOptions};
 use super::queue::{Execution, Item};
 use super::routes::Next;
 use super::session::Session;
-use super::spread::{Placed, Sharing};
+use super::spread::{Placed, Sharing, divided};
 use super::tensors::{Feed, Keep};
 use crate::error::{Error, Kind, Result};
 use crate::graph::HostTensor;
@@ -128,19 +128,21 @@ impl Calls {
         sets: Sets,
         options: RunOptions,
     ) -> Vec<(Result<Execution>, Vec<usize>, Rc<Desk>)> {
-        let several = sets.len() > 1;
         // A lane takes its part of a split set like any other set.
         let options = match options.strategy {
             Some(Strategy::Split) => RunOptions { strategy: Some(Strategy::Sequential), ..options },
             _ => options,
         };
+        let desks: Vec<Rc<Desk>> = sets.iter().map(|(desk, _)| Rc::clone(desk)).collect();
         let runs = sets.into_iter().map(|(desk, items)| {
             let (places, items): (Vec<usize>, Vec<Item>) = items.into_iter().unzip();
-            async move { (executing::run(&desk, items, options).await, places, desk) }
+            let share = desks.iter().filter(|other| other.like(&desk)).count();
+            async move { (executing::run(&desk, items, options, share).await, places, desk) }
         });
         let runs = join_all(runs).await;
-        if several {
-            self.learn(runs.iter().map(|(result, ..)| result));
+        if runs.len() > 1 {
+            let desks: Vec<Rc<Desk>> = runs.iter().map(|(.., desk)| Rc::clone(desk)).collect();
+            self.learn(runs.iter().map(|(result, ..)| result), divided(&desks));
         }
         runs
     }

@@ -14,6 +14,23 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+/// One more of what is counted, until it is dropped.
+pub struct Counted<'a>(&'a Cell<usize>);
+
+impl<'a> Counted<'a> {
+    /// One more.
+    pub(super) fn new(count: &'a Cell<usize>) -> Counted<'a> {
+        count.set(count.get() + 1);
+        Counted(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
 /// Executions on the lanes of a pool: those that run beside others say little of what each takes alone.
 #[derive(Debug, Default)]
 pub struct Activity {
@@ -61,11 +78,13 @@ pub struct Desk {
     /// Lanes of one name run on like machines: what is learned of one is known of all.
     pub(super) predictor: Rc<RefCell<Predictor>>,
     pub(super) probing: Rc<Probing>,
+    /// How many lanes of its name are at work.
+    pub(super) at_work: Rc<Cell<usize>>,
     /// What is under way on all lanes of the pool.
     pub(super) activity: Rc<Activity>,
     /// Counts preparations begun and ended: an execution beside one is no clean observation.
     pub(super) preparations: Cell<u64>,
-    pub(super) preparing: Cell<u64>,
+    pub(super) preparing: Cell<usize>,
     pub(super) goal: Goal,
     pub(super) measure: Measure,
     pub(super) budget: Option<u64>,
@@ -106,14 +125,13 @@ impl Desk {
         let measured = lane.measure(recalled.as_ref().map(|known| known.tuning)).await?;
         let (predictor, probing) = (Predictor::new(rates(&measured)), Probing::new(shelf, kernels));
         let (predictor, probing) = (Rc::new(RefCell::new(predictor)), Rc::new(probing));
-        Ok((Desk::new(lane, options, predictor, probing, activity), recalled))
+        Ok((Desk::new(lane, options, (predictor, probing, Rc::default()), activity), recalled))
     }
 
     fn new(
         lane: Rc<dyn Lane>,
         options: &PoolOptions,
-        predictor: Rc<RefCell<Predictor>>,
-        probing: Rc<Probing>,
+        (predictor, probing, at_work): (Rc<RefCell<Predictor>>, Rc<Probing>, Rc<Cell<usize>>),
         activity: &Rc<Activity>,
     ) -> Desk {
         Desk {
@@ -122,6 +140,7 @@ impl Desk {
             tenants: Rc::default(),
             predictor,
             probing,
+            at_work,
             activity: Rc::clone(activity),
             preparations: Cell::new(0),
             preparing: Cell::new(0),
@@ -135,7 +154,8 @@ impl Desk {
 
     /// A desk for `lane`, which is like this one's: it is not measured again.
     pub(super) fn beside(&self, lane: Rc<dyn Lane>, options: &PoolOptions) -> Desk {
-        Desk::new(lane, options, Rc::clone(&self.predictor), Rc::clone(&self.probing), &self.activity)
+        let known = (Rc::clone(&self.predictor), Rc::clone(&self.probing), Rc::clone(&self.at_work));
+        Desk::new(lane, options, known, &self.activity)
     }
 
     /// Takes the place of a desk whose lane was lost.

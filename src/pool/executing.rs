@@ -1,7 +1,7 @@
 //! Calls executed on their lane: one execution at a time; calls that wait together run together, and fail apart. Knows
 //! plans and outcomes; must never know why a strategy is good.
 
-use super::desk::Desk;
+use super::desk::{Counted, Desk};
 use super::homes::Ready;
 use super::options::RunOptions;
 use super::plan::Plan;
@@ -15,9 +15,10 @@ use futures_channel::oneshot;
 use std::rc::Rc;
 
 /// Queues a call and waits for it. A caller that stops waiting takes its call back.
-pub async fn run(desk: &Rc<Desk>, items: Vec<Item>, options: RunOptions) -> Result<Execution> {
+/// `share`: of how many parts of a set it is one, on lanes of that name.
+pub async fn run(desk: &Rc<Desk>, items: Vec<Item>, options: RunOptions, share: usize) -> Result<Execution> {
     let (reply, answer) = oneshot::channel();
-    desk.queue.push(Job { items, options, reply });
+    desk.queue.push(Job { items, options, share, reply });
     if !desk.queue.working.replace(true) {
         spawn(Box::pin(work(Rc::clone(desk))));
     }
@@ -41,7 +42,8 @@ async fn work(desk: Rc<Desk>) {
 async fn execute_batch(desk: &Desk, batch: Vec<Job>) {
     let options = batch[0].options;
     let items: Vec<Item> = batch.iter().flat_map(|job| job.items.iter().cloned()).collect();
-    let result = desk.execute(&items, options).await;
+    let share = batch.iter().map(|job| job.share).max().unwrap_or(1);
+    let result = desk.execute(&items, options, share).await;
     match result {
         Ok(execution) => {
             let mut outputs = execution.outputs.into_iter();
@@ -60,7 +62,7 @@ async fn execute_batch(desk: &Desk, batch: Vec<Job>) {
         // One of them may be at fault: alone, each meets only its own error.
         Err(_) => {
             for job in batch {
-                let result = desk.execute(&job.items, job.options).await;
+                let result = desk.execute(&job.items, job.options, job.share).await;
                 let _ = job.reply.send(result);
             }
         }
@@ -69,7 +71,7 @@ async fn execute_batch(desk: &Desk, batch: Vec<Job>) {
 
 impl Desk {
     /// Executes `items` at once by the best plan, or by the strategy asked for. Must not run beside another.
-    pub(super) async fn execute(&self, items: &[Item], options: RunOptions) -> Result<Execution> {
+    pub(super) async fn execute(&self, items: &[Item], options: RunOptions, share: usize) -> Result<Execution> {
         self.open()?;
         let set: Vec<&Ready> = items.iter().map(|item| &*item.ready).collect();
         let plan = match options.strategy {
@@ -82,7 +84,7 @@ impl Desk {
                 plans.swap_remove(at)
             }
         };
-        let (mut outcome, clean, began_ms) = match self.execute_plan(items, &plan).await {
+        let (mut outcome, clean, began_ms) = match self.execute_plan(items, &plan, share).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 let error = self.lane.cause(error).await;
@@ -100,12 +102,13 @@ impl Desk {
 
     /// Runs `plan` and lets the predictor see what it took, where nothing else was under way: whether that was so on this lane, and
     /// when it began.
-    async fn execute_plan(&self, items: &[Item], plan: &Plan) -> Result<(Outcome, bool, f64)> {
+    async fn execute_plan(&self, items: &[Item], plan: &Plan, share: usize) -> Result<(Outcome, bool, f64)> {
         let works: Vec<Work> = items.iter().map(|item| item.work.clone()).collect();
         let _turn = self.lane.turn().await;
         let (before, quiet) = (self.preparations.get(), self.preparing.get() == 0);
-        let (active, began_ms) = (self.activity.begin(), now_ms());
-        let outcome = self.lane.execute(&works, &plan.schedule).await?;
+        let (active, at_work, began_ms) = (self.activity.begin(), Counted::new(&self.at_work), now_ms());
+        let outcome = self.lane.execute(&works, &plan.schedule, share.max(self.at_work.get())).await?;
+        drop(at_work);
         let exclusive = quiet && self.preparations.get() == before;
         // Every program is warm from now on, also those behind one that was not.
         let cold = items.iter().filter(|item| !item.ready.warm.replace(true)).count();

@@ -1,7 +1,7 @@
 //! The lanes of a pool: those that are open, those that may be opened once they are needed, and those that were lost and come
 //! back. Knows lanes by their names; must never know a session.
 
-use super::desk::{Activity, Desk};
+use super::desk::{Activity, Counted, Desk};
 use super::known::{Known, Shelf};
 use super::options::{Measure, PoolOptions};
 use crate::error::{Error, Kind, Result};
@@ -255,19 +255,9 @@ impl Lanes {
         if !self.may_have_another(desk) {
             return None;
         }
-        self.coming.set(self.coming.get() + 1);
         // It may be dropped at the wait.
-        let _coming = Coming(&self.coming);
+        let _coming = Counted::new(&self.coming);
         let lane = self.lane(desk.lane.name()).await.ok()?;
         self.took_in(Rc::new(desk.beside(lane, &self.options))).ok()
-    }
-}
-
-/// One of the lanes that are on their way beside others, until it is dropped.
-struct Coming<'a>(&'a Cell<usize>);
-
-impl Drop for Coming<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
     }
 }

@@ -1,7 +1,7 @@
 //! Sessions made ready on their lane for the forms of their calls. Knows when a program is there already; must never know
 //! what a lane makes of one.
 
-use super::desk::Desk;
+use super::desk::{Counted, Desk};
 use super::homes::{Form, Home, KEPT, Ready};
 use super::options::{LoadProgress, Phase};
 use super::session::Session;
@@ -89,9 +89,8 @@ impl Desk {
         progress: Option<&LoadProgress<'_>>,
     ) -> Result<Rc<Ready>> {
         self.preparations.set(self.preparations.get() + 1);
-        self.preparing.set(self.preparing.get() + 1);
         // It may be dropped at any wait.
-        let _under_way = Counted(&self.preparing);
+        let _under_way = Counted::new(&self.preparing);
         self.compile_now(session, home, form, progress).await.map_err(|e| e.in_model(&session.name))
     }
 
@@ -127,14 +126,5 @@ impl Desk {
         session.forget(&compiled);
         compiled.cost.model.clone_from(&session.name);
         Ok(Rc::new(Ready { compiled: Rc::new(compiled), warm: Cell::new(false) }))
-    }
-}
-
-/// One of the preparations under way, until it is dropped.
-struct Counted<'a>(&'a Cell<u64>);
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
     }
 }

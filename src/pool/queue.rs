@@ -34,6 +34,8 @@ impl Item {
 pub(super) struct Job {
     pub(super) items: Vec<Item>,
     pub(super) options: RunOptions,
+    /// Of how many parts of a set it is one, on lanes of its name.
+    pub(super) share: usize,
     pub(super) reply: oneshot::Sender<Result<Execution>>,
 }
 

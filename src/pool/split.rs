@@ -174,8 +174,8 @@ impl Calls {
         (now.total_ms(&sharing) < WORTH * home.total_ms(&sharing)).then_some(now)
     }
 
-    /// Learns from executions of several lanes at once.
-    pub(super) fn learn<'a>(&self, runs: impl Iterator<Item = &'a Result<Execution>>) {
+    /// Learns from executions of several lanes at once, which take `divided` times as long where they all compute.
+    pub(super) fn learn<'a>(&self, runs: impl Iterator<Item = &'a Result<Execution>>, divided: f64) {
         let runs: Vec<&Execution> = runs.filter_map(|run| run.as_ref().ok()).filter(|run| run.warm).collect();
         if runs.len() < 2 {
             return;
@@ -183,7 +183,7 @@ impl Calls {
         let (began, ended) = span(&runs);
         let forecast = runs.iter().map(|run| run.forecast_ms).fold(0.0, f64::max);
         let mut sharing = self.sharing.get();
-        sharing.took(ended - began, forecast);
+        sharing.took(ended - began, forecast * divided);
         self.sharing.set(sharing);
     }
 }

@@ -65,6 +65,15 @@ pub(super) struct Placed {
     pub(super) ready: Rc<Ready>,
 }
 
+/// How many times as long as alone lanes would take that are all computing at once, since they share out threads.
+pub(super) fn divided(desks: &[Rc<Desk>]) -> f64 {
+    let of = |desk: &Rc<Desk>| {
+        let (threads, alike) = (desk.lane.threads(), desks.iter().filter(|other| other.like(desk)).count());
+        threads as f64 / (threads / alike).max(1) as f64
+    };
+    desks.iter().map(of).fold(1.0, f64::max)
+}
+
 /// The requests of one lane.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
@@ -126,7 +135,13 @@ pub(super) fn spread(
 impl Spread {
     /// Milliseconds until all is done.
     pub(super) fn total_ms(&self, sharing: &Sharing) -> f64 {
-        if self.parts.len() > 1 { self.ms * sharing.factor() } else { self.ms }
+        self.ms * self.slowed(sharing)
+    }
+
+    /// How many times as long as alone its parts take.
+    fn slowed(&self, sharing: &Sharing) -> f64 {
+        let desks: Vec<Rc<Desk>> = self.parts.iter().map(|part| Rc::clone(&part.desk)).collect();
+        if desks.len() < 2 { 1.0 } else { divided(&desks) * sharing.factor() }
     }
 
     /// What it is expected to take, hold and look like.
@@ -143,7 +158,7 @@ impl Spread {
                 (part, part.desk.plan(&ready.iter().map(|ready| &**ready).collect::<Vec<_>>(), Strategy::Sequential))
             })
             .collect();
-        let factor = if plans.len() > 1 { sharing.factor() } else { 1.0 };
+        let factor = self.slowed(sharing);
         let longest = plans.iter().map(|(_, plan)| &plan.forecast).max_by(|a, b| a.total_ms.total_cmp(&b.total_ms));
         let (total, own) = longest.map_or((0.0, 0.0), |f| (f.total_ms, (f.interval_ms[1] / f.total_ms).ln()));
         let predicted_ms = total * factor;

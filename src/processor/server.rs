@@ -86,7 +86,12 @@ impl Server {
             Request::Prepare { program, holder, order } => {
                 Answer::Prepared(self.prepare(team, program, holder, order)?)
             }
-            Request::Execute(runs) => return self.execute(team, &runs, part),
+            Request::Execute { runs, threads } => {
+                team.limit(threads);
+                let executed = self.execute(team, &runs, part);
+                team.limit(team.threads());
+                return executed;
+            }
             Request::Profile { run, repeats } => Answer::Profiled(self.profile(team, &run, repeats, part)?),
             Request::Keep { tensor, shape } => {
                 self.tensors.insert(tensor, part(shape)?);

@@ -9,6 +9,9 @@ pub trait Team {
     /// How many there are, the caller among them.
     fn threads(&self) -> usize;
 
+    /// From now on at most so many take part: the others' cores are needed elsewhere.
+    fn limit(&self, _threads: usize) {}
+
     /// Runs each unit below `units` once, given the number of the thread, and returns when all are done; the first error.
     fn run(&self, units: usize, each: &(dyn Fn(usize, Range<usize>) -> Result<()> + Sync)) -> Result<()>;
 }

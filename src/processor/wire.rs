@@ -38,7 +38,12 @@ pub enum Request {
     },
     /// Runs programs one after another; the parts are their inputs from the host. The answer is [`Answer::Executed`], its
     /// parts the outputs that do not stay.
-    Execute(Vec<Run>),
+    Execute {
+        /// The programs.
+        runs: Vec<Run>,
+        /// Threads that take part at most.
+        threads: usize,
+    },
     /// Runs a program as often as said and times each of its steps. The answer is [`Answer::Profiled`].
     Profile {
         /// What to run; its outputs go nowhere.

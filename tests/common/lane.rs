@@ -317,7 +317,7 @@ impl Lane for Reference {
         Box::pin(self.turn.lock())
     }
 
-    fn execute<'a>(&'a self, works: &'a [Work], schedule: &'a Schedule) -> Task<'a, Result<Outcome>> {
+    fn execute<'a>(&'a self, works: &'a [Work], schedule: &'a Schedule, _share: usize) -> Task<'a, Result<Outcome>> {
         Box::pin(async move {
             self.lost()?;
             self.executed.borrow_mut().push(works.len());

@@ -29,6 +29,8 @@ struct Work {
     inside: AtomicUsize,
     /// Helpers that sleep, or are about to.
     asleep: AtomicUsize,
+    /// Threads that take part at most.
+    limit: AtomicUsize,
     next: AtomicUsize,
     units: AtomicUsize,
     part: AtomicUsize,
@@ -43,6 +45,7 @@ static WORK: Work = Work {
     turn: AtomicI32::new(0),
     inside: AtomicUsize::new(0),
     asleep: AtomicUsize::new(0),
+    limit: AtomicUsize::new(usize::MAX),
     next: AtomicUsize::new(0),
     units: AtomicUsize::new(0),
     part: AtomicUsize::new(1),
@@ -90,8 +93,13 @@ impl Team for Threads {
         self.0
     }
 
+    fn limit(&self, threads: usize) {
+        WORK.limit.store(threads.max(1), SeqCst);
+    }
+
     fn run(&self, units: usize, each: &Each<'_>) -> Result<()> {
-        if units < 2 || self.0 < 2 {
+        let threads = self.0.min(WORK.limit.load(SeqCst));
+        if units < 2 || threads < 2 {
             return if units == 0 { Ok(()) } else { each(0, 0..units) };
         }
         // SAFETY: only its lifetime is left out; nobody uses it once this returns, as all inside are waited for.
@@ -99,7 +107,7 @@ impl Team for Threads {
         // SAFETY: the work is closed and nobody inside.
         unsafe { *WORK.each.get() = Some(open) };
         WORK.units.store(units, SeqCst);
-        WORK.part.store((units / (self.0 * PARTS)).max(1), SeqCst);
+        WORK.part.store((units / (threads * PARTS)).max(1), SeqCst);
         WORK.next.store(0, SeqCst);
         WORK.turn.fetch_add(1, SeqCst);
         if WORK.asleep.load(SeqCst) > 0 {
@@ -132,7 +140,7 @@ pub fn help(thread: usize) -> ! {
             spin_loop();
         }
         seen = WORK.turn.load(SeqCst);
-        if seen % 2 != 0 {
+        if seen % 2 != 0 && thread < WORK.limit.load(SeqCst) {
             WORK.help(thread);
         }
     }

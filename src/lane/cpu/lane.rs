@@ -32,6 +32,7 @@ const REPEATS: usize = 5;
 pub struct CpuLane {
     held: Rc<Held>,
     opening: u64,
+    threads: usize,
     facts: Facts,
     budget: Option<u64>,
     measured: Cell<Measured>,
@@ -55,6 +56,7 @@ impl CpuLane {
         Ok(CpuLane {
             held,
             opening: opening(),
+            threads,
             facts,
             budget,
             measured,
@@ -186,6 +188,10 @@ impl Lane for CpuLane {
         None
     }
 
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
     fn adds_up(&self) -> bool {
         true
     }
@@ -262,7 +268,7 @@ impl Lane for CpuLane {
         Box::pin(self.turn.lock())
     }
 
-    fn execute<'a>(&'a self, works: &'a [Work], schedule: &'a Schedule) -> Task<'a, Result<Outcome>> {
+    fn execute<'a>(&'a self, works: &'a [Work], schedule: &'a Schedule, share: usize) -> Task<'a, Result<Outcome>> {
         Box::pin(async move {
             self.check()?;
             let began = now_ms();
@@ -293,7 +299,8 @@ impl Lane for CpuLane {
                 runs.push(Run { program: program.number, inputs, kept });
                 stays.push(residents);
             }
-            let asked = self.held.ask(&Request::Execute(runs), &parts);
+            let asked =
+                self.held.ask(&Request::Execute { runs, threads: (self.threads / share.max(1)).max(1) }, &parts);
             let record_ms = now_ms() - began;
             let (Answer::Executed(spans), told) = asked.await? else { return Err(unexpected()) };
             let mut parts = told.parts.into_iter();

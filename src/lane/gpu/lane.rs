@@ -89,7 +89,7 @@ impl Lane for GpuLane {
         Box::pin(self.turn())
     }
 
-    fn execute<'a>(&'a self, works: &'a [Work], schedule: &'a Schedule) -> Task<'a, Result<Outcome>> {
+    fn execute<'a>(&'a self, works: &'a [Work], schedule: &'a Schedule, _share: usize) -> Task<'a, Result<Outcome>> {
         Box::pin(async move {
             let works: Vec<OwnWork> = works.iter().map(taken).collect::<Result<_>>()?;
             let pending = self.submit(&works, schedule).await?;
