@@ -102,6 +102,12 @@ export interface PoolOptions {
    * many as `threads` where it cannot; never more than `threads`.
    */
   processors?: number;
+  /**
+   * Whether the pool is in a worker of its own: then the page's main thread only sends and receives. Elements that are fed are copied
+   * to it, those of outputs moved from it; `memory()`, `traffic()`, `session.lane` and `tensor.dispose()` are as of the last answer,
+   * `accuracy()` and `memoryMap()` a moment behind. Default `false`.
+   */
+  worker?: boolean;
   /** Told of each session whose calls run on another lane than before, since that one was lost or does not take it. */
   onFallback?: (fallback: Fallback) => void;
   /** Upper bound of the bytes that the pool may hold on each lane. */

@@ -1,78 +1,13 @@
 // The package's entry point: the classes of index.d.ts over the wasm module. Checks and names; decides nothing.
 
-import wasm, { WasmPool, detect } from './generated/consort.js';
+import { ConsortError, call, detected, found, known, opened, openedFar, refuse } from './inside.js';
+
+export { ConsortError, init } from './inside.js';
 
 const ARRAYS = { float32: Float32Array, int64: BigInt64Array, int32: Int32Array, bool: Uint8Array };
 
 /** Only this module makes pools and sessions. */
 const inside = Symbol('consort');
-
-let ready;
-
-export function init(source) {
-  ready ??= wasm(source === undefined ? undefined : { module_or_path: source }).catch((error) => {
-    // A later call may try again, with another source.
-    ready = undefined;
-    throw new ConsortError('fetch', `the wasm file could not be loaded: ${error.message ?? error}`);
-  });
-  return ready.then(() => undefined);
-}
-
-export class ConsortError extends Error {
-  constructor(kind, message, { model, node } = {}) {
-    super(message);
-    this.kind = kind;
-    if (model !== undefined) this.model = model;
-    if (node !== undefined) this.node = node;
-  }
-
-  get name() {
-    return 'ConsortError';
-  }
-}
-
-/** What wasm threw, as an error that callers know. */
-function known(error) {
-  if (error instanceof ConsortError) return error;
-  if (typeof error?.kind === 'string') return new ConsortError(error.kind, error.message, error);
-  return new ConsortError('internal', String(error?.message ?? error));
-}
-
-async function call(work) {
-  try {
-    return await work();
-  } catch (error) {
-    throw known(error);
-  }
-}
-
-function refuse(message) {
-  throw new ConsortError('invalid-input', message);
-}
-
-/** One request to the store in which the browser keeps what was measured. */
-function stored(mode, request) {
-  return new Promise((resolve, reject) => {
-    const opening = indexedDB.open('consort', 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore('adapters');
-    opening.onerror = () => reject(opening.error);
-    opening.onsuccess = () => {
-      const database = opening.result;
-      const transaction = database.transaction('adapters', mode);
-      const asked = request(transaction.objectStore('adapters'));
-      transaction.oncomplete = () => resolve(asked.result);
-      transaction.onabort = () => reject(transaction.error);
-      transaction.addEventListener('complete', () => database.close());
-      transaction.addEventListener('abort', () => database.close());
-    };
-  });
-}
-
-/** What pools measured of adapters, by fingerprint. Where the browser keeps nothing, each pool measures for itself. */
-const shelf = {
-  recall: (key) => stored('readonly', (adapters) => adapters.get(key)).catch(() => undefined),
-  keep: (key, known) => stored('readwrite', (adapters) => adapters.put(known, key)).catch(() => undefined),
-};
 
 /** A tensor that is dropped without `dispose` gives its bytes back when the browser collects it. */
 const dropped = new FinalizationRegistry(({ pool, id }) => pool.dispose(id));
@@ -95,7 +30,7 @@ export class Tensor {
       return { resident: tensor.#held.id };
     };
     onGpu = (pool, { type, dims, resident }) => {
-      const held = { pool, id: resident };
+      const held = { held: inside, pool, id: resident };
       const tensor = new Tensor(type, held, dims);
       dropped.register(tensor, { ...held }, tensor);
       return tensor;
@@ -108,7 +43,7 @@ export class Tensor {
     if (!shape.every((d) => Number.isSafeInteger(d) && d >= 0)) refuse(`dims [${shape}] are not whole numbers`);
     const size = shape.reduce((a, b) => a * b, 1);
     // Only this module gives a pool for the elements.
-    const held = data?.pool instanceof WasmPool ? data : undefined;
+    const held = data?.held === inside ? data : undefined;
     if (!held && data?.length !== size) refuse(`dims [${shape}] take ${size} elements, not ${data?.length}`);
     if (ArrayBuffer.isView(data) && !(data instanceof kind)) {
       refuse(`a ${type} tensor takes a ${kind.name}, not a ${data.constructor.name}`);
@@ -220,7 +155,7 @@ export class Session {
   }
 
   async release() {
-    this.#pool.release(this.#id);
+    await this.#pool.release(this.#id);
   }
 }
 
@@ -230,38 +165,7 @@ function shapesOf({ feeds, shapes }) {
   return Object.fromEntries(Object.entries(given).map(([name, dims]) => [name, Array.from(dims ?? [])]));
 }
 
-export const Capabilities = Object.freeze({
-  async detect() {
-    await init();
-    return Object.freeze(await detect());
-  },
-});
-
-/**
- * Processors, and the threads of each: several threads where the page is cross-origin isolated, so that they can share memory,
- * which those processors that are at work share out; one elsewhere.
- */
-function possible({ threads, processors }, { relaxedSimd, threads: shared }) {
-  const count = (n, what) => n === undefined || (Number.isSafeInteger(n) && n > 0) || refuse(`${n} ${what}`);
-  count(threads, 'threads');
-  count(processors, 'processors');
-  const wanted = threads ?? Math.min(navigator.hardwareConcurrency ?? 1, 8);
-  if (globalThis.crossOriginIsolated && relaxedSimd && shared) {
-    return { threads: wanted, processors: processors ?? Math.min(2, wanted) };
-  }
-  if (threads > 1) alone();
-  return { threads: 1, processors: processors ?? wanted };
-}
-
-/** Says once why a processor has one thread although more were asked for. */
-let said = false;
-function alone() {
-  if (!said) console.warn('consort: threads that share a model need a page that is cross-origin isolated, and a browser with relaxed SIMD; each model has one');
-  said = true;
-}
-
-/** What pools of this page tell: the browser is asked once. */
-let detected;
+export const Capabilities = Object.freeze({ detect: async () => Object.freeze(await detected()) });
 
 export class Pool {
   #pool;
@@ -276,17 +180,8 @@ export class Pool {
   }
 
   static async create(options) {
-    await init();
-    const records = options?.records ?? 'indexeddb';
-    if (records !== 'indexeddb' && records !== 'none') refuse(`there are no records '${records}'`);
-    // Before the lanes are measured, not beside that.
-    const found = await (detected ??= Capabilities.detect());
-    const kept = records === 'none' ? undefined : shelf;
-    const { onFallback, ...plain } = options ?? {};
-    const { threads, processors } = possible(plain, found.wasm);
-    if (onFallback !== undefined && typeof onFallback !== 'function') refuse('onFallback must be a function');
-    const processor = async () => (await import('./cpu/open.js')).open(found.wasm, threads);
-    return new Pool(inside, await call(() => WasmPool.create(plain, onFallback, kept, processor, threads, processors)), found);
+    const pool = await (options?.worker ? openedFar : opened)(options ?? {});
+    return new Pool(inside, pool, await found());
   }
 
   async load(source, options = {}) {
@@ -337,7 +232,7 @@ export class Pool {
   }
 
   async close() {
-    this.#pool.close();
+    await this.#pool.close();
   }
 
   #requests(requests, location) {

@@ -141,14 +141,23 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>) -> Res
     if let Some(suites) = suites {
         // What a page without WebGPU sees is asked of one.
         let webgpu = suites.split(',').all(|suite| suite != "no-webgpu");
-        return tests(root, browser, webgpu, port, suites);
+        // `worker`: with pools in workers of their own.
+        let far = suites.strip_prefix("worker,");
+        return tests(root, browser, webgpu, port, far.unwrap_or(suites), far.is_some());
     }
     if browser == Browser::ChromiumWebnn {
         // It is a Chromium in all that the others test.
-        return tests(root, browser, true, port, "capabilities");
+        return tests(root, browser, true, port, "capabilities", false);
     }
-    tests(root, browser, true, port, "capabilities,kernels,models,shapes,callers,pool,generation,errors,cpu,several")?;
-    tests(root, browser, false, port, "capabilities,no-webgpu,cpu")?;
+    tests(
+        root,
+        browser,
+        true,
+        port,
+        "capabilities,kernels,models,shapes,callers,pool,generation,errors,cpu,several,far",
+        false,
+    )?;
+    tests(root, browser, false, port, "capabilities,no-webgpu,cpu", false)?;
     page(root, browser, port)
 }
 
@@ -178,8 +187,9 @@ fn page(root: &Path, browser: Browser, port: u16) -> Result<()> {
     Ok(())
 }
 
-fn tests(root: &Path, browser: Browser, webgpu: bool, port: u16, suites: &str) -> Result<()> {
-    let url = format!("http://127.0.0.1:{port}/tests/?suites={suites}&browser={}&webgpu={webgpu}", browser.id());
+fn tests(root: &Path, browser: Browser, webgpu: bool, port: u16, suites: &str, far: bool) -> Result<()> {
+    let far = if far { "&worker" } else { "" };
+    let url = format!("http://127.0.0.1:{port}/tests/?suites={suites}&browser={}&webgpu={webgpu}{far}", browser.id());
     let driven = Drive { root, browser, webgpu, url, screenshots: vec![] }
         .run(&mut |line| println!("{browser:9}{}", line.strip_prefix(' ').unwrap_or(line)))?;
     let failed: Vec<&str> =

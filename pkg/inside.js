@@ -1,0 +1,132 @@
+// What the package does behind its classes: the wasm module, errors as callers know them, what is kept between pages, and a pool of
+// wasm as options say. Knows no tensor and no session.
+
+import wasm, { WasmPool, detect } from './generated/consort.js';
+
+let ready;
+/** From where the wasm file was to come: a pool in a worker loads it there again. */
+export let wasmSource;
+
+export function init(source) {
+  if (!ready) wasmSource = source;
+  ready ??= wasm(source === undefined ? undefined : { module_or_path: source }).catch((error) => {
+    // A later call may try again, with another source.
+    ready = undefined;
+    throw new ConsortError('fetch', `the wasm file could not be loaded: ${error.message ?? error}`);
+  });
+  return ready.then(() => undefined);
+}
+
+export class ConsortError extends Error {
+  constructor(kind, message, { model, node } = {}) {
+    super(message);
+    this.kind = kind;
+    if (model !== undefined) this.model = model;
+    if (node !== undefined) this.node = node;
+  }
+
+  get name() {
+    return 'ConsortError';
+  }
+}
+
+/** What wasm threw, as an error that callers know. */
+export function known(error) {
+  if (error instanceof ConsortError) return error;
+  if (typeof error?.kind === 'string') return new ConsortError(error.kind, error.message, error);
+  return new ConsortError('internal', String(error?.message ?? error));
+}
+
+export async function call(work) {
+  try {
+    return await work();
+  } catch (error) {
+    throw known(error);
+  }
+}
+
+export function refuse(message) {
+  throw new ConsortError('invalid-input', message);
+}
+
+/** One request to the store in which the browser keeps what was measured. */
+function stored(mode, request) {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open('consort', 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore('adapters');
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+      const database = opening.result;
+      const transaction = database.transaction('adapters', mode);
+      const asked = request(transaction.objectStore('adapters'));
+      transaction.oncomplete = () => resolve(asked.result);
+      transaction.onabort = () => reject(transaction.error);
+      transaction.addEventListener('complete', () => database.close());
+      transaction.addEventListener('abort', () => database.close());
+    };
+  });
+}
+
+/** What pools measured of adapters, by fingerprint. Where the browser keeps nothing, each pool measures for itself. */
+const shelf = {
+  recall: (key) => stored('readonly', (adapters) => adapters.get(key)).catch(() => undefined),
+  keep: (key, known) => stored('readwrite', (adapters) => adapters.put(known, key)).catch(() => undefined),
+};
+
+/**
+ * Processors, and the threads of each: several threads where the page is cross-origin isolated, so that they can share memory,
+ * which those processors that are at work share out; one elsewhere.
+ */
+function possible({ threads, processors }, { relaxedSimd, threads: shared }) {
+  const count = (n, what) => n === undefined || (Number.isSafeInteger(n) && n > 0) || refuse(`${n} ${what}`);
+  count(threads, 'threads');
+  count(processors, 'processors');
+  const wanted = threads ?? Math.min(navigator.hardwareConcurrency ?? 1, 8);
+  if (globalThis.crossOriginIsolated && relaxedSimd && shared) {
+    return { threads: wanted, processors: processors ?? Math.min(2, wanted) };
+  }
+  if (threads > 1) alone();
+  return { threads: 1, processors: processors ?? wanted };
+}
+
+/** Says once why a processor has one thread although more were asked for. */
+let said = false;
+function alone() {
+  if (!said) console.warn('consort: threads that share a model need a page that is cross-origin isolated, and a browser with relaxed SIMD; each model has one');
+  said = true;
+}
+
+/** What this browser can do. */
+export async function detected() {
+  await init();
+  return detect();
+}
+
+/** The same as pools of this page tell it: the browser is asked once. */
+let asked;
+export const found = () => (asked ??= detected());
+
+/** What is wrong with options that only JavaScript reads. */
+function check({ records = 'indexeddb', onFallback }) {
+  if (records !== 'indexeddb' && records !== 'none') refuse(`there are no records '${records}'`);
+  if (onFallback !== undefined && typeof onFallback !== 'function') refuse('onFallback must be a function');
+}
+
+/** A pool of wasm, here. */
+export async function opened(options) {
+  check(options);
+  // Before the lanes are measured, not beside that.
+  const { wasm } = await found();
+  const { onFallback, records, worker, ...plain } = options;
+  const { threads, processors } = possible(plain, wasm);
+  const processor = async () => (await import('./cpu/open.js')).open(wasm, threads);
+  const kept = records === 'none' ? undefined : shelf;
+  return call(() => WasmPool.create(plain, onFallback, kept, processor, threads, processors));
+}
+
+/** The same in a worker of its own. */
+export async function openedFar(options) {
+  check(options);
+  const { open } = await import('./far/open.js');
+  return call(() => open(options, wasmSource));
+}
