@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::graph::{Call, DType};
 use crate::kernels::base::cpu::chain::{Loop, Loops, Term};
 use crate::kernels::base::cpu::line::{Arithmetic, Line};
-use crate::kernels::base::cpu::loops::{clamp, each, each_of_two};
+use crate::kernels::base::cpu::loops::{clamp, each, each_of_two, each_onto, each_within};
 use crate::kernels::base::cpu::{Routines, math};
 
 /// What computes those of this family that are no terms.
@@ -30,7 +30,7 @@ pub const ROUTINES: Routines = &[
 
 macro_rules! unary {
     (|$x:ident, $p:pat_param| $y:expr) => {
-        |x: &[f32], y: &mut [f32], $p: [f32; 2]| each(x, y, |$x| $y)
+        Loop { apart: |x, y, $p| each(x, y, |$x| $y), within: |y, $p| each_within(y, |$x| $y) }
     };
 }
 
@@ -40,6 +40,10 @@ macro_rules! binary {
             both: |a, b, y| each_of_two(a, b, y, |$a, $b| $y),
             left: |$a, b, y| each(b, y, |$b| $y),
             right: |a, $b, y| each(a, y, |$a| $y),
+            onto: |y, b| each_onto(y, b, |$a, $b| $y),
+            under: |a, y| each_onto(y, a, |$b, $a| $y),
+            onto_one: |y, $b| each_within(y, |$a| $y),
+            under_one: |$a, y| each_within(y, |$b| $y),
         }
     };
 }

@@ -63,6 +63,13 @@ fn matmul(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
     let mut reads = vec![a, b];
     let bias = steps.optional_input(2);
     reads.extend(bias);
+    let activation = Activation::of(call.attributes)?;
+    let mut chain = steps.take_chain(&mut reads);
+    let mut addend = bias.map(|_| Addend { operand: 2, base: 0, row: 0, col: 1, factor: 1.0 });
+    if addend.is_none() && activation == Activation::Identity {
+        let sum = chain.take_sum(s.n);
+        addend = sum.map(|sum| Addend { operand: sum.operand, base: sum.base, row: 0, col: 1, factor: 1.0 });
+    }
     let product = Product {
         m,
         n: s.n,
@@ -71,9 +78,9 @@ fn matmul(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
         a: a_side,
         b: b_side,
         alpha: 1.0,
-        addend: bias.map(|_| Addend { row: 0, col: 1, factor: 1.0 }),
-        activation: Activation::of(call.attributes)?,
-        chain: steps.take_chain(&mut reads),
+        addend,
+        activation,
+        chain,
     };
     steps.push(product, reads, vec![y]);
     Ok(true)
@@ -97,7 +104,7 @@ fn lower_gemm(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
         a: a_side,
         b: b_side,
         alpha: call.attributes.float("alpha", 1.0)?,
-        addend: c.map(|_| Addend { row: c_strides.0, col: c_strides.1, factor }),
+        addend: c.map(|_| Addend { operand: 2, base: 0, row: c_strides.0, col: c_strides.1, factor }),
         activation: Activation::of(call.attributes)?,
         chain,
     };

@@ -44,6 +44,21 @@ impl Access {
         Some(from[place as usize])
     }
 
+    /// What belongs to the `n` elements from `start` on, where it lies as they do.
+    pub fn run<'a, T>(&self, from: &'a [T], start: usize, n: usize) -> Option<&'a [T]> {
+        let (&(size, step), outer) = self.axes.split_last()?;
+        if step != 1 || start % size + n > size {
+            return None;
+        }
+        let (mut rest, mut place) = (start / size, self.base as i64);
+        for &(size, step) in outer.iter().rev() {
+            place += (rest % size) as i64 * step;
+            rest /= size;
+        }
+        let first = place as usize + start % size;
+        Some(&from[first..first + n])
+    }
+
     /// Copies what belongs to the elements from `start` on.
     pub fn read<T: Copy>(&self, from: &[T], start: usize, to: &mut [T]) {
         let Some(((size, step), outer)) = self.axes.split_last().map(|(&last, outer)| (last, outer)) else {

@@ -13,8 +13,14 @@ pub const BLOCK: usize = 512;
 /// Most registers: together they stay in a cache of 32 KiB.
 pub const REGISTERS: usize = 8;
 
-/// A loop over a register, with parameters: one for each operator, so that the compiler makes vectors of it.
-pub type Loop = fn(&[f32], &mut [f32], [f32; 2]);
+/// The loops of an operator, with parameters: for each operator its own, so that the compiler makes vectors of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Loop {
+    /// From one register to another.
+    pub apart: fn(&[f32], &mut [f32], [f32; 2]),
+    /// Within one.
+    pub within: fn(&mut [f32], [f32; 2]),
+}
 
 /// The loops of an operator of two: over registers, or with one number for all of the first or of the second.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +31,14 @@ pub struct Loops {
     pub left: fn(f32, &[f32], &mut [f32]),
     /// The second is a number.
     pub right: fn(&[f32], f32, &mut [f32]),
+    /// The result is where the first was.
+    pub onto: fn(&mut [f32], &[f32]),
+    /// The result is where the second was.
+    pub under: fn(&[f32], &mut [f32]),
+    /// The result is where the first was, the second a number.
+    pub onto_one: fn(&mut [f32], f32),
+    /// The result is where the second was, the first a number.
+    pub under_one: fn(f32, &mut [f32]),
 }
 
 /// What an operation reads.
@@ -36,7 +50,7 @@ pub enum Value {
     Given(Access),
 }
 
-/// One operation; the register that it writes is none that it reads.
+/// One operation; the register that it writes may be one that it reads once.
 #[derive(Clone, Debug)]
 pub enum Op {
     /// Of one value.
@@ -60,6 +74,8 @@ pub enum Op {
         b: Value,
         /// The loops.
         by: Loops,
+        /// Whether it is a sum.
+        sum: bool,
     },
     /// A line.
     Line {
@@ -166,17 +182,32 @@ impl<'a> Seen<'a> {
 
     /// A line, in as many parts as its numbers have there.
     fn line(&self, line: &Line, x: &[f32], y: &mut [f32]) {
-        let number = |number: &Number, at: usize, n: usize| match number {
-            Number::Known(number) => *number,
-            Number::Given(from) => from.one(self.on.read(from.operand), at, n).unwrap_or(f32::NAN),
-        };
         let mut done = 0;
         while done < self.n {
             let (at, left) = (self.at + done, self.n - done);
             let n = line.factor.lasts(at, left).min(line.offset.lasts(at, left));
-            let (factor, offset) = (number(&line.factor, at, n), number(&line.offset, at, n));
+            let (factor, offset) = (self.number(&line.factor, at, n), self.number(&line.offset, at, n));
             line.run(factor, offset, &x[done..done + n], &mut y[done..done + n]);
             done += n;
+        }
+    }
+
+    /// The same over what `y` holds.
+    fn line_within(&self, line: &Line, y: &mut [f32]) {
+        let mut done = 0;
+        while done < self.n {
+            let (at, left) = (self.at + done, self.n - done);
+            let n = line.factor.lasts(at, left).min(line.offset.lasts(at, left));
+            let (factor, offset) = (self.number(&line.factor, at, n), self.number(&line.offset, at, n));
+            line.run_within(factor, offset, &mut y[done..done + n]);
+            done += n;
+        }
+    }
+
+    fn number(&self, number: &Number, at: usize, n: usize) -> f32 {
+        match number {
+            Number::Known(number) => *number,
+            Number::Given(from) => from.one(self.on.read(from.operand), at, n).unwrap_or(f32::NAN),
         }
     }
 
@@ -185,11 +216,12 @@ impl<'a> Seen<'a> {
         match value {
             Value::Register(0) => self.block,
             Value::Register(r) => &self.registers[*r][..self.n],
-            Value::Given(from) if from.alike() && !from.axes.is_empty() => {
-                &self.on.read(from.operand)[from.base + self.at..][..self.n]
-            }
             Value::Given(from) => {
-                from.read(self.on.read(from.operand), self.at, &mut spare[..self.n]);
+                let all = self.on.read(from.operand);
+                if let Some(run) = from.run(all, self.at, self.n) {
+                    return run;
+                }
+                from.read(all, self.at, &mut spare[..self.n]);
                 &spare[..self.n]
             }
         }
@@ -266,7 +298,18 @@ impl Chain {
                 values.push(Value::Register(0));
                 continue;
             }
-            let to = held.iter().position(Option::is_none)?;
+            let reads: &[usize] = match link {
+                Link::Term(_, of) => of,
+                Link::Line(_, x, _) => std::slice::from_ref(x),
+                _ => &[],
+            };
+            // What is read last here, and once, makes room for the result.
+            let over = |&&x: &&usize| last[x] == at && reads.iter().filter(|&&other| other == x).count() == 1;
+            let within = reads.iter().filter(over).find_map(|&x| match values[x] {
+                Value::Register(r) if held[r] == Some(x) => Some(r),
+                _ => None,
+            });
+            let to = within.or_else(|| held.iter().position(Option::is_none))?;
             held[to] = Some(at);
             values.push(Value::Register(to));
             match link {
@@ -280,10 +323,11 @@ impl Chain {
                     chain.flops += flops;
                     chain.ops.push(Op::Unary { to, x: values[x].clone(), by: *by, parameters: *parameters });
                 }
-                Link::Term(Term::Binary { by, flops, .. }, of) => {
+                Link::Term(Term::Binary { by, flops, arithmetic }, of) => {
                     let &[a, b] = of.as_slice() else { return None };
+                    let (a, b, sum) = (values[a].clone(), values[b].clone(), *arithmetic == Some(Arithmetic::Add));
                     chain.flops += flops;
-                    chain.ops.push(Op::Binary { to, a: values[a].clone(), b: values[b].clone(), by: *by });
+                    chain.ops.push(Op::Binary { to, a, b, by: *by, sum });
                 }
             }
             chain.result = to;
@@ -299,6 +343,20 @@ impl Chain {
             chain.result = 0;
         }
         Some(chain)
+    }
+
+    /// Takes out the sum that it begins with where that adds one element to each of the `columns` of a row, the same for every
+    /// row: where these lie.
+    pub fn take_sum(&mut self, columns: usize) -> Option<Access> {
+        let begins = |value: &Value| matches!(value, Value::Register(0));
+        let given = |value: &Value| match value {
+            Value::Given(from) if matches!(from.axes[..], [(n, 1)] | [(_, 0), (n, 1)] if n == columns) => Some(from.clone()),
+            _ => None,
+        };
+        let Some(Op::Binary { to: 0, a, b, sum: true, .. }) = self.ops.first() else { return None };
+        let from = if begins(a) { given(b) } else { given(a).filter(|_| begins(b)) }?;
+        self.ops.remove(0);
+        Some(from)
     }
 
     /// Whether it does nothing.
@@ -349,9 +407,20 @@ impl Chain {
                 let (y, block): (&mut [f32], &[f32]) =
                     if *to == 0 { (&mut *block, &[]) } else { (&mut taken[..n], &*block) };
                 let seen = Seen { on, block, registers: all, at, n };
+                let here = |value: &Value| matches!(value, Value::Register(from) if from == to);
                 match op {
+                    Op::Line { x, line, .. } if here(x) => seen.line_within(line, y),
                     Op::Line { x, line, .. } => seen.line(line, seen.floats(x, first), y),
-                    Op::Unary { x, by, parameters, .. } => by(seen.floats(x, first), y, *parameters),
+                    Op::Unary { x, by, parameters, .. } if here(x) => (by.within)(y, *parameters),
+                    Op::Unary { x, by, parameters, .. } => (by.apart)(seen.floats(x, first), y, *parameters),
+                    Op::Binary { a, b, by, .. } if here(a) => match seen.one(b) {
+                        Some(b) => (by.onto_one)(y, b),
+                        None => (by.onto)(y, seen.floats(b, second)),
+                    },
+                    Op::Binary { a, b, by, .. } if here(b) => match seen.one(a) {
+                        Some(a) => (by.under_one)(a, y),
+                        None => (by.under)(seen.floats(a, first), y),
+                    },
                     Op::Binary { a, b, by, .. } => match (seen.one(a), seen.one(b)) {
                         (_, Some(b)) => (by.right)(seen.floats(a, first), b, y),
                         (Some(a), None) => (by.left)(a, seen.floats(b, second), y),

@@ -2,7 +2,7 @@
 //! and where they lie; must never know registers.
 
 use super::access::Access;
-use super::loops::{clamp, each};
+use super::loops::{clamp, each, each_within};
 
 /// A number for a whole row at least.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,6 +132,15 @@ impl Line {
         };
         let (factor, offset) = (self.factor.times(&first.factor)?, scaled.plus(&self.offset)?);
         Some(Line { factor, offset, low: self.low, high: self.high })
+    }
+
+    /// The same over what `y` holds.
+    pub fn run_within(&self, factor: f32, offset: f32, y: &mut [f32]) {
+        if self.is_bounded() {
+            each_within(y, |x| clamp(x * factor + offset, self.low, self.high));
+        } else {
+            each_within(y, |x| x * factor + offset);
+        }
     }
 
     /// The loop, with its numbers found.

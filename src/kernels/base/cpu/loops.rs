@@ -15,6 +15,30 @@ pub fn each(x: &[f32], y: &mut [f32], by: impl Fn(f32) -> f32) {
     y_rest.iter_mut().zip(x_rest).for_each(|(y, &x)| *y = by(x));
 }
 
+/// `y = by(y)`, several at once.
+#[inline(always)]
+pub fn each_within(y: &mut [f32], by: impl Fn(f32) -> f32) {
+    let (y, rest) = y.as_chunks_mut::<WIDE>();
+    for y in y {
+        for y in y.iter_mut() {
+            *y = by(*y);
+        }
+    }
+    rest.iter_mut().for_each(|y| *y = by(*y));
+}
+
+/// `y = by(y, b)`, several at once.
+#[inline(always)]
+pub fn each_onto(y: &mut [f32], b: &[f32], by: impl Fn(f32, f32) -> f32) {
+    let ((y, y_rest), (b, b_rest)) = (y.as_chunks_mut::<WIDE>(), b.as_chunks::<WIDE>());
+    for (y, b) in y.iter_mut().zip(b) {
+        for i in 0..WIDE {
+            y[i] = by(y[i], b[i]);
+        }
+    }
+    y_rest.iter_mut().zip(b_rest).for_each(|(y, &b)| *y = by(*y, b));
+}
+
 /// `y = by(a, b)`, several at once.
 #[inline(always)]
 pub fn each_of_two(a: &[f32], b: &[f32], y: &mut [f32], by: impl Fn(f32, f32) -> f32) {

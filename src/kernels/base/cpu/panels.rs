@@ -1,11 +1,14 @@
 //! Operands of products in the order in which tiles read them: panels of four rows or eight columns, along the inner
 //! dimension. Knows strides; must never know what a product is of.
 
+use super::simd::F4;
 use super::tile::DEPTH;
 use std::ops::Range;
 
 /// A panel of `W` rows or columns: `to[p · W + i] = from[at + p · along + i · across]` for `depth` p and `count` i, and
 /// nothing for the rest.
+///
+/// `W` is a multiple of four.
 pub fn panel<const W: usize>(
     from: &[f32],
     at: usize,
@@ -24,10 +27,15 @@ pub fn panel<const W: usize>(
     }
     if count == W && along == 1 {
         let rows: [&[f32]; W] = std::array::from_fn(|i| &from[at + i * across..at + i * across + depth]);
-        for (p, part) in to.chunks_exact_mut(W).enumerate() {
-            for (y, row) in part.iter_mut().zip(&rows) {
-                *y = row[p];
+        let whole = depth / 4 * 4;
+        for (p, part) in (0..whole).step_by(4).zip(to.chunks_exact_mut(4 * W)) {
+            for i in (0..W).step_by(4) {
+                let four = F4::transposed(std::array::from_fn(|r| F4::of(&rows[i + r][p..])));
+                four.into_iter().enumerate().for_each(|(column, f)| f.put(&mut part[column * W + i..]));
             }
+        }
+        for (p, part) in (whole..depth).zip(to[whole * W..].chunks_exact_mut(W)) {
+            part.iter_mut().zip(&rows).for_each(|(y, row)| *y = row[p]);
         }
         return;
     }

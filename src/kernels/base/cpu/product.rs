@@ -5,7 +5,7 @@
 use super::chain::Chain;
 use super::panels::{Packed, blocks, panel};
 use super::routine::{Operands, Routine};
-use super::tile::{COLUMNS, DEPTH, ROWS, row, tile};
+use super::tile::{COLUMNS, DEPTH, ROWS, row, tile, tiles};
 use crate::error::Result;
 use crate::kernels::base::Class;
 use crate::kernels::base::epilogue::Activation;
@@ -24,9 +24,13 @@ pub enum Side {
     Packed,
 }
 
-/// What is added to a sum: another operand's element, `row · i + col · j`, times `factor`.
+/// What is added to a sum: another operand's element, `base + row · i + col · j`, times `factor`.
 #[derive(Clone, Copy, Debug)]
 pub struct Addend {
+    /// The operand, by its place among what the routine reads.
+    pub operand: usize,
+    /// Its first element.
+    pub base: usize,
     /// Step from row to row.
     pub row: usize,
     /// Step from column to column.
@@ -35,7 +39,19 @@ pub struct Addend {
     pub factor: f32,
 }
 
-/// `y[i, j] = chain(activation(alpha · Σ a[i, p] b[p, j] + addend))`; reads a, b, the addend, then the chain's operands.
+impl Addend {
+    /// Does `by` with each float of a row of the result, from column `first` on, and what is added to it.
+    fn each(&self, on: &Operands<'_>, row: usize, first: usize, y: &mut [f32], by: impl Fn(&mut f32, f32)) {
+        let c: &[f32] = on.read(self.operand);
+        let at = self.base + row * self.row + first * self.col;
+        match self.col {
+            1 => y.iter_mut().zip(&c[at..]).for_each(|(v, c)| by(v, self.factor * c)),
+            _ => y.iter_mut().for_each(|v| by(v, self.factor * c[at])),
+        }
+    }
+}
+
+/// `y[i, j] = chain(activation(alpha · Σ a[i, p] b[p, j] + addend))`; reads a, b, then what is added and the chain's operands.
 #[derive(Debug)]
 pub struct Product {
     /// Rows.
@@ -52,7 +68,7 @@ pub struct Product {
     pub b: Side,
     /// Factor of sums.
     pub alpha: f32,
-    /// What is added; operand 2.
+    /// What is added.
     pub addend: Option<Addend>,
     /// Applied to sums.
     pub activation: Activation,
@@ -87,8 +103,8 @@ impl Product {
         self.n.div_ceil(UNIT_COLUMNS)
     }
 
-    /// The sums of one unit into `y`.
-    fn sums(&self, on: &Operands<'_>, batch: usize, rows: Range<usize>, columns: Range<usize>) {
+    /// The sums of one unit into `y`; onto what it holds where that is `begun`.
+    fn sums(&self, on: &Operands<'_>, batch: usize, rows: Range<usize>, columns: Range<usize>, begun: bool) {
         let (mut rest, mut a_at, mut b_at) = (batch, 0, 0);
         for &(size, a_step, b_step) in &self.batch {
             (a_at, b_at) = (a_at + rest % size * a_step, b_at + rest % size * b_step);
@@ -124,7 +140,7 @@ impl Product {
             };
             assert!(left.len() >= rows.len().next_multiple_of(ROWS) * depth, "panels of the left operand");
             assert!(right.len() >= columns.len().next_multiple_of(COLUMNS) * depth, "panels of the right operand");
-            let start = block.start == 0;
+            let start = block.start == 0 && !begun;
             if let (1, Side::Strided(1, across)) = (self.m, self.a) {
                 let from = &a[a_at + block.start + rows.start * across..][..depth];
                 let whole = columns.len() / COLUMNS;
@@ -142,7 +158,13 @@ impl Product {
             }
             for (c, j) in columns.clone().step_by(COLUMNS).enumerate() {
                 let width = COLUMNS.min(columns.end - j);
-                for (r, i) in rows.clone().step_by(ROWS).enumerate() {
+                let whole = if width == COLUMNS { rows.len() / ROWS } else { 0 };
+                // SAFETY: panels are whole, and the unit's elements within the result, as was asserted.
+                unsafe {
+                    let (b, to) = (right.as_ptr().add(c * COLUMNS * depth), y.add(first + j - columns.start));
+                    tiles(left.as_ptr(), b, depth, to, self.n, whole, start);
+                }
+                for (r, i) in rows.clone().step_by(ROWS).enumerate().skip(whole) {
                     let (from, with) = (r * ROWS * depth, c * COLUMNS * depth);
                     let to = first + (i - rows.start) * self.n + (j - columns.start);
                     let size = (ROWS.min(rows.end - i), width);
@@ -172,25 +194,27 @@ impl Routine for Product {
             let rows = at * UNIT_ROWS..((at + 1) * UNIT_ROWS).min(self.m);
             let (batch, at) = (rest / self.column_units(), rest % self.column_units());
             let columns = at * UNIT_COLUMNS..((at + 1) * UNIT_COLUMNS).min(self.n);
+            // Sums begin with what is added to them, unless they are multiplied first.
+            let begun = self.addend.filter(|_| self.alpha == 1.0 || self.k == 0);
+            for i in rows.clone().filter(|_| begun.is_some() || self.k == 0) {
+                let start = (batch * self.m + i) * self.n + columns.start;
+                let y = on.write(0, start..start + columns.len());
+                match begun {
+                    Some(addend) => addend.each(on, i, columns.start, y, |v, c| *v = c),
+                    None => y.fill(0.0),
+                }
+            }
             if self.k > 0 {
-                self.sums(on, batch, rows.clone(), columns.clone());
+                self.sums(on, batch, rows.clone(), columns.clone(), begun.is_some());
             }
             for i in rows {
                 let start = (batch * self.m + i) * self.n + columns.start;
                 let y = on.write(0, start..start + columns.len());
-                if self.k == 0 {
-                    y.fill(0.0);
-                }
-                if self.alpha != 1.0 {
+                if self.alpha != 1.0 && self.k > 0 {
                     y.iter_mut().for_each(|v| *v *= self.alpha);
                 }
-                if let Some(addend) = self.addend {
-                    let c: &[f32] = on.read(2);
-                    let at = i * addend.row + columns.start * addend.col;
-                    match addend.col {
-                        1 => y.iter_mut().zip(&c[at..]).for_each(|(v, c)| *v += addend.factor * c),
-                        _ => y.iter_mut().for_each(|v| *v += addend.factor * c[at]),
-                    }
+                if let (Some(addend), None) = (self.addend, begun) {
+                    addend.each(on, i, columns.start, y, |v, c| *v += c);
                 }
                 activate(self.activation, y);
                 self.chain.run(on, &mut registers, start, y);

@@ -69,7 +69,7 @@ fn conv(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
             a: Side::Packed,
             b: Side::Strided(plane, 1),
             alpha: 1.0,
-            addend: given.map(|_| Addend { row: 1, col: 0, factor: 1.0 }),
+            addend: given.map(|_| Addend { operand: 2, base: 0, row: 1, col: 0, factor: 1.0 }),
             activation: conv.activation,
             chain: steps.take_chain(&mut reads),
         };
