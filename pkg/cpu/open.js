@@ -28,6 +28,10 @@ function module(build) {
 const REST_MS = 1000;
 const REST_BYTES = 16 << 20;
 
+/** Buffers that are kept to carry what is asked next, and bytes of such at most: what is longer is a weight, which comes once. */
+const KEPT = 8;
+const KEPT_BYTES = 4 << 20;
+
 /** A processor in a worker of its own, with so many threads, for a browser that takes these proposals of WebAssembly. */
 export async function open(proposals, threads) {
   if (!proposals.simd) throw new Error('the browser takes no SIMD');
@@ -46,12 +50,19 @@ export async function open(proposals, threads) {
   /** Bytes of the processor's memory, which never shrinks. */
   let bytes = 0;
 
+  /** Buffers that came back, the longest unused first. */
+  let carriers = [];
+  const keep = (used) => {
+    carriers.push(...used.filter(({ byteLength }) => byteLength > 0 && byteLength <= KEPT_BYTES));
+    carriers.splice(0, carriers.length - KEPT);
+  };
+
   /** Ends the workers; what they hold is gone. */
   const stop = () => {
     over.abort();
     over = new AbortController();
     workers.forEach((worker) => worker.terminate());
-    [leader, workers, bytes] = [undefined, [], 0];
+    [leader, workers, bytes, carriers] = [undefined, [], 0, []];
   };
   const end = (why) => {
     stop();
@@ -91,7 +102,7 @@ export async function open(proposals, threads) {
     waking = true;
     try {
       const ready = new Promise((resolve) => (awake = resolve));
-      const first = begun(({ ready, id, head, parts, memory }) => {
+      const first = begun(({ ready, id, head, parts, used, memory }) => {
         if (ready) {
           for (const helper of ready.helpers) told(begun(() => {}), { module: code, memory: ready.memory, helper });
           leader = first;
@@ -100,6 +111,7 @@ export async function open(proposals, threads) {
           return awake();
         }
         bytes = memory;
+        keep(used);
         waiting.get(id)?.resolve({ head, parts });
         waiting.delete(id);
       });
@@ -116,6 +128,11 @@ export async function open(proposals, threads) {
   const processor = {
     /** Why it answers no more. */
     lost: undefined,
+    /** So many bytes to be asked with. */
+    carrier(length) {
+      const at = carriers.findIndex(({ byteLength }) => byteLength === length);
+      return new Uint8Array(at < 0 ? length : carriers.splice(at, 1)[0]);
+    },
     ask(head, parts) {
       clearTimeout(resting);
       const answer = new Promise((resolve, reject) => {

@@ -21,7 +21,9 @@ onmessage = async ({ data: { module, threads, memory, helper, lock, id, head, pa
       return postMessage({ ready: { memory: processor.memory, helpers } });
     }
     const answer = processor.ask(head, parts);
-    postMessage({ id, ...answer, memory: processor.bytes }, [answer.head.buffer, ...answer.parts.map(([, bytes]) => bytes.buffer)]);
+    // What carried the request may carry another: new memory is dear.
+    const used = parts.map(([, bytes]) => bytes.buffer);
+    postMessage({ id, ...answer, used, memory: processor.bytes }, [answer.head.buffer, ...answer.parts.map(([, bytes]) => bytes.buffer), ...used]);
   } catch (error) {
     // Nothing here can be trusted any more.
     postMessage({ ended: String(error?.message ?? error) });

@@ -1,4 +1,5 @@
-//! Processors that the page opens, as objects with `ask(head, parts)`, a promise, `close()` and `lost`. Knows how bytes
+//! Processors that the page opens, as objects with `carrier(bytes)`, `ask(head, parts)`, a promise, `close()`
+//! and `lost`. Knows how bytes
 //! cross; must never know what they say.
 
 use crate::error::{Error, Kind, Result};
@@ -57,8 +58,12 @@ fn told(answer: &JsValue) -> Result<Told, JsValue> {
 impl Far for JsFar {
     fn ask(&self, head: Vec<u8>, parts: &[&HostTensor]) -> Pin<Box<dyn Future<Output = Result<Told>>>> {
         let part = |tensor: &&HostTensor| {
-            let bytes: JsValue = Uint8Array::from(tensor.bytes()).into();
-            Array::of2(&tensor.dtype().number().into(), &bytes)
+            let bytes = tensor.bytes();
+            let carrier = self.call("carrier", &Array::of1(&(bytes.len() as f64).into())).ok();
+            let carrier: Option<Uint8Array> = carrier.and_then(|carrier| carrier.dyn_into().ok());
+            let carrier = carrier.unwrap_or_else(|| Uint8Array::new_with_length(bytes.len() as u32));
+            carrier.copy_from(bytes);
+            Array::of2(&tensor.dtype().number().into(), &carrier)
         };
         let parts: Array = parts.iter().map(part).collect();
         let asked = self.call("ask", &Array::of2(&Uint8Array::from(head.as_slice()).into(), &parts));
