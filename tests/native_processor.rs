@@ -111,12 +111,16 @@ fn grown(plan: &[(u8, usize, usize)], outputs: &[usize]) -> (Graph, Specialised,
     // Tensors of the whole shape, of which each operator's first operand is one.
     let mut wholes = vec![0, 3];
     for &(op, a, b) in plan {
-        let op =
-            ["Add", "Mul", "Sub", "Relu", "Sigmoid", "MatMul", "Softmax", "attention", "products"][usize::from(op) % 9];
+        let ops = ["Add", "Mul", "Sub", "Relu", "Sigmoid", "MatMul", "Softmax", "attention", "products", "Erf", "gate"];
+        let op = ops[usize::from(op) % ops.len()];
         let (first, second) = (wholes[a % wholes.len()], wholes[b % wholes.len()]);
         let result = match op {
             "MatMul" => make(op, &[first, 4], &whole),
-            "Relu" | "Sigmoid" | "Softmax" => make(op, &[first], &whole),
+            "gate" => {
+                let open = make(["Sigmoid", "Erf", "Relu", "Tanh"][b % 4], &[first], &whole);
+                make("Mul", if b % 8 < 4 { &[first, open] } else { &[open, first] }, &whole)
+            }
+            "Relu" | "Sigmoid" | "Softmax" | "Erf" => make(op, &[first], &whole),
             "attention" | "products" => {
                 let turned = make("Transpose", &[second], &[2, 5, 3]);
                 let mut scores = make("MatMul", &[first, turned], &[2, 3, 3]);

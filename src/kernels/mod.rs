@@ -25,7 +25,7 @@ pub use base::{
 
 use crate::error::Result;
 use crate::graph::{Call, Operator, OperatorSet};
-use base::cpu::chain::Term;
+use base::cpu::links::Term;
 use base::cpu::{Lower, Routines};
 
 /// Every operator, by family and its files.

@@ -4,9 +4,9 @@
 use super::typed::{cast, not, pair};
 use crate::error::Result;
 use crate::graph::{Call, DType};
-use crate::kernels::base::cpu::chain::{Loop, Loops, Term};
-use crate::kernels::base::cpu::line::{Arithmetic, Line};
-use crate::kernels::base::cpu::loops::{clamp, each, each_of_two, each_onto, each_within};
+use crate::kernels::base::cpu::line::{Arithmetic, Gate, Line};
+use crate::kernels::base::cpu::links::Term;
+use crate::kernels::base::cpu::loops::{Loop, Loops, clamp, each, each_of_two, each_onto, each_within};
 use crate::kernels::base::cpu::{Routines, math};
 
 /// What computes those of this family that are no terms.
@@ -34,6 +34,23 @@ macro_rules! unary {
     };
 }
 
+macro_rules! gated {
+    (|$x:ident| $g:expr) => {
+        Gate {
+            by: Loop {
+                apart: |x, y, p| each(x, y, |x| x * (gated!(@ x, p, $x, $g) * p[2] + p[3])),
+                within: |y, p| each_within(y, |x| x * (gated!(@ x, p, $x, $g) * p[2] + p[3])),
+            },
+            of: (1.0, 0.0),
+            bounds: [0.0; 2],
+        }
+    };
+    (@ $from:ident, $p:ident, $x:ident, $g:expr) => {{
+        let $x = $from * $p[0] + $p[1];
+        $g
+    }};
+}
+
 macro_rules! binary {
     (|$a:ident, $b:ident| $y:expr) => {
         Loops {
@@ -55,7 +72,7 @@ pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
         return Ok(None);
     }
     let attribute = |name: &str, default: f32| call.attributes.float(name, default);
-    let (mut parameters, mut flops, mut line) = ([0.0; 2], 1.0, None);
+    let (mut parameters, mut flops, mut line, mut gate) = ([0.0; 6], 1.0, None, None);
     let by: Loop = match op_type {
         "Relu" => {
             line = Some(Line::within(0.0, f32::INFINITY));
@@ -80,9 +97,18 @@ pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
         "Sigmoid" | "Tanh" | "Erf" | "Exp" => {
             flops = 16.0;
             match op_type {
-                "Sigmoid" => unary!(|x, _| math::sigmoid(x)),
-                "Tanh" => unary!(|x, _| math::tanh(x)),
-                "Erf" => unary!(|x, _| math::erf(x)),
+                "Sigmoid" => {
+                    gate = Some(gated!(|x| math::sigmoid(x)));
+                    unary!(|x, _| math::sigmoid(x))
+                }
+                "Tanh" => {
+                    gate = Some(gated!(|x| math::tanh(x)));
+                    unary!(|x, _| math::tanh(x))
+                }
+                "Erf" => {
+                    gate = Some(gated!(|x| math::erf(x)));
+                    unary!(|x, _| math::erf(x))
+                }
                 _ => unary!(|x, _| math::exp(x)),
             }
         }
@@ -91,7 +117,7 @@ pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
             unary!(|x, p| if x < 0.0 { p[0] * x } else { x })
         }
         "HardSigmoid" => {
-            parameters = [attribute("alpha", 0.2)?, attribute("beta", 0.5)?];
+            [parameters[0], parameters[1]] = [attribute("alpha", 0.2)?, attribute("beta", 0.5)?];
             line = Some(Line::of(parameters[0], parameters[1], 0.0, 1.0));
             unary!(|x, p| clamp(p[0] * x + p[1], 0.0, 1.0))
         }
@@ -126,7 +152,7 @@ pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
             return Ok(by.map(|by| Term::Binary { by, flops, arithmetic: Arithmetic::of(op_type) }));
         }
     };
-    Ok(Some(Term::Unary { by, parameters, flops, line }))
+    Ok(Some(Term::Unary { by, parameters, flops, line, gate }))
 }
 
 fn of_two(op_type: &str) -> Option<Loops> {

@@ -70,18 +70,7 @@ fn matmul(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
         let sum = chain.take_sum(s.n);
         addend = sum.map(|sum| Addend { operand: sum.operand, base: sum.base, row: 0, col: 1, factor: 1.0 });
     }
-    let product = Product {
-        m,
-        n: s.n,
-        k: s.k,
-        batch,
-        a: a_side,
-        b: b_side,
-        alpha: 1.0,
-        addend,
-        activation,
-        chain,
-    };
+    let product = Product { m, n: s.n, k: s.k, batch, a: a_side, b: b_side, alpha: 1.0, addend, activation, chain };
     steps.push(product, reads, vec![y]);
     Ok(true)
 }

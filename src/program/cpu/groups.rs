@@ -3,7 +3,8 @@
 
 use crate::graph::{Source, Specialised, TensorId};
 use crate::kernels::base::cpu::Access;
-use crate::kernels::base::cpu::chain::{Chain, Link, REGISTERS, Term};
+use crate::kernels::base::cpu::chain::{Chain, REGISTERS};
+use crate::kernels::base::cpu::links::{Link, Term};
 use crate::kernels::base::strides::broadcast_strides;
 use std::collections::{BTreeMap, BTreeSet};
 

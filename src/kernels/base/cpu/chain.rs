@@ -3,6 +3,8 @@
 
 use super::access::Access;
 use super::line::{Arithmetic, Line, Number};
+use super::links::{Link, Term, joined};
+use super::loops::{Loop, Loops, Parameters};
 use super::routine::{Operands, Routine};
 use crate::error::Result;
 use crate::kernels::base::Class;
@@ -12,34 +14,6 @@ use std::ops::Range;
 pub const BLOCK: usize = 512;
 /// Most registers: together they stay in a cache of 32 KiB.
 pub const REGISTERS: usize = 8;
-
-/// The loops of an operator, with parameters: for each operator its own, so that the compiler makes vectors of them.
-#[derive(Clone, Copy, Debug)]
-pub struct Loop {
-    /// From one register to another.
-    pub apart: fn(&[f32], &mut [f32], [f32; 2]),
-    /// Within one.
-    pub within: fn(&mut [f32], [f32; 2]),
-}
-
-/// The loops of an operator of two: over registers, or with one number for all of the first or of the second.
-#[derive(Clone, Copy, Debug)]
-pub struct Loops {
-    /// Both are registers.
-    pub both: fn(&[f32], &[f32], &mut [f32]),
-    /// The first is a number.
-    pub left: fn(f32, &[f32], &mut [f32]),
-    /// The second is a number.
-    pub right: fn(&[f32], f32, &mut [f32]),
-    /// The result is where the first was.
-    pub onto: fn(&mut [f32], &[f32]),
-    /// The result is where the second was.
-    pub under: fn(&[f32], &mut [f32]),
-    /// The result is where the first was, the second a number.
-    pub onto_one: fn(&mut [f32], f32),
-    /// The result is where the second was, the first a number.
-    pub under_one: fn(f32, &mut [f32]),
-}
 
 /// What an operation reads.
 #[derive(Clone, Debug)]
@@ -62,7 +36,7 @@ pub enum Op {
         /// The loop.
         by: Loop,
         /// Its parameters.
-        parameters: [f32; 2],
+        parameters: Parameters,
     },
     /// Of two.
     Binary {
@@ -86,46 +60,6 @@ pub enum Op {
         /// The line.
         line: Line,
     },
-}
-
-/// What an elementwise operator computes.
-#[derive(Clone, Debug)]
-pub enum Term {
-    /// Of one operand.
-    Unary {
-        /// The loop.
-        by: Loop,
-        /// Its parameters.
-        parameters: [f32; 2],
-        /// Floating-point operations for each element.
-        flops: f64,
-        /// The line that it is, if it is one.
-        line: Option<Line>,
-    },
-    /// Of two.
-    Binary {
-        /// The loops.
-        by: Loops,
-        /// Floating-point operations for each element.
-        flops: f64,
-        /// What it computes where that can be a line.
-        arithmetic: Option<Arithmetic>,
-    },
-}
-
-/// A value of a chain, before registers are given out.
-#[derive(Clone, Debug)]
-pub enum Link {
-    /// What the chain begins with; the first of all.
-    Begun,
-    /// An operand; its only element where that is known.
-    Load(Access, Option<f32>),
-    /// A term of earlier values.
-    Term(Term, Vec<usize>),
-    /// A line of an earlier value, with the floating-point operations for each element.
-    Line(Line, usize, f64),
-    /// Part of a line that follows.
-    Gone,
 }
 
 /// Operations in their order. Register 0 is the block of the result itself: where the chain ends another computation it
@@ -228,55 +162,11 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The line that a link is, and of which value.
-fn line(links: &[Link], at: usize) -> Option<(Line, usize, f64)> {
-    let number = |i: usize| match &links[i] {
-        Link::Load(access, value) => Number::of(access, *value),
-        _ => None,
-    };
-    match &links[at] {
-        Link::Term(Term::Unary { line: Some(line), flops, .. }, of) => Some((line.clone(), *of.first()?, *flops)),
-        Link::Term(Term::Binary { arithmetic: Some(arithmetic), flops, .. }, of) => {
-            let &[a, b] = of.as_slice() else { return None };
-            match (number(a), number(b)) {
-                (_, Some(number)) => Some((arithmetic.line(number, true)?, a, *flops)),
-                (Some(number), None) => Some((arithmetic.line(number, false)?, b, *flops)),
-                (None, None) => None,
-            }
-        }
-        _ => None,
-    }
-}
-
-/// `links` with lines for what is one, each together with what it alone reads.
-fn lines(links: &[Link]) -> Vec<Link> {
-    let mut readers = vec![0; links.len()];
-    for link in links {
-        if let Link::Term(_, of) = link {
-            of.iter().for_each(|&i| readers[i] += 1);
-        }
-    }
-    let mut all = links.to_vec();
-    for at in 0..links.len() {
-        let Some((mut own, mut x, mut flops)) = line(links, at) else { continue };
-        if let Link::Line(first, before, more) = &all[x]
-            && readers[x] == 1
-            && let Some(both) = own.after(first)
-        {
-            let gone = x;
-            (own, x, flops) = (both, *before, flops + more);
-            all[gone] = Link::Gone;
-        }
-        all[at] = Link::Line(own, x, flops);
-    }
-    all
-}
-
 impl Chain {
     /// The chain whose result is the last of `links`, each in a register until it was read last; `None` where that takes
     /// more than `most` registers.
     pub fn of(links: &[Link], most: usize) -> Option<Chain> {
-        let links = &lines(links);
+        let links = &joined(links);
         let mut last: Vec<usize> = (0..links.len()).collect();
         for (at, link) in links.iter().enumerate() {
             match link {
@@ -350,7 +240,9 @@ impl Chain {
     pub fn take_sum(&mut self, columns: usize) -> Option<Access> {
         let begins = |value: &Value| matches!(value, Value::Register(0));
         let given = |value: &Value| match value {
-            Value::Given(from) if matches!(from.axes[..], [(n, 1)] | [(_, 0), (n, 1)] if n == columns) => Some(from.clone()),
+            Value::Given(from) if matches!(from.axes[..], [(n, 1)] | [(_, 0), (n, 1)] if n == columns) => {
+                Some(from.clone())
+            }
             _ => None,
         };
         let Some(Op::Binary { to: 0, a, b, sum: true, .. }) = self.ops.first() else { return None };

@@ -2,7 +2,7 @@
 //! and where they lie; must never know registers.
 
 use super::access::Access;
-use super::loops::{clamp, each, each_within};
+use super::loops::{Loop, clamp, each, each_within};
 
 /// A number for a whole row at least.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,17 @@ pub struct Line {
     pub low: f32,
     /// The most.
     pub high: f32,
+}
+
+/// What multiplies a value by a function of itself: `y = x · (g(x · p0 + p1) · p2 + p3)`, with `p4` and `p5` the function's own.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// The loops.
+    pub by: Loop,
+    /// What the function is of, where it is not the value itself: that times the first, and the second.
+    pub of: (f32, f32),
+    /// The function's own parameters.
+    pub bounds: [f32; 2],
 }
 
 /// What an operator of two computes that is a line where one of them is a number.
@@ -114,6 +125,24 @@ impl Line {
     /// By known numbers.
     pub fn of(factor: f32, offset: f32, low: f32, high: f32) -> Line {
         Line { factor: Number::Known(factor), offset: Number::Known(offset), low, high }
+    }
+
+    /// Its factor and its offset, where both are known and there are no bounds.
+    pub fn known(&self) -> Option<(f32, f32)> {
+        match (&self.factor, &self.offset) {
+            (Number::Known(factor), Number::Known(offset)) if !self.is_bounded() => Some((*factor, *offset)),
+            _ => None,
+        }
+    }
+
+    /// The gate that it makes by its bounds.
+    pub fn gate(&self) -> Option<Gate> {
+        let (Number::Known(factor), Number::Known(offset)) = (&self.factor, &self.offset) else { return None };
+        let by = Loop {
+            apart: |x, y, p| each(x, y, |x| x * (clamp(x * p[0] + p[1], p[4], p[5]) * p[2] + p[3])),
+            within: |y, p| each_within(y, |x| x * (clamp(x * p[0] + p[1], p[4], p[5]) * p[2] + p[3])),
+        };
+        self.is_bounded().then_some(Gate { by, of: (*factor, *offset), bounds: [self.low, self.high] })
     }
 
     fn is_bounded(&self) -> bool {

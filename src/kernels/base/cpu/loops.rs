@@ -1,5 +1,36 @@
 //! Loops over floats, written so that compilers make vectors of them. Knows slices; must never know an operator.
 
+/// Parameters of a loop, as many as it has.
+pub type Parameters = [f32; 6];
+
+/// The loops of an operator, with parameters: for each operator its own, so that the compiler makes vectors of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Loop {
+    /// From one register to another.
+    pub apart: fn(&[f32], &mut [f32], Parameters),
+    /// Within one.
+    pub within: fn(&mut [f32], Parameters),
+}
+
+/// The loops of an operator of two: over registers, or with one number for all of the first or of the second.
+#[derive(Clone, Copy, Debug)]
+pub struct Loops {
+    /// Both are registers.
+    pub both: fn(&[f32], &[f32], &mut [f32]),
+    /// The first is a number.
+    pub left: fn(f32, &[f32], &mut [f32]),
+    /// The second is a number.
+    pub right: fn(&[f32], f32, &mut [f32]),
+    /// The result is where the first was.
+    pub onto: fn(&mut [f32], &[f32]),
+    /// The result is where the second was.
+    pub under: fn(&[f32], &mut [f32]),
+    /// The result is where the first was, the second a number.
+    pub onto_one: fn(&mut [f32], f32),
+    /// The result is where the second was, the first a number.
+    pub under_one: fn(f32, &mut [f32]),
+}
+
 /// Floats that a loop takes at once: an engine does not unroll it.
 const WIDE: usize = 16;
 

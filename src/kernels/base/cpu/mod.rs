@@ -6,6 +6,7 @@ pub mod ceiling;
 pub mod chain;
 pub mod image;
 pub mod line;
+pub mod links;
 pub mod loops;
 pub mod lowering;
 pub mod math;
