@@ -118,7 +118,8 @@ fn grown(plan: &[(u8, usize, usize)], outputs: &[usize]) -> (Graph, Specialised,
             "MatMul" => make(op, &[first, 4], &whole),
             "gate" => {
                 let open = make(["Sigmoid", "Erf", "Relu", "Tanh"][b % 4], &[first], &whole);
-                make("Mul", if b % 8 < 4 { &[first, open] } else { &[open, first] }, &whole)
+                let factors = if b % 8 < 4 { [first, open] } else { [open, first] };
+                make("Mul", &factors, &whole)
             }
             "Relu" | "Sigmoid" | "Softmax" | "Erf" => make(op, &[first], &whole),
             "attention" | "products" => {
