@@ -24,7 +24,7 @@ pub struct Options {
     /// Only these models, by name, or `all`.
     #[arg(long, value_name = "all|NAME,…", value_delimiter = ',', default_value = "all")]
     models: Vec<String>,
-    /// Our lane.
+    /// Our lane; `auto`: which one each model runs on after twenty calls, beside what each takes, and the models of whole pages at once.
     #[arg(long, default_value = "gpu")]
     lane: String,
     /// Threads of the lane `cpu`; its peer is the WASM of onnxruntime-web with as many, unless `--peers` says otherwise.
@@ -46,7 +46,8 @@ pub fn peers(options: &Options) -> Result<()> {
     setup::npm_peers(root)?;
     setup::browser(root, options.browser)?;
     let serving = serve(root, None)?;
-    let mut url = format!("http://127.0.0.1:{}/peers/?", serving.port);
+    let auto = options.lane == "auto";
+    let mut url = format!("http://127.0.0.1:{}/peers/{}?", serving.port, if auto { "auto.html" } else { "" });
     if options.models != ["all"] {
         url += &format!("models={}&", options.models.join(","));
     }
@@ -67,8 +68,64 @@ pub fn peers(options: &Options) -> Result<()> {
         let text = serde_json::to_string_pretty(&result)? + "\n";
         std::fs::write(file, text).with_context(|| file.display().to_string())?;
     }
-    println!("{}", text(&result));
+    println!("{}", if auto { routed(&result) } else { text(&result) });
     Ok(())
+}
+
+/// Which lane each model runs on beside what each lane takes, and the models of whole pages beside a peer.
+fn routed(result: &Value) -> String {
+    let number = |v: &Value| v.as_f64().unwrap_or(f64::NAN);
+    let word = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    let list = |v: &Value| v.as_array().into_iter().flatten().map(word).collect::<Vec<_>>().join(", ");
+    let ms = |v: &Value| v.as_f64().map_or("–".to_owned(), |ms| format!("{ms:.1}"));
+    let mut lanes = Table::new();
+    lanes.load_style(presets::ASCII_MARKDOWN);
+    lanes.set_header(vec!["model", "lane", "gpu ms", "cpu ms", "slower than the best", "off by"]);
+    let mut least = 0.0f64;
+    for case in result["lanes"].as_array().into_iter().flatten() {
+        let regret = number(&case["regret"]);
+        least = least.max(regret);
+        let off = format!("{:.1e}", number(&case["golden_off"]));
+        let times = [ms(&case["ms"]["gpu"]), ms(&case["ms"]["cpu"])];
+        let [gpu, cpu] = times;
+        lanes.add_row(vec![
+            word(&case["name"]),
+            word(&case["lane"]),
+            gpu,
+            cpu,
+            format!("{:.1} %", regret * 100.0),
+            off,
+        ]);
+    }
+    let mut pages = Table::new();
+    pages.load_style(presets::ASCII_MARKDOWN);
+    pages.set_header(vec![
+        "page",
+        "models",
+        "lanes",
+        "ours ms, at once",
+        "peer ms, in turn",
+        "ratio",
+        "range",
+        "off by",
+    ]);
+    for case in result["pages"].as_array().into_iter().flatten() {
+        let spread = format!("{:.2}–{:.2}", number(&case["spread"][0]), number(&case["spread"][1]));
+        let (ours, peer) = (ms(&case["ours_ms"]), ms(&case["peer_ms"]));
+        let (ratio, off) = (format!("{:.2}x", number(&case["ratio"])), format!("{:.1e}", number(&case["golden_off"])));
+        pages.add_row(vec![
+            word(&case["name"]),
+            list(&case["models"]),
+            list(&case["lanes"]),
+            ours,
+            peer,
+            ratio,
+            spread,
+            off,
+        ]);
+    }
+    let (browser, peer) = (word(&result["browser"]), word(&result["peer"]));
+    format!("{browser}\n{lanes}\nslower than the best by {:.1} % at most\n\n{pages}\npeer: {peer}\n", least * 100.0)
 }
 
 fn text(result: &Value) -> String {

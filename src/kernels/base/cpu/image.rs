@@ -39,6 +39,20 @@ fn every_second(from: &[f32], to: &mut [f32]) {
     rest.iter_mut().chain(to_rest).zip(from.chunks(2)).for_each(|(y, x)| *y = x[0]);
 }
 
+/// Copies the first element of each two to `even`, and the second to `odd`, as far as these reach.
+fn halves(from: &[f32], even: &mut [f32], odd: &mut [f32]) {
+    let (evens, odds) = (from.len().div_ceil(2).min(even.len()), (from.len() / 2).min(odd.len()));
+    let whole = evens.min(odds) / LANES;
+    let (pairs, fours) = (from.chunks_exact(2 * LANES), even.chunks_exact_mut(LANES));
+    for (pair, (even, odd)) in pairs.zip(fours.zip(odd.chunks_exact_mut(LANES))).take(whole) {
+        let [of_even, of_odd] = F4::halves([F4::of(pair), F4::of(&pair[LANES..])]);
+        of_even.put(even);
+        of_odd.put(odd);
+    }
+    (whole * LANES..evens).for_each(|i| even[i] = from[2 * i]);
+    (whole * LANES..odds).for_each(|i| odd[i] = from[2 * i + 1]);
+}
+
 /// How one channel lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -97,6 +111,17 @@ impl Layout {
     pub fn put(&self, from: &[f32], rows: Range<usize>, to: &mut [f32]) {
         let (stride, before, wide) = (self.x.stride, self.x.before, self.x.input);
         let rows = rows.start.max(self.y.before)..rows.end.min(self.y.before + self.y.input).min(self.rows);
+        if self.parts == 2 {
+            // Both at once.
+            for row in rows {
+                let from = &from[(row - self.y.before) * wide..][..wide];
+                let (first, second) = to[row * self.row()..][..self.row()].split_at_mut(self.length);
+                let (even, odd) = if before.is_multiple_of(2) { (first, second) } else { (second, first) };
+                let (at_even, at_odd) = ((before / 2).min(self.length), before.div_ceil(2).min(self.length));
+                halves(from, &mut even[at_even..], &mut odd[at_odd..]);
+            }
+            return;
+        }
         for part in 0..self.parts {
             // The first element of the part that is not before a row, and the first after its end.
             let first = before.saturating_sub(part).div_ceil(stride).min(self.length);

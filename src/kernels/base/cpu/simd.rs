@@ -78,6 +78,12 @@ mod vector {
             ]
         }
 
+        /// Of eight floats the first of each two, and the second.
+        #[inline(always)]
+        pub fn halves([a, b]: [F4; 2]) -> [F4; 2] {
+            [F4(i32x4_shuffle::<0, 2, 4, 6>(a.0, b.0)), F4(i32x4_shuffle::<1, 3, 5, 7>(a.0, b.0))]
+        }
+
         /// The greater lane by lane; where a lane is no number, either.
         #[inline(always)]
         pub fn greater(self, b: F4) -> F4 {
@@ -163,6 +169,12 @@ mod vector {
         #[inline(always)]
         pub fn transposed(rows: [F4; 4]) -> [F4; 4] {
             std::array::from_fn(|i| F4(rows.map(|row| row.0[i])))
+        }
+
+        /// Of eight floats the first of each two, and the second.
+        #[inline(always)]
+        pub fn halves([F4(a), F4(b)]: [F4; 2]) -> [F4; 2] {
+            [F4([a[0], a[2], b[0], b[2]]), F4([a[1], a[3], b[1], b[3]])]
         }
 
         /// The greater lane by lane; where a lane is no number, either.
