@@ -196,8 +196,10 @@ export interface RunOptions {
 export class Session {
   private constructor();
   readonly name: string;
-  /** Where it was loaded. */
+  /** Where it may run, the preferred first, as of its load. */
   readonly lanes: readonly Lane[];
+  /** Why it may not run on others of the pool's lanes, by lane. */
+  readonly refusals: Readonly<Partial<Record<Lane, string>>>;
   /** Where its next call runs. Throws with kind `closed` once it was released. */
   readonly lane: Lane;
   readonly inputNames: readonly string[];

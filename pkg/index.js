@@ -123,6 +123,7 @@ export class Session {
     this.#id = loaded.id;
     this.name = loaded.name;
     this.lanes = Object.freeze(loaded.lanes);
+    this.refusals = Object.freeze(loaded.refusals);
     this.inputMetadata = Object.freeze(loaded.inputs);
     this.outputMetadata = Object.freeze(loaded.outputs);
     this.inputNames = Object.freeze(loaded.inputs.map((i) => i.name));

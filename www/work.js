@@ -117,7 +117,7 @@ export function report(pool, solos, comparison) {
     adapter: adapterName(pool.capabilities.devices[0]),
     profile: pool.profile,
     models: solos.map(({ model, session, error, ms, spread }) => ({
-      name: model.name, lane: session.lanes[0], relative_error: error, solo_ms: ms, spread_ms: spread,
+      name: model.name, lane: session.lane, relative_error: error, solo_ms: ms, spread_ms: spread,
     })),
     strategies: comparison.strategies.map((s) => ({
       strategy: s.strategy,

@@ -20,17 +20,20 @@ use web_sys::Blob;
 pub struct Loaded {
     id: f64,
     name: String,
-    lanes: [&'static str; 1],
+    lanes: Vec<String>,
+    refusals: BTreeMap<String, String>,
     inputs: Vec<ValueInfo>,
     outputs: Vec<ValueInfo>,
 }
 
 impl Loaded {
-    pub fn of(session: &Session) -> Loaded {
+    pub fn of(pool: &Pool, session: &Session) -> Loaded {
+        let (lanes, refusals) = pool.lanes(session);
         Loaded {
             id: session.id as f64,
             name: session.name.clone(),
-            lanes: [session.lane()],
+            lanes,
+            refusals,
             inputs: session.input_info(),
             outputs: session.output_info(),
         }

@@ -211,7 +211,7 @@ impl WasmPool {
         wasm_bindgen_futures::future_to_promise(async move {
             let session =
                 until(signal(&options), load::load(&pool, &source, &options)).await.map_err(|e| thrown(&e))?;
-            to_js(&load::Loaded::of(&session))
+            to_js(&load::Loaded::of(&pool, &session))
         })
     }
 

@@ -62,6 +62,11 @@ pub fn hopeful(name: &str, flops: f64, ms: f64, workers: Option<&Workers>) -> bo
     name == cpu::NAME && workers.is_some_and(|workers| flops / most(workers) * 1e3 < ms)
 }
 
+/// Whether the lane of that name, which is not open, will be had where it is asked for, as far as that is known.
+pub fn expected(name: &str, workers: Option<&Workers>) -> bool {
+    name == cpu::NAME && workers.is_some()
+}
+
 /// The lane of that name. `Unsupported` where this machine has none.
 pub async fn one(name: &str, budget: Option<u64>, workers: Option<&Workers>) -> Result<Rc<dyn Lane>> {
     if name == cpu::NAME {

@@ -1,9 +1,10 @@
 //! The lanes of a pool: those that are open, those that may be opened once they are needed, and those that were lost and come
-//! back. Knows lanes by their names; must never know a session.
+//! back. Knows lanes by their names; must never know where a session lives.
 
 use super::desk::{Activity, Counted, Desk};
 use super::known::{Known, Shelf};
 use super::options::{Measure, PoolOptions};
+use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::lane::host::{LocalFuture, spawn};
 use crate::lane::{self, Lane};
@@ -119,6 +120,24 @@ impl Lanes {
             }
         }
         kinds
+    }
+
+    /// Names of the lanes that `session` may run on, the preferred first, and of the others with why it may not.
+    pub(super) fn of(&self, session: &Session) -> (Vec<String>, BTreeMap<String, String>) {
+        let (kinds, workers) = (self.kinds(), self.options.workers.as_ref());
+        let never =
+            |name: &&String| !kinds.iter().any(|desk| desk.lane.name() == **name) && lane::expected(name, workers);
+        let (mut can, mut cannot) = (vec![], BTreeMap::new());
+        let open = kinds.iter().map(|desk| (desk.lane.name().to_owned(), Some(desk)));
+        for (name, desk) in open.chain(self.names.iter().filter(never).map(|name| (name.clone(), None))) {
+            let refused = desk.and_then(|desk| desk.lane.refuses(&session.graph.borrow()));
+            match refused {
+                _ if !session.allows(&name) => drop(cannot.insert(name, "its load names other lanes".to_owned())),
+                Some(why) => drop(cannot.insert(name, why.to_string())),
+                None => can.push(name),
+            }
+        }
+        (can, cannot)
     }
 
     /// The desk of a lane of that name that was lost.

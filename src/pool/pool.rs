@@ -187,6 +187,11 @@ impl Pool {
         Ok(self.inner.session(session)?.lane())
     }
 
+    /// Names of the lanes that a session may run on, the preferred first, and of the pool's others with why it may not.
+    pub fn lanes(&self, session: &Session) -> (Vec<String>, BTreeMap<String, String>) {
+        self.inner.lanes.of(session)
+    }
+
     /// What crossed between host and lanes so far.
     pub fn traffic(&self) -> TrafficCounts {
         self.inner.lanes.all().iter().map(|desk| desk.lane.traffic()).sum()

@@ -67,7 +67,10 @@ test('cpu: a model that no GPU takes goes to a processor, which is opened for it
   const pool = await Pool.create({ measure: 'asked', records: 'none', onFallback: (fallback) => told.push(fallback) });
   const { session, feeds } = await load(pool, entry('voice_vad'));
   assert(relativeError(entry('voice_vad'), await session.run(feeds)) <= 1e-3, 'the answer');
-  equal(session.lane, 'cpu');
+  equal([session.lane, session.lanes], ['cpu', ['cpu']]);
+  if (pool.capabilities.lanes.includes('gpu')) {
+    assert(session.refusals.gpu?.includes('LSTM'), `why not on gpu: ${JSON.stringify(session.refusals)}`);
+  }
   assert(told.every(({ to, reason }) => to === 'cpu' && reason.includes('LSTM')), JSON.stringify(told));
   // Another rate is another branch of it.
   const [, , slow] = await casesOf(entry('voice_vad'));

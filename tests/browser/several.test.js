@@ -25,6 +25,8 @@ test(`${ROUNDS} rounds of sessions on gpu and on cpu at once equal their solo ou
   const words = await load(pool, entry('minilm_l6'), { lanes: ['cpu'] });
   const sessions = [face, words];
   equal(sessions.map(({ session }) => session.lane), ['gpu', 'cpu']);
+  equal(sessions.map(({ session }) => session.lanes), [['gpu'], ['cpu']]);
+  equal(words.session.refusals, { gpu: 'its load names other lanes' });
   const inputs = Array.from({ length: 4 }, (_, seed) => sessions.map(({ feeds }) => varied(feeds, seed)));
   const alone = [];
   for (const each of inputs) alone.push(await Promise.all(sessions.map(({ session }, i) => session.run(each[i]))));

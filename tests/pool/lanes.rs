@@ -231,6 +231,10 @@ pub async fn a_model_goes_to_the_first_lane_that_takes_it() {
     let error = pool.load(source("rows", embedding(1)), &|_, _, _| {}).await.unwrap_err();
     says(&error, Kind::Unsupported, &["'rows'", "'first' does not take Gather"]);
     assert_eq!(error.node(), Some("Gather_0"));
+    let rows = Source { lanes: Some(vec!["second".to_owned()]), ..source("rows", dense(1)) };
+    let rows = pool.load(rows, &|_, _, _| {}).await.unwrap();
+    let (can, cannot) = pool.lanes(&rows);
+    assert_eq!((can, cannot.keys().cloned().collect()), (vec!["second".to_owned()], vec!["first".to_owned()]));
     let third = Source { lanes: Some(vec!["third".to_owned()]), ..source("net", dense(1)) };
     let error = pool.load(third, &|_, _, _| {}).await.unwrap_err();
     says(&error, Kind::Unsupported, &["'net'", "'first', 'second'"]);
