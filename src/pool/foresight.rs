@@ -56,6 +56,9 @@ impl Calls {
     /// A request made ready where its session's next call runs.
     pub(super) async fn at_home(&self, session: &Rc<Session>, form: Form) -> Result<Placed> {
         let (desk, home) = self.home(session).await?;
+        // What is computed may depend on elements, of which a prediction has none: those of the last call are taken.
+        let decided = !session.graph.borrow().deciding.is_empty();
+        let form = if decided { home.met(&form.shapes).unwrap_or(form) } else { form };
         let ready = desk.prepare(session, &home, form.clone(), None).await?;
         Ok(Placed { session: Rc::clone(session), form, desk, ready })
     }

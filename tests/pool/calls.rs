@@ -397,6 +397,9 @@ pub async fn an_input_decides_which_branch_runs_whatever_its_shape() {
         assert_eq!(outputs[0].shape(), want.shape());
         assert!(off(&outputs[0], want) < 1e-5, "{outputs:?}");
     }
+    // Shapes say not which: what the last call computed is predicted.
+    let shapes = [("x".to_owned(), vec![2, 8]), ("which".to_owned(), vec![])].into();
+    assert!(pool.predict(vec![(session.id, shapes)], None).await.unwrap().strategies[0].predicted_ms > 0.0);
     pool.release(session.id);
 }
 
