@@ -133,10 +133,16 @@ impl Calls {
             Some(Strategy::Split) => RunOptions { strategy: Some(Strategy::Sequential), ..options },
             _ => options,
         };
-        let desks: Vec<Rc<Desk>> = sets.iter().map(|(desk, _)| Rc::clone(desk)).collect();
+        let ms = |(desk, items): &(Rc<Desk>, Vec<(usize, Item)>)| {
+            let each = items.iter().map(|(_, item)| desk.forecast_ms(&item.ready.compiled.cost));
+            (Rc::clone(desk), each.sum())
+        };
+        let all: Vec<(Rc<Desk>, f64)> = sets.iter().map(ms).collect();
         let runs = sets.into_iter().map(|(desk, items)| {
             let (places, items): (Vec<usize>, Vec<Item>) = items.into_iter().unzip();
-            let share = desks.iter().filter(|other| other.like(&desk)).count();
+            let own = all.iter().find(|(other, _)| Rc::ptr_eq(other, &desk)).map_or(0.0, |(_, ms)| *ms);
+            // Threads are shared with those parts that take half as long at least: it is among them.
+            let share = all.iter().filter(|(other, ms)| other.like(&desk) && *ms >= own / 2.0).count();
             async move { (executing::run(&desk, items, options, share).await, places, desk) }
         });
         let runs = join_all(runs).await;

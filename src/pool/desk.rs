@@ -31,6 +31,39 @@ impl Drop for Counted<'_> {
     }
 }
 
+/// Executions of lanes of one name, which share out threads: when each is expected to end.
+#[derive(Debug, Default)]
+pub struct AtWork {
+    ends: RefCell<Vec<(u64, f64)>>,
+    next: Cell<u64>,
+}
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+pub struct Working<'a> {
+    of: &'a AtWork,
+    number: u64,
+    /// By how many threads are divided for it: those that will be at work for half its time at least count.
+    pub(super) share: usize,
+}
+
+impl AtWork {
+    /// One more, at `now`, that is expected to take `ms`.
+    pub(super) fn begin(&self, now: f64, ms: f64) -> Working<'_> {
+        let mut ends = self.ends.borrow_mut();
+        let share = 1 + ends.iter().filter(|(_, end)| end - now >= ms / 2.0).count();
+        let number = self.next.replace(self.next.get() + 1);
+        ends.push((number, now + ms));
+        Working { of: self, number, share }
+    }
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.of.ends.borrow_mut().retain(|(number, _)| *number != self.number);
+    }
+}
+
 /// Executions on the lanes of a pool: those that run beside others say little of what each takes alone.
 #[derive(Debug, Default)]
 pub struct Activity {
@@ -78,8 +111,8 @@ pub struct Desk {
     /// Lanes of one name run on like machines: what is learned of one is known of all.
     pub(super) predictor: Rc<RefCell<Predictor>>,
     pub(super) probing: Rc<Probing>,
-    /// How many lanes of its name are at work.
-    pub(super) at_work: Rc<Cell<usize>>,
+    /// What lanes of its name are at work on.
+    pub(super) at_work: Rc<AtWork>,
     /// What is under way on all lanes of the pool.
     pub(super) activity: Rc<Activity>,
     /// Counts preparations begun and ended: an execution beside one is no clean observation.
@@ -131,7 +164,7 @@ impl Desk {
     fn new(
         lane: Rc<dyn Lane>,
         options: &PoolOptions,
-        (predictor, probing, at_work): (Rc<RefCell<Predictor>>, Rc<Probing>, Rc<Cell<usize>>),
+        (predictor, probing, at_work): (Rc<RefCell<Predictor>>, Rc<Probing>, Rc<AtWork>),
         activity: &Rc<Activity>,
     ) -> Desk {
         Desk {
@@ -184,5 +217,24 @@ impl Desk {
     pub(super) fn stop(&self) {
         self.closed.set(true);
         self.queue.fail_all(&Error::new(Kind::Closed, "the pool was closed"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AtWork;
+
+    #[test]
+    fn threads_are_shared_with_what_will_be_at_work_for_half_of_the_time() {
+        let all = AtWork::default();
+        let short = all.begin(0.0, 1.0);
+        let long = all.begin(0.5, 20.0);
+        assert_eq!((short.share, long.share), (1, 1), "the short one is soon over");
+        let other = all.begin(5.0, 30.0);
+        assert_eq!(other.share, 2, "the long one will be there for 15.5 ms of 30");
+        drop((short, long));
+        assert_eq!(all.begin(6.0, 10.0).share, 2);
+        drop(other);
+        assert_eq!(all.begin(7.0, 10.0).share, 1);
     }
 }

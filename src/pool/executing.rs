@@ -1,7 +1,7 @@
 //! Calls executed on their lane: one execution at a time; calls that wait together run together, and fail apart. Knows
 //! plans and outcomes; must never know why a strategy is good.
 
-use super::desk::{Counted, Desk};
+use super::desk::Desk;
 use super::homes::Ready;
 use super::options::RunOptions;
 use super::plan::Plan;
@@ -106,9 +106,10 @@ impl Desk {
         let works: Vec<Work> = items.iter().map(|item| item.work.clone()).collect();
         let _turn = self.lane.turn().await;
         let (before, quiet) = (self.preparations.get(), self.preparing.get() == 0);
-        let (active, at_work, began_ms) = (self.activity.begin(), Counted::new(&self.at_work), now_ms());
-        let outcome = self.lane.execute(&works, &plan.schedule, share.max(self.at_work.get())).await?;
-        drop(at_work);
+        let (active, began_ms) = (self.activity.begin(), now_ms());
+        let working = self.at_work.begin(began_ms, plan.forecast.total_ms);
+        let outcome = self.lane.execute(&works, &plan.schedule, share.max(working.share)).await?;
+        drop(working);
         let exclusive = quiet && self.preparations.get() == before;
         // Every program is warm from now on, also those behind one that was not.
         let cold = items.iter().filter(|item| !item.ready.warm.replace(true)).count();
