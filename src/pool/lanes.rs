@@ -266,7 +266,8 @@ impl Lanes {
     /// Whether one more lane like that of `desk` may be opened.
     pub(super) fn may_have_another(&self, desk: &Desk) -> bool {
         let most = if desk.lane.adds_up() { self.options.several } else { 1 };
-        self.opener.is_some() && self.alike(desk).len() + self.coming.get() < most
+        let fails = self.lost(desk.lane.name()).is_some_and(|lost| lost.losses.get() >= MOST_LOSSES);
+        self.opener.is_some() && !fails && self.alike(desk).len() + self.coming.get() < most
     }
 
     /// One more lane like that of `desk`; nothing where it cannot be had.
@@ -277,6 +278,9 @@ impl Lanes {
         // It may be dropped at the wait.
         let _coming = Counted::new(&self.coming);
         let lane = self.lane(desk.lane.name()).await.ok()?;
-        self.took_in(Rc::new(desk.beside(lane, &self.options))).ok()
+        let another = desk.beside(lane, &self.options);
+        // It may come for one that was lost.
+        another.losses.set(self.lost(desk.lane.name()).map_or(0, |lost| lost.losses.get() + 1));
+        self.took_in(Rc::new(another)).ok()
     }
 }

@@ -2,7 +2,7 @@
 // once; what its worker costs and gives back.
 
 import { Pool } from '../pkg/index.js';
-import { assert, equal, test } from './harness.js';
+import { assert, equal, test, withWorkers } from './harness.js';
 import { casesOf, distance, entry, index, load, relativeError, varied } from './models.js';
 
 const ROUNDS = 20;
@@ -82,15 +82,7 @@ test('cpu: a model that no GPU takes goes to a processor, which is opened for it
 const ENDS = 20;
 
 test(`cpu: a worker that is ended ${ENDS} times under load loses no call`, async () => {
-  const { Worker } = globalThis;
-  const workers = [];
-  globalThis.Worker = class extends Worker {
-    constructor(...given) {
-      super(...given);
-      workers.push(this);
-    }
-  };
-  try {
+  return withWorkers(async (workers) => {
     for (const threads of [1, 2]) {
       const told = [];
       const pool = await Pool.create({ lanes, threads, measure: 'asked', onFallback: (fallback) => told.push(fallback) });
@@ -109,10 +101,8 @@ test(`cpu: a worker that is ended ${ENDS} times under load loses no call`, async
       equal([told.length, pool.memory().lanes[0].weights], [0, 0], 'fallbacks, and bytes of weights after every release');
       await pool.close();
     }
-  } finally {
-    globalThis.Worker = Worker;
-  }
-  return `${workers.length} workers`;
+    return `${workers.length} workers`;
+  });
 });
 
 test('cpu: a processor whose sessions were released gives its memory back, and comes again when it is asked', async () => {

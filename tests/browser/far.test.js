@@ -2,7 +2,7 @@
 // that every call hears of.
 
 import { Pool } from '../pkg/index.js';
-import { assert, equal, fails, test } from './harness.js';
+import { assert, equal, fails, test, withWorkers } from './harness.js';
 import { distance, entry, load, relativeError } from './models.js';
 
 const far = (options) => Pool.create({ worker: true, measure: 'asked', records: 'none', ...options });
@@ -78,15 +78,7 @@ test('worker: errors, and signals, are those of a pool in the page', async () =>
 });
 
 test('worker: its end ends every call with an error, and the next pool has another', async () => {
-  const { Worker } = globalThis;
-  const workers = [];
-  globalThis.Worker = class extends Worker {
-    constructor(...given) {
-      super(...given);
-      workers.push(this);
-    }
-  };
-  try {
+  await withWorkers(async (workers) => {
     const pool = await far({ lanes: ['cpu'] });
     const { session, feeds } = await load(pool, entry('squeezenet1_1'));
     const calls = Array.from({ length: 8 }, () => fails('device-lost', ["the pool's worker is gone"], () => session.run(feeds)));
@@ -95,9 +87,7 @@ test('worker: its end ends every call with an error, and the next pool has anoth
     await fails('device-lost', [], () => session.run(feeds));
     await session.release();
     await pool.close();
-  } finally {
-    globalThis.Worker = Worker;
-  }
+  });
   const again = await far({ lanes: ['cpu'] });
   const { session, feeds } = await load(again, entry('squeezenet1_1'));
   assert(relativeError(entry('squeezenet1_1'), await session.run(feeds)) <= 1e-3, 'in a new one');

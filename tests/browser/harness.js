@@ -30,6 +30,23 @@ export async function fails(kind, parts, work) {
   return error;
 }
 
+/** Runs `work` with a list that has every worker that the page makes meanwhile. */
+export async function withWorkers(work) {
+  const { Worker } = globalThis;
+  const workers = [];
+  globalThis.Worker = class extends Worker {
+    constructor(...given) {
+      super(...given);
+      workers.push(this);
+    }
+  };
+  try {
+    return await work(workers);
+  } finally {
+    globalThis.Worker = Worker;
+  }
+}
+
 export async function runAll(say) {
   const failed = [];
   for (const { name, body } of tests) {

@@ -2,7 +2,7 @@
 
 use crate::setup::{npm, npm_packages, rust_source, wasm_target};
 use crate::tools::{cargo, quietly, run};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
@@ -36,7 +36,25 @@ pub fn build(root: &Path) -> Result<()> {
     let small = out.join("consort_small.wasm");
     run(Command::new(tool).arg("-O3").args(FEATURES).arg(&done).arg("-o").arg(&small))?;
     std::fs::rename(&small, &done)?;
-    println!("pkg/generated/consort_bg.wasm: {} KB", std::fs::metadata(&done)?.len() / 1000);
+    downloads(&done, PAGE_BYTES)
+}
+
+/// Most bytes that the wasm of the page, and that of its workers, take on their way, by brotli.
+const PAGE_BYTES: u64 = 460_000;
+const WORKER_BYTES: u64 = 350_000;
+
+/// Prints what `file` takes on its way to a page; fails where that is more than `most`.
+fn downloads(file: &Path, most: u64) -> Result<()> {
+    let script = "console.log(require('zlib').brotliCompressSync(require('fs').readFileSync(process.argv[1])).length)";
+    let out = Command::new("node").args(["-e", script]).arg(file).output().context("node")?;
+    let bytes: u64 = String::from_utf8_lossy(&out.stdout).trim().parse().context("what node says of brotli")?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    println!("{name}: {} KB, {:.1} by brotli", std::fs::metadata(file)?.len() / 1000, bytes as f64 / 1e3);
+    if bytes > most {
+        // The next build looks again.
+        std::fs::remove_file(file)?;
+        bail!("{name} takes {bytes} bytes by brotli, more than {most}");
+    }
     Ok(())
 }
 
@@ -91,7 +109,7 @@ fn build_workers(root: &Path) -> Result<()> {
         let built = target.join("wasm32-unknown-unknown/worker/consort_worker.wasm");
         let vectors = ["--enable-simd", "--enable-relaxed-simd", "--enable-threads"];
         run(Command::new(&tool).arg("-O3").args(FEATURES).args(vectors).arg(&built).arg("-o").arg(&done))?;
-        println!("pkg/cpu/{name}.wasm: {} KB", std::fs::metadata(&done)?.len() / 1000);
+        downloads(&done, WORKER_BYTES)?;
     }
     Ok(())
 }

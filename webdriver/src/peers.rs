@@ -72,10 +72,16 @@ pub fn peers(options: &Options) -> Result<()> {
     Ok(())
 }
 
+fn number(v: &Value) -> f64 {
+    v.as_f64().unwrap_or(f64::NAN)
+}
+
+fn word(v: &Value) -> String {
+    v.as_str().unwrap_or_default().to_owned()
+}
+
 /// Which lane each model runs on beside what each lane takes, and the models of whole pages beside a peer.
 fn routed(result: &Value) -> String {
-    let number = |v: &Value| v.as_f64().unwrap_or(f64::NAN);
-    let word = |v: &Value| v.as_str().unwrap_or_default().to_owned();
     let list = |v: &Value| v.as_array().into_iter().flatten().map(word).collect::<Vec<_>>().join(", ");
     let ms = |v: &Value| v.as_f64().map_or("–".to_owned(), |ms| format!("{ms:.1}"));
     let mut lanes = Table::new();
@@ -129,8 +135,6 @@ fn routed(result: &Value) -> String {
 }
 
 fn text(result: &Value) -> String {
-    let number = |v: &Value| v.as_f64().unwrap_or(f64::NAN);
-    let word = |v: &Value| v.as_str().unwrap_or_default().to_owned();
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(vec![

@@ -32,31 +32,25 @@ impl Access {
 
     /// The one element that belongs to all of the `n` from `start` on, if one does.
     pub fn one<T: Copy>(&self, from: &[T], start: usize, n: usize) -> Option<T> {
-        let Some((&(size, step), outer)) = self.axes.split_last() else { return Some(from[self.base]) };
-        if step != 0 || start % size + n > size {
-            return None;
+        let Some(&(size, step)) = self.axes.last() else { return Some(from[self.base]) };
+        (step == 0 && start % size + n <= size).then(|| from[self.row(start / size) as usize])
+    }
+
+    /// Where a row along the last axis begins, by its number.
+    fn row(&self, mut number: usize) -> i64 {
+        let mut place = self.base as i64;
+        for &(size, step) in self.axes.iter().rev().skip(1) {
+            place += (number % size) as i64 * step;
+            number /= size;
         }
-        let (mut rest, mut place) = (start / size, self.base as i64);
-        for &(size, step) in outer.iter().rev() {
-            place += (rest % size) as i64 * step;
-            rest /= size;
-        }
-        Some(from[place as usize])
+        place
     }
 
     /// What belongs to the `n` elements from `start` on, where it lies as they do.
     pub fn run<'a, T>(&self, from: &'a [T], start: usize, n: usize) -> Option<&'a [T]> {
-        let (&(size, step), outer) = self.axes.split_last()?;
-        if step != 1 || start % size + n > size {
-            return None;
-        }
-        let (mut rest, mut place) = (start / size, self.base as i64);
-        for &(size, step) in outer.iter().rev() {
-            place += (rest % size) as i64 * step;
-            rest /= size;
-        }
-        let first = place as usize + start % size;
-        Some(&from[first..first + n])
+        let &(size, step) = self.axes.last()?;
+        let fits = step == 1 && start % size + n <= size;
+        fits.then(|| &from[self.row(start / size) as usize + start % size..][..n])
     }
 
     /// Copies what belongs to the elements from `start` on.
@@ -69,13 +63,8 @@ impl Access {
         }
         let (mut at, mut done) = (start, 0);
         while done < to.len() {
-            let (mut rest, within) = (at / size, at % size);
-            let mut place = self.base as i64;
-            for &(size, step) in outer.iter().rev() {
-                place += (rest % size) as i64 * step;
-                rest /= size;
-            }
-            let first = (place + within as i64 * step) as usize;
+            let within = at % size;
+            let first = (self.row(at / size) + within as i64 * step) as usize;
             let run = (size - within).min(to.len() - done);
             let part = &mut to[done..done + run];
             match step {
