@@ -46,7 +46,7 @@ struct Writer {
 }
 
 /// How often a kernel and a model are run.
-const KERNEL_REPEATS: usize = 30;
+const KERNEL_REPEATS: usize = 300;
 const MODEL_REPEATS: usize = 12;
 
 impl Writer {

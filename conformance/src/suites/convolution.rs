@@ -118,6 +118,16 @@ fn depthwise() -> Vec<Case> {
         let bounds = Attribute::Floats(vec![0.0, 0.5]);
         cases.push(case.string("activation", "Clip").attribute("activation_params", bounds));
     }
+    // Tall planes, which go in bands and parts; some rows see padding only.
+    for (stride, c, pads) in [(1, 16, [1, 1, 1, 1]), (2, 16, [1, 1, 1, 1]), (2, 2, [0, 0, 1, 1]), (1, 2, [2, 0, 3, 3])]
+    {
+        let case = conv(&[1, c, 131, 70], &[c, 1, 3, 3]).int("group", c as i64).ints("pads", &pads);
+        cases.push(case.ints("strides", &[stride; 2]).random(&[c]));
+    }
+    // Groups of one filter over several channels, and a row by itself.
+    cases.push(conv(&[2, 3, 70, 21], &[1, 3, 5, 5]).ints("pads", &[2; 4]).random(&[1]));
+    cases.push(conv(&[1, 8, 40, 18], &[2, 4, 7, 3]).int("group", 2).ints("pads", &[3, 1, 3, 1]));
+    cases.push(conv(&[1, 1, 500], &[1, 1, 65]).ints("strides", &[2]));
     cases.push(conv(&[2, 5, 11, 9], &[15, 1, 3, 3]).int("group", 5));
     cases.push(conv(&[1, 5, 31, 1], &[5, 1, 3, 1]).int("group", 5).ints("pads", &[1, 0, 1, 0]));
     cases.push(conv(&[1, 5, 11, 9], &[5, 1, 5, 5]).int("group", 5).ints("pads", &[2; 4]).ints("strides", &[1, 3]));

@@ -12,7 +12,8 @@ pub const SLACK: usize = 16;
 const LANES: usize = 4;
 
 /// Copies a row, which is short as a rule: an engine calls out of wasm for what is copied at once.
-fn copy(from: &[f32], to: &mut [f32]) {
+#[inline(always)]
+pub fn copy(from: &[f32], to: &mut [f32]) {
     if to.len() > 256 {
         return to.copy_from_slice(from);
     }
@@ -40,7 +41,8 @@ fn every_second(from: &[f32], to: &mut [f32]) {
 }
 
 /// Copies the first element of each two to `even`, and the second to `odd`, as far as these reach.
-fn halves(from: &[f32], even: &mut [f32], odd: &mut [f32]) {
+#[inline(always)]
+pub fn halves(from: &[f32], even: &mut [f32], odd: &mut [f32]) {
     let (evens, odds) = (from.len().div_ceil(2).min(even.len()), (from.len() / 2).min(odd.len()));
     let whole = evens.min(odds) / LANES;
     let (pairs, fours) = (from.chunks_exact(2 * LANES), even.chunks_exact_mut(LANES));

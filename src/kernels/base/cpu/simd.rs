@@ -53,6 +53,12 @@ mod vector {
             return F4(f32x4_add(self.0, f32x4_mul(a.0, b.0)));
         }
 
+        /// Product lane by lane.
+        #[inline(always)]
+        pub fn times(self, b: F4) -> F4 {
+            F4(f32x4_mul(self.0, b.0))
+        }
+
         /// Sum lane by lane.
         #[inline(always)]
         pub fn plus(self, b: F4) -> F4 {
@@ -91,6 +97,18 @@ mod vector {
             return F4(f32x4_relaxed_max(self.0, b.0));
             #[cfg(not(target_feature = "relaxed-simd"))]
             return F4(f32x4_pmax(self.0, b.0));
+        }
+
+        /// What is below `low` as that, lane by lane; what is no number stays.
+        #[inline(always)]
+        pub fn at_least(self, low: F4) -> F4 {
+            F4(f32x4_pmax(self.0, low.0))
+        }
+
+        /// What is above `high` as that, lane by lane; what is no number stays.
+        #[inline(always)]
+        pub fn at_most(self, high: F4) -> F4 {
+            F4(f32x4_pmin(self.0, high.0))
         }
 
         /// The four lanes.
@@ -153,6 +171,12 @@ mod vector {
             F4(std::array::from_fn(|i| self.0[i] + a.0[i] * b.0[i]))
         }
 
+        /// Product lane by lane.
+        #[inline(always)]
+        pub fn times(self, b: F4) -> F4 {
+            F4(std::array::from_fn(|i| self.0[i] * b.0[i]))
+        }
+
         /// Sum lane by lane.
         #[inline(always)]
         pub fn plus(self, b: F4) -> F4 {
@@ -181,6 +205,18 @@ mod vector {
         #[inline(always)]
         pub fn greater(self, b: F4) -> F4 {
             F4(std::array::from_fn(|i| if self.0[i] < b.0[i] { b.0[i] } else { self.0[i] }))
+        }
+
+        /// What is below `low` as that, lane by lane; what is no number stays.
+        #[inline(always)]
+        pub fn at_least(self, low: F4) -> F4 {
+            self.greater(low)
+        }
+
+        /// What is above `high` as that, lane by lane; what is no number stays.
+        #[inline(always)]
+        pub fn at_most(self, high: F4) -> F4 {
+            F4(std::array::from_fn(|i| if high.0[i] < self.0[i] { high.0[i] } else { self.0[i] }))
         }
 
         /// The four lanes.

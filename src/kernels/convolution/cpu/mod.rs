@@ -1,7 +1,8 @@
-//! Convolutions on a processor: 1×1 as a plain product, depthwise as sums of rows, 3×3 by Winograd where that takes fewer operations, the rest as a product whose right operand
+//! Convolutions on a processor: 1×1 as a plain product, groups of one filter as sums of rows, 3×3 by Winograd where that takes fewer operations, the rest as a product whose right operand
 //! is what the window sees. Knows which suits; must never know how each sums.
 
 mod depthwise;
+mod nine;
 mod transforms;
 mod window;
 mod winograd;
@@ -23,6 +24,9 @@ use crate::kernels::base::window::Axis;
 /// What computes this family on a processor.
 pub const ROUTINES: Routines = &[("Conv", conv)];
 
+/// Floats of what a filter over several channels sees at most: each thread lays it out by itself.
+const FLOATS: usize = 1 << 20;
+
 fn conv(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
     let conv = Convolution::of(call)?;
     let (x, w, y) = (steps.input(0)?, steps.input(1)?, steps.output(0)?);
@@ -33,7 +37,9 @@ fn conv(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
     let given = steps.optional_input(2);
     let bias = given.is_some();
     let layout = Layout::new(conv.y, conv.x);
-    if conv.group_channels() == 1 && conv.group_filters() == 1 {
+    let alone = conv.group_channels() == 1;
+    let few = layout.channel() * conv.group_channels() <= FLOATS && !(still(&conv.y) && still(&conv.x));
+    if conv.group_filters() == 1 && (alone || few) {
         let mut reads = vec![x, w];
         reads.extend(given);
         let chain = steps.take_chain(&mut reads);
