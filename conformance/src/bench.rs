@@ -7,7 +7,8 @@ use consort::kernels::{QUAD, Tuning};
 use consort::lane::gpu::{Gpu, GpuLane, probe as lane_probe};
 use consort::lane::{Facts, Measured};
 use consort::program::Program;
-use consort::program::probe::{self, Example};
+use consort::program::examples::Example;
+use consort::program::probe;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -19,8 +19,8 @@ pub mod resize;
 pub mod softmax;
 
 pub use base::{
-    Binding, Class, Element, Home, Kernel, KernelCall, LoweredTensor, Lowering, Planes, QUAD, Shader, Slot, Tuning,
-    ceiling, endings, planes, wgsl,
+    Binding, Class, Element, Entry, Home, Kernel, KernelCall, LoweredTensor, Lowering, Planes, QUAD, Shader, Slot,
+    Tuning, ceiling, endings, planes, wgsl,
 };
 
 use crate::error::Result;
@@ -29,7 +29,7 @@ use base::cpu::links::Term;
 use base::cpu::{Lower, Routines};
 
 /// Every operator, by family and its files.
-pub const FAMILIES: &[&[&[&'static dyn Kernel]]] = &[
+pub const FAMILIES: &[&[&[&Entry]]] = &[
     convolution::OPERATORS,
     elementwise::OPERATORS,
     movement::OPERATORS,
@@ -83,7 +83,7 @@ pub struct Registry;
 
 impl Registry {
     /// The operator of that name with its kernels.
-    pub fn kernel(self, domain: &str, op_type: &str) -> Option<&'static dyn Kernel> {
+    pub fn kernel(self, domain: &str, op_type: &str) -> Option<&'static Entry> {
         let domain = if domain == "ai.onnx" { "" } else { domain };
         FAMILIES
             .iter()

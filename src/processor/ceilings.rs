@@ -12,7 +12,7 @@ use crate::graph::{
 use crate::kernels::base::cpu::ceiling::{FLOPS_A_TURN, multiply_adds};
 use crate::kernels::{Class, Registry};
 use crate::program::cpu::build;
-use crate::program::{Residency, probe};
+use crate::program::{Residency, examples};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -100,7 +100,7 @@ pub fn ceilings(team: &dyn Team, clock: Clock) -> Result<Ceilings> {
 
 /// The share of `ceilings` that a small operator of `class` reaches, in (0, 1].
 pub fn utilisation(class: Class, ceilings: &Ceilings, team: &dyn Team, clock: Clock) -> Result<f64> {
-    let (op_type, attributes, shapes) = probe::example(class);
+    let (op_type, attributes, shapes) = examples::example(class);
     let attributes = Attributes::new(attributes);
     let types: Vec<TensorType> = shapes.iter().map(|s| TensorType::new(DType::Float32, *s)).collect();
     let floats =

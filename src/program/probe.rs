@@ -1,6 +1,7 @@
 //! Programs that measure a lane: its ceilings, and one small operator of each kernel class as models use it.
 
 use super::build::assemble;
+use super::examples::{Example, example};
 use super::{Dispatch, Program, Residency};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{
@@ -68,33 +69,9 @@ pub fn copy(scale: u32, dispatches: usize) -> Result<Program> {
     Ok(repeated(program, dispatches))
 }
 
-/// An operator, its attributes and the shapes of its inputs, all `f32`.
-pub type Example = (&'static str, Vec<(String, Attribute)>, &'static [&'static [usize]]);
-
 /// A small operator of `class`, shaped like those of the workload, `dispatches` times; `None` where none is known.
 pub fn class(class: Class, tuning: Tuning, dispatches: usize) -> Result<Option<Program>> {
     operator(example(class), tuning, dispatches)
-}
-
-/// A small operator of `class`, shaped like those of the workload.
-pub fn example(class: Class) -> Example {
-    let ints = |name: &str, v: &[i64]| (name.to_owned(), Attribute::Ints(v.to_vec()));
-    let int = |name: &str, v: i64| (name.to_owned(), Attribute::Int(v));
-    match class {
-        Class::Matmul => ("MatMul", vec![], &[&[64, 192], &[192, 192]]),
-        Class::Conv => {
-            ("Conv", vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4])], &[&[1, 32, 28, 28], &[32, 32, 3, 3]])
-        }
-        Class::Depthwise => (
-            "Conv",
-            vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4]), int("group", 96)],
-            &[&[1, 96, 28, 28], &[96, 1, 3, 3]],
-        ),
-        Class::Pool => ("MaxPool", vec![ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2])], &[&[1, 64, 55, 55]]),
-        Class::Elementwise => ("Relu", vec![], &[&[1, 64, 56, 56]]),
-        Class::Movement => ("Transpose", vec![ints("perm", &[0, 2, 1, 3])], &[&[1, 128, 12, 32]]),
-        Class::Reduce => ("Softmax", vec![int("axis", -1)], &[&[1, 12, 64, 64]]),
-    }
 }
 
 /// A product large enough for the widest tiles, `dispatches` times.

@@ -19,3 +19,10 @@ pub trait Kernel: Operator {
         Planes::Dense
     }
 }
+
+/// What the rooms list: operators with their GPU kernels, or, where nothing is built for a GPU, without.
+#[cfg(feature = "wgsl")]
+pub type Entry = dyn Kernel;
+/// What the rooms list: operators with their GPU kernels, or, where nothing is built for a GPU, without.
+#[cfg(not(feature = "wgsl"))]
+pub type Entry = dyn Operator;

@@ -22,7 +22,7 @@ pub mod wgsl;
 pub mod window;
 
 pub use call::{Binding, Class, Element, KernelCall, Shader, Slot};
-pub use kernel::Kernel;
+pub use kernel::{Entry, Kernel};
 pub use lowering::{Home, LoweredTensor, Lowering};
 pub use planes::Planes;
 pub use tuning::{QUAD, Tuning};

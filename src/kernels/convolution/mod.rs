@@ -18,10 +18,10 @@ use crate::error::Result;
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 use crate::kernels::base::epilogue::{ACTIVATION, ACTIVATION_PARAMS};
 use crate::kernels::base::operand::{float, optional_values, values};
-use crate::kernels::base::{Kernel, Lowering, Planes};
+use crate::kernels::base::{Entry, Kernel, Lowering, Planes};
 
 /// The operators of this family.
-pub const OPERATORS: &[&[&dyn Kernel]] = &[&[&Conv], transpose::OPERATORS];
+pub const OPERATORS: &[&[&Entry]] = &[&[&Conv], transpose::OPERATORS];
 
 pub use transpose::cpu::ROUTINES as TRANSPOSED;
 

@@ -5,11 +5,11 @@ mod gpu;
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
-use crate::kernels::base::Kernel;
+use crate::kernels::base::Entry;
 use crate::kernels::base::operand::{float, float_shape, optional_values, values};
 
 /// The operators of this family.
-pub const OPERATORS: &[&dyn Kernel] = &[&ConvTranspose];
+pub const OPERATORS: &[&Entry] = &[&ConvTranspose];
 
 /// Of (N, C, spatial…) with weights (C, M/group, kernel…) and an optional bias (M); one or two spatial axes.
 #[derive(Debug)]

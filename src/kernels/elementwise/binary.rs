@@ -6,7 +6,7 @@ use crate::kernels::base::map::Map;
 use crate::kernels::base::operand::{broadcast, values};
 use crate::kernels::base::strides::{Strided, places};
 use crate::kernels::base::wgsl::literal;
-use crate::kernels::base::{Kernel, Lowering, Planes};
+use crate::kernels::base::{Entry, Kernel, Lowering, Planes};
 
 /// What an operator takes and gives.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,7 +56,7 @@ fn truth(value: bool) -> f64 {
 }
 
 /// The operators of this family.
-pub const OPERATORS: &[&dyn Kernel] = &[
+pub const OPERATORS: &[&Entry] = &[
     &arithmetic("Add", "u + v", |a, b| a + b),
     &arithmetic("Sub", "u - v", |a, b| a - b),
     &arithmetic("Mul", "u * v", |a, b| a * b),

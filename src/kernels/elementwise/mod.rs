@@ -8,7 +8,7 @@ pub mod select;
 mod typed;
 pub mod unary;
 
-use super::base::Kernel;
+use super::base::Entry;
 
 /// The operators of this family.
-pub const OPERATORS: &[&[&dyn Kernel]] = &[binary::OPERATORS, select::OPERATORS, unary::OPERATORS];
+pub const OPERATORS: &[&[&Entry]] = &[binary::OPERATORS, select::OPERATORS, unary::OPERATORS];

@@ -9,10 +9,10 @@ use crate::kernels::base::operand::{broadcast, values};
 use crate::kernels::base::strides::Strided;
 use crate::kernels::base::strides::places;
 use crate::kernels::base::wgsl::literal;
-use crate::kernels::base::{Kernel, Lowering, Planes};
+use crate::kernels::base::{Entry, Kernel, Lowering, Planes};
 
 /// The operators of this family.
-pub const OPERATORS: &[&dyn Kernel] = &[&Where, &Cast, &Clip, &Not];
+pub const OPERATORS: &[&Entry] = &[&Where, &Cast, &Clip, &Not];
 
 /// `condition ? x : y`, all broadcast.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use crate::graph::{Attributes, Call, DType, HostTensor, Operator, TensorType};
 use crate::kernels::base::map::Map;
 use crate::kernels::base::strides::Strided;
 use crate::kernels::base::wgsl::literal;
-use crate::kernels::base::{Kernel, Lowering, Planes};
+use crate::kernels::base::{Entry, Kernel, Lowering, Planes};
 
 /// One such operator.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ fn erf_of(x: y_t) -> y_t {
 ";
 
 /// The operators of this family.
-pub const OPERATORS: &[&dyn Kernel] = &[
+pub const OPERATORS: &[&Entry] = &[
     &any("Relu", "max(u, y_t(0))", |x, _| x.max(0.0)),
     &any("Neg", "-u", |x, _| -x),
     &any("Abs", "abs(u)", |x, _| x.abs()),

@@ -4,11 +4,11 @@ mod gpu;
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
-use crate::kernels::base::Kernel;
+use crate::kernels::base::Entry;
 use crate::kernels::base::operand::axis;
 
 /// The operators of this family.
-pub const OPERATORS: &[&dyn Kernel] = &[&Concat];
+pub const OPERATORS: &[&Entry] = &[&Concat];
 
 /// Tensors joined along one axis.
 #[derive(Debug)]

@@ -4,11 +4,11 @@ mod gpu;
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
-use crate::kernels::base::Kernel;
+use crate::kernels::base::Entry;
 use crate::kernels::base::operand::axis;
 
 /// The operators of this family.
-pub const OPERATORS: &[&dyn Kernel] = &[&Gather];
+pub const OPERATORS: &[&Entry] = &[&Gather];
 
 /// Slices of `axis` in the order of the indices. An index out of range is an error on the host; on the GPU, which
 /// cannot refuse, it reads the nearest slice.

@@ -10,10 +10,10 @@ pub mod shape;
 pub mod trilu;
 pub mod view;
 
-use super::base::Kernel;
+use super::base::Entry;
 
 /// The operators of this family.
-pub const OPERATORS: &[&[&dyn Kernel]] = &[
+pub const OPERATORS: &[&[&Entry]] = &[
     concat::OPERATORS,
     gather::OPERATORS,
     moves::OPERATORS,

@@ -4,12 +4,12 @@ mod gpu;
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
-use crate::kernels::base::Kernel;
+use crate::kernels::base::Entry;
 use crate::kernels::base::operand::{axis, broadcast};
 use crate::kernels::base::strides::{broadcast_strides, contiguous, strided_places};
 
 /// The operators of this family.
-pub const OPERATORS: &[&dyn Kernel] = &[
+pub const OPERATORS: &[&Entry] = &[
     &Move { op: "Transpose", attributes: &["perm"], rule: transpose },
     &Move { op: "Slice", attributes: &["starts", "ends", "axes"], rule: slice },
     &Move { op: "Expand", attributes: &[], rule: expand },

@@ -5,12 +5,12 @@ mod gpu;
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
-use crate::kernels::base::Kernel;
+use crate::kernels::base::Entry;
 use crate::kernels::base::operand::axis;
 use crate::kernels::base::strides::contiguous;
 
 /// The operators of this family.
-pub const OPERATORS: &[&dyn Kernel] = &[&Pad];
+pub const OPERATORS: &[&Entry] = &[&Pad];
 
 /// What is added lies before and after each axis: one value, or what lies at the edge, mirrored there, or beyond the other end.
 #[derive(Debug)]

@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
-use crate::kernels::base::{Kernel, Lowering};
+use crate::kernels::base::{Entry, Kernel, Lowering};
 
 /// The operators of this family.
-pub const OPERATORS: &[&dyn Kernel] = &[&Shape, &Size, &Range, &ConstantOfShape];
+pub const OPERATORS: &[&Entry] = &[&Shape, &Size, &Range, &ConstantOfShape];
 
 /// The dimensions `start..end` of a tensor.
 #[derive(Debug)]

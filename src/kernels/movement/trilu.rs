@@ -4,10 +4,10 @@ mod gpu;
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
-use crate::kernels::base::Kernel;
+use crate::kernels::base::Entry;
 
 /// The operators of this family.
-pub const OPERATORS: &[&dyn Kernel] = &[&Trilu];
+pub const OPERATORS: &[&Entry] = &[&Trilu];
 
 /// What lies on diagonal `k` and above it, or on it and below; diagonal 1 is the one above the main one. `k` may be
 /// computed while running.

@@ -3,10 +3,10 @@
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 use crate::kernels::base::operand::axis;
-use crate::kernels::base::{Kernel, Lowering};
+use crate::kernels::base::{Entry, Kernel, Lowering};
 
 /// The operators of this family.
-pub const OPERATORS: &[&dyn Kernel] = &[
+pub const OPERATORS: &[&Entry] = &[
     &View { op: "Identity", attributes: &[], shape: |call| Ok(call.input(0)?.ty.shape.clone()) },
     &View { op: "Reshape", attributes: &["allowzero"], shape: reshape },
     &View { op: "Flatten", attributes: &["axis"], shape: flatten },

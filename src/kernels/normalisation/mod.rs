@@ -6,12 +6,12 @@ mod gpu;
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
-use crate::kernels::base::Kernel;
+use crate::kernels::base::Entry;
 use crate::kernels::base::operand::{at_most_outputs, axis, float, float_shape, optional_values, values};
 use crate::kernels::base::rows::Rows;
 
 /// The operators of this family.
-pub const OPERATORS: &[&[&dyn Kernel]] = &[&[&LayerNormalization, &BatchNormalization]];
+pub const OPERATORS: &[&[&Entry]] = &[&[&LayerNormalization, &BatchNormalization]];
 
 /// `(x − mean) / √(variance + epsilon) · scale + bias` over the axes from `axis` on.
 #[derive(Debug)]

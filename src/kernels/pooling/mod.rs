@@ -6,12 +6,12 @@ mod gpu;
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
-use crate::kernels::base::Kernel;
+use crate::kernels::base::Entry;
 use crate::kernels::base::operand::{at_most_outputs, float, float_shape, values};
 use crate::kernels::base::window::{self, Axis};
 
 /// The operators of this family.
-pub const OPERATORS: &[&[&dyn Kernel]] = &[&[&Pool { average: false }, &Pool { average: true }]];
+pub const OPERATORS: &[&[&Entry]] = &[&[&Pool { average: false }, &Pool { average: true }]];
 
 /// The greatest element, or the mean, of each window.
 #[derive(Debug)]

@@ -27,10 +27,10 @@ use crate::kernels::base::epilogue::{ACTIVATION, ACTIVATION_PARAMS, Activation};
 use crate::kernels::base::operand::{broadcast, float, float_shape, optional_values, values};
 use crate::kernels::base::placed::Placed;
 use crate::kernels::base::strides::contiguous;
-use crate::kernels::base::{Class, Kernel, Lowering};
+use crate::kernels::base::{Class, Entry, Kernel, Lowering};
 
 /// The operators of this family.
-pub const OPERATORS: &[&[&dyn Kernel]] = &[&[&MatMul, &Gemm]];
+pub const OPERATORS: &[&[&Entry]] = &[&[&MatMul, &Gemm]];
 
 /// Product of matrices with broadcast batch dimensions. A fusion pass may give a bias of the columns as third input.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use self::sizes::Sizes;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 use crate::kernels::base::operand::{float, optional_values, values};
-use crate::kernels::base::{Kernel, Lowering};
+use crate::kernels::base::{Entry, Kernel, Lowering};
 
 /// The operators of this family.
-pub const OPERATORS: &[&[&dyn Kernel]] =
+pub const OPERATORS: &[&[&Entry]] =
     &[&[&Recurrent { cell: Cell::Lstm }, &Recurrent { cell: Cell::Gru }, &Recurrent { cell: Cell::Rnn }]];
 
 /// One of them, by its cell.

@@ -4,12 +4,12 @@ mod gpu;
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
-use crate::kernels::base::Kernel;
+use crate::kernels::base::Entry;
 use crate::kernels::base::operand::{axis, values};
 use crate::kernels::base::rows::Rows;
 
 /// The operators of this family.
-pub const OPERATORS: &[&dyn Kernel] = &[&Argument { greatest: true }, &Argument { greatest: false }];
+pub const OPERATORS: &[&Entry] = &[&Argument { greatest: true }, &Argument { greatest: false }];
 
 /// The place of the greatest or least element; the first of equal ones unless `select_last_index` is set.
 #[derive(Debug)]

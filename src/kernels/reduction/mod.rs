@@ -4,7 +4,7 @@
 pub mod argument;
 pub mod reduce;
 
-use super::base::Kernel;
+use super::base::Entry;
 
 /// The operators of this family.
-pub const OPERATORS: &[&[&dyn Kernel]] = &[argument::OPERATORS, reduce::OPERATORS];
+pub const OPERATORS: &[&[&Entry]] = &[argument::OPERATORS, reduce::OPERATORS];

@@ -5,7 +5,7 @@ mod gpu;
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
-use crate::kernels::base::Kernel;
+use crate::kernels::base::Entry;
 use crate::kernels::base::operand::{axis, float, float_shape, values};
 use crate::kernels::base::rows::Rows;
 
@@ -43,7 +43,7 @@ const fn greatest(
 }
 
 /// The operators of this family.
-pub const OPERATORS: &[&dyn Kernel] = &[
+pub const OPERATORS: &[&Entry] = &[
     &sum("ReduceSum", "e", "r", |x, _| x.sum()),
     &sum("ReduceMean", "e", "r / n", |x, n| x.sum::<f64>() / n),
     &sum("ReduceSumSquare", "e * e", "r", |x, _| x.map(|v| v * v).sum()),

@@ -6,11 +6,11 @@ mod gpu;
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
-use crate::kernels::base::Kernel;
+use crate::kernels::base::Entry;
 use crate::kernels::base::operand::{float, float_shape, optional_values, values};
 
 /// The operators of this family.
-pub const OPERATORS: &[&[&dyn Kernel]] = &[&[&Resize]];
+pub const OPERATORS: &[&[&Entry]] = &[&[&Resize]];
 
 /// Elements taken at other places than they were.
 #[derive(Debug)]

@@ -7,12 +7,12 @@ mod held;
 
 use crate::error::Result;
 use crate::graph::{Call, HostTensor, Operator, TensorType};
-use crate::kernels::base::Kernel;
+use crate::kernels::base::Entry;
 use crate::kernels::base::operand::{axis, float, float_shape, values};
 use crate::kernels::base::rows::Rows;
 
 /// The operators of this family.
-pub const OPERATORS: &[&[&dyn Kernel]] = &[&[&Softmax { log: false }, &Softmax { log: true }]];
+pub const OPERATORS: &[&[&Entry]] = &[&[&Softmax { log: false }, &Softmax { log: true }]];
 
 /// `exp(x) / Σ exp(x)`, or its logarithm.
 #[derive(Debug)]
