@@ -30,14 +30,15 @@ export async function fails(kind, parts, work) {
   return error;
 }
 
-/** Runs `work` with a list that has every worker that the page makes meanwhile. */
-export async function withWorkers(work) {
+/** Runs `work` with a list that has every worker that the page makes meanwhile, each of which `made` is shown. */
+export async function withWorkers(work, made = () => {}) {
   const { Worker } = globalThis;
   const workers = [];
   globalThis.Worker = class extends Worker {
     constructor(...given) {
       super(...given);
       workers.push(this);
+      made(this);
     }
   };
   try {

@@ -72,6 +72,8 @@ impl Browser {
         Ok(match self {
             Browser::Chromium => {
                 let mut args = vec!["--no-sandbox", "--headless=new", "--disable-dev-shm-usage"];
+                // Without it a page that asks how large it is waits for the next collection.
+                args.push("--enable-blink-features=ForceEagerMeasureMemory");
                 if webgpu {
                     args.extend(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]);
                 } else {
