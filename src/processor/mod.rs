@@ -3,6 +3,7 @@
 
 mod ceilings;
 mod engine;
+mod pace;
 mod server;
 mod store;
 mod team;

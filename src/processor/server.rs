@@ -3,6 +3,7 @@
 
 use super::ceilings::{Ceilings, Clock, ceilings, utilisation};
 use super::engine::{Arena, execute, watched};
+use super::pace::Pace;
 use super::store::{Loaded, Store};
 use super::team::Team;
 use super::wire::{Answer, Fed, INLINE_BYTES, Order, Prepared, Request, Run, read, written};
@@ -27,6 +28,7 @@ pub struct Reply {
 struct Ready {
     loaded: Loaded,
     nodes: Vec<String>,
+    pace: Pace,
 }
 
 /// A processor and all that it holds.
@@ -87,8 +89,7 @@ impl Server {
                 Answer::Prepared(self.prepare(team, program, holder, order)?)
             }
             Request::Execute { runs, threads } => {
-                team.limit(threads);
-                let executed = self.execute(team, &runs, part);
+                let executed = self.execute(team, threads, &runs, part);
                 team.limit(team.threads());
                 return executed;
             }
@@ -167,7 +168,7 @@ impl Server {
             known,
         };
         let nodes = graph.nodes.into_iter().map(|node| node.name).collect();
-        self.programs.insert(number, Ready { loaded: self.store.load(holder, program)?, nodes });
+        self.programs.insert(number, Ready { loaded: self.store.load(holder, program)?, nodes, pace: Pace::default() });
         Ok(prepared)
     }
 
@@ -206,13 +207,16 @@ impl Server {
     fn execute(
         &mut self,
         team: &dyn Team,
+        most: usize,
         runs: &[Run],
         mut part: impl FnMut(Vec<usize>) -> Result<HostTensor>,
     ) -> Result<(Answer, Vec<Data>)> {
         let began = (self.clock)();
         let (mut spans, mut sent) = (vec![], vec![]);
         for run in runs {
-            let ready = self.programs.get(&run.program).ok_or_else(|| lacks("program"))?;
+            let ready = self.programs.get_mut(&run.program).ok_or_else(|| lacks("program"))?;
+            let threads = ready.pace.threads(most.clamp(1, team.threads()));
+            team.limit(threads);
             let fed = |input: &Fed| match input {
                 Fed::Part(shape) => part(shape.clone()).map(Some),
                 Fed::Kept(_) => Ok(None),
@@ -227,7 +231,9 @@ impl Server {
             let name = |node: usize| ready.nodes.get(node).cloned().unwrap_or_default();
             let start = (self.clock)() - began;
             let results = execute(&ready.loaded, &mut self.arena, team, &inputs, &name)?;
-            spans.push((start, (self.clock)() - began));
+            let end = (self.clock)() - began;
+            spans.push((start, end));
+            ready.pace.took(threads, end - start);
             for (i, tensor) in results.into_iter().enumerate() {
                 match run.kept.get(i).copied().flatten() {
                     Some(number) => drop(self.tensors.insert(number, tensor)),
