@@ -9,7 +9,8 @@ use consort::graph::{
 };
 use consort::kernels::Registry;
 use consort::onnx::{ExternalData, content_hash, read};
-use consort::processor::{Alone, Arena, Loaded, Scoped, Store, execute};
+use consort::processor::wire::{Answer, Fed, Order, Request, Run, read as message, written};
+use consort::processor::{Alone, Arena, Loaded, Reply, Scoped, Server, Store, execute};
 use consort::program::{Residency, cpu};
 use consort_models::{Data, MODELS, Model};
 use proptest::prelude::*;
@@ -72,6 +73,78 @@ fn every_model_agrees_with_its_golden_in_one_arena() {
     let all = store.bytes();
     (0..MODELS.len() as u64).for_each(|holder| store.release(holder));
     assert!(all > 0 && store.bytes() == 0, "{all} bytes of weights, {} after their release", store.bytes());
+}
+
+/// A clock of which each look takes a millisecond.
+fn looks() -> f64 {
+    thread_local! {
+        static LOOKS: std::cell::Cell<f64> = const { std::cell::Cell::new(0.0) };
+    }
+    LOOKS.with(|looks| looks.replace(looks.get() + 1.0))
+}
+
+/// A server with a model as its program 0, and what executes that.
+fn serving(name: &str) -> (Server, Vec<u8>, Vec<consort::graph::Data>) {
+    let model = MODELS.into_iter().find(|model| model.name == name).unwrap();
+    let (graph, inputs) = graph(&model);
+    let shapes: Vec<Vec<usize>> = inputs.iter().map(|t| t.shape().to_vec()).collect();
+    let special = specialise(&graph, &Registry, content_hash, &shapes).unwrap();
+    let (order, large) = Order::of(&graph, &special);
+    let mut server = Server::new(looks, vec![]);
+    let mut ask = |request: Request, parts| {
+        let reply = server.answer(&Alone, &written(&request).unwrap(), parts);
+        let answer: Answer = message(&reply.head).unwrap();
+        assert!(!matches!(answer, Answer::Failed(_)), "{answer:?}");
+    };
+    for (hash, value) in large {
+        let value = value.unwrap();
+        ask(Request::Weight { program: 0, hash, shape: value.shape().to_vec() }, vec![value.data().clone()]);
+    }
+    ask(Request::Prepare { program: 0, holder: 0, order }, vec![]);
+    let fed = inputs.iter().map(|t| Fed::Part(t.shape().to_vec())).collect();
+    let run = Run { program: 0, inputs: fed, kept: vec![None; graph.outputs.len()] };
+    let head = written(&Request::Execute { runs: vec![run.clone(), run], threads: 1 }).unwrap();
+    let parts: Vec<_> = inputs.iter().map(|t| t.data().clone()).collect();
+    (server, head, [parts.clone(), parts].concat())
+}
+
+#[test]
+fn an_execution_that_pauses_gives_what_a_whole_one_gives() {
+    let (mut server, head, parts) = serving("squeezenet1_1");
+    let whole = server.answer(&Alone, &head, parts.clone());
+    let mut all = vec![];
+    for slice_ms in [0.0, 7.0] {
+        let mut reply: Option<Reply> = server.begin(&Alone, &head, parts.clone(), slice_ms);
+        let mut pauses = 0;
+        let sliced = loop {
+            match reply {
+                Some(reply) => break reply,
+                None => (reply, pauses) = (server.more(&Alone, slice_ms), pauses + 1),
+            }
+        };
+        all.push(pauses);
+        assert_eq!(sliced.parts, whole.parts, "slices of {slice_ms} ms");
+        let Answer::Executed(spans) = message(&sliced.head).unwrap() else { panic!("not executed") };
+        assert!(spans.len() == 2 && spans[0].0 < spans[0].1 && spans[0].1 <= spans[1].0, "{spans:?}");
+    }
+    // Parts of steps, and about seven looks at the clock in a slice of seven milliseconds.
+    assert!(all[0] > 500 && (all[0] / 9..all[0] / 4).contains(&all[1]), "{all:?} pauses");
+}
+
+#[test]
+fn an_execution_that_paused_can_be_stopped_and_takes_no_other_question_before() {
+    let (mut server, head, parts) = serving("squeezenet1_1");
+    let whole = server.answer(&Alone, &head, parts.clone());
+    let kind = |reply: &Reply| match message(&reply.head).unwrap() {
+        Answer::Failed(error) => error.kind().as_str().to_owned(),
+        other => format!("{other:?}"),
+    };
+    assert!(server.begin(&Alone, &head, parts.clone(), 0.0).is_none());
+    assert_eq!(kind(&server.begin(&Alone, &head, parts.clone(), 0.0).unwrap()), "internal", "another question");
+    assert!(server.more(&Alone, 0.0).is_none(), "it goes on");
+    assert_eq!(kind(&server.stop()), "aborted");
+    assert_eq!(kind(&server.more(&Alone, 0.0).unwrap()), "internal", "nothing goes on");
+    assert_eq!(server.answer(&Alone, &head, parts).parts, whole.parts, "after that");
 }
 
 /// A graph of elementwise operators and products over few shapes: what each node is and which earlier tensors it reads.

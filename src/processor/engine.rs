@@ -83,23 +83,47 @@ pub fn execute(
     inputs: &[&HostTensor],
     name: &dyn Fn(usize) -> String,
 ) -> Result<Vec<HostTensor>> {
-    watched(loaded, arena, team, inputs, name, &mut |_| {})
+    feed(loaded, arena, team, inputs)?;
+    advance(loaded, arena, team, &mut Cursor::default(), name, &mut Whole(|_| {}))?;
+    results(loaded, arena)
 }
 
-/// As [`execute`]; `watch` is told each step's number once it is done.
-pub fn watched(
-    loaded: &Loaded,
-    arena: &mut Arena,
-    team: &dyn Team,
-    inputs: &[&HostTensor],
-    name: &dyn Fn(usize) -> String,
-    watch: &mut dyn FnMut(usize),
-) -> Result<Vec<HostTensor>> {
+/// How far an execution came.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cursor {
+    step: usize,
+    phase: usize,
+    unit: usize,
+}
+
+/// Who looks on while an execution goes on.
+pub trait Watch {
+    /// Parts that the units of a phase are taken in, if not all at once.
+    const PARTS: usize = 1;
+
+    /// The step of that number is done.
+    fn done(&mut self, _step: usize) {}
+
+    /// Asked after each part: whether to pause here.
+    fn pauses(&mut self) -> bool {
+        false
+    }
+}
+
+/// Lets an execution go on to its end, and is told of each step.
+pub struct Whole<F>(pub F);
+
+impl<F: FnMut(usize)> Watch for Whole<F> {
+    fn done(&mut self, step: usize) {
+        (self.0)(step);
+    }
+}
+
+/// Puts `inputs` where the steps of `loaded` read them.
+pub fn feed(loaded: &Loaded, arena: &mut Arena, team: &dyn Team, inputs: &[&HostTensor]) -> Result<()> {
     let program = &loaded.program;
     arena.grow(program, team.threads());
-    let Arena { words, scratch } = arena;
-    let scratch = Span::write(bytemuck::cast_slice_mut(scratch));
-    let spans = Spans { arena: Span::write(bytemuck::cast_slice_mut(words)), weights: &loaded.weights };
+    let spans = Spans { arena: Span::write(bytemuck::cast_slice_mut(&mut arena.words)), weights: &loaded.weights };
     for (port, &tensor) in program.inputs.iter().zip(inputs) {
         if tensor.dtype() != port.ty.dtype || tensor.shape() != port.ty.shape {
             let text = format!("input '{}' is {:?}, not {:?}", port.name, tensor.shape(), port.ty);
@@ -112,29 +136,75 @@ pub fn watched(
             Operands::new(&to, 0, Span::EMPTY, Span::EMPTY)?.write(0, 0..from.len()).copy_from_slice(from);
         }
     }
-    // What writes nothing has nothing to compute.
-    let busy = |step: &Step| step.operands[step.reads..].iter().any(|operand| operand.bytes > 0);
-    for (number, step) in program.steps.iter().enumerate() {
-        if busy(step) {
-            run(step, &spans, team, (scratch, apart(program))).map_err(|e| e.in_node(&name(step.node)))?;
-        }
-        watch(number);
-    }
-    program.outputs.iter().map(|port| taken(&spans, port)).collect()
+    Ok(())
 }
 
-fn run(step: &Step, spans: &Spans<'_>, team: &dyn Team, (scratch, apart): (Span<'_>, usize)) -> Result<()> {
+/// Goes on from `at` until all steps are done, or `watch` pauses: whether they are. The arena must be left alone meanwhile.
+pub fn advance<W: Watch>(
+    loaded: &Loaded,
+    arena: &mut Arena,
+    team: &dyn Team,
+    at: &mut Cursor,
+    name: &dyn Fn(usize) -> String,
+    watch: &mut W,
+) -> Result<bool> {
+    let program = &loaded.program;
+    let Arena { words, scratch } = arena;
+    let scratch = Span::write(bytemuck::cast_slice_mut(scratch));
+    let spans = Spans { arena: Span::write(bytemuck::cast_slice_mut(words)), weights: &loaded.weights };
+    // What writes nothing has nothing to compute.
+    let busy = |step: &Step| step.operands[step.reads..].iter().any(|operand| operand.bytes > 0);
+    while let Some(step) = program.steps.get(at.step) {
+        if busy(step) {
+            let paused = run(step, &spans, team, (scratch, apart(program)), at, watch);
+            if paused.map_err(|e| e.in_node(&name(step.node)))? {
+                return Ok(false);
+            }
+        }
+        watch.done(at.step);
+        *at = Cursor { step: at.step + 1, ..Cursor::default() };
+    }
+    Ok(true)
+}
+
+/// What `loaded` computed, once all its steps are done.
+pub fn results(loaded: &Loaded, arena: &mut Arena) -> Result<Vec<HostTensor>> {
+    let spans = Spans { arena: Span::write(bytemuck::cast_slice_mut(&mut arena.words)), weights: &loaded.weights };
+    loaded.program.outputs.iter().map(|port| taken(&spans, port)).collect()
+}
+
+/// Goes on with one step; whether `watch` paused before its end.
+fn run<W: Watch>(
+    step: &Step,
+    spans: &Spans<'_>,
+    team: &dyn Team,
+    (scratch, apart): (Span<'_>, usize),
+    at: &mut Cursor,
+    watch: &mut W,
+) -> Result<bool> {
     let each = step.operands.iter().enumerate();
     let operands = each.map(|(i, &operand)| spans.of(operand, i >= step.reads)).collect::<Result<Vec<_>>>()?;
     let shared = spans.of(step.shared, true)?;
     // Seen once for all threads: what is written overlaps nothing.
     Operands::new(&operands, step.reads, Span::EMPTY, shared)?;
-    (0..step.routine.phases()).try_for_each(|phase| {
-        team.run(step.routine.units(phase), &|thread, units| {
-            let own = scratch.part((thread * apart * 8) as u64, (step.routine.scratch() * 4) as u64, true)?;
-            step.routine.run(phase, units, &Operands::new(&operands, step.reads, own, shared)?)
-        })
-    })
+    while at.phase < step.routine.phases() {
+        let units = step.routine.units(at.phase);
+        let most = units.div_ceil(W::PARTS).max(1);
+        while at.unit < units {
+            let (phase, first, count) = (at.phase, at.unit, most.min(units - at.unit));
+            team.run(count, &|thread, units| {
+                let own = scratch.part((thread * apart * 8) as u64, (step.routine.scratch() * 4) as u64, true)?;
+                let units = units.start + first..units.end + first;
+                step.routine.run(phase, units, &Operands::new(&operands, step.reads, own, shared)?)
+            })?;
+            at.unit += count;
+            if watch.pauses() {
+                return Ok(true);
+            }
+        }
+        (at.phase, at.unit) = (at.phase + 1, 0);
+    }
+    Ok(false)
 }
 
 /// What an output holds at the end.

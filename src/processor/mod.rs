@@ -3,6 +3,7 @@
 
 mod ceilings;
 mod engine;
+mod execution;
 mod pace;
 mod server;
 mod store;

@@ -2,9 +2,10 @@
 //! must never know how they travel, or who asks.
 
 use super::ceilings::{Ceilings, Clock, ceilings, utilisation};
-use super::engine::{Arena, execute, watched};
+use super::engine::{Arena, Cursor, Whole, advance, feed};
+use super::execution::{Execution, Held, Ready, lacks};
 use super::pace::Pace;
-use super::store::{Loaded, Store};
+use super::store::Store;
 use super::team::Team;
 use super::wire::{Answer, Fed, INLINE_BYTES, Order, Prepared, Request, Run, read, written};
 use crate::error::{Error, Kind, Result};
@@ -23,14 +24,6 @@ pub struct Reply {
     pub parts: Vec<Data>,
 }
 
-/// A program with the names of its nodes, for errors.
-#[derive(Debug)]
-struct Ready {
-    loaded: Loaded,
-    nodes: Vec<String>,
-    pace: Pace,
-}
-
 /// A processor and all that it holds.
 #[derive(Debug)]
 pub struct Server {
@@ -43,10 +36,8 @@ pub struct Server {
     programs: BTreeMap<u64, Ready>,
     tensors: BTreeMap<u64, HostTensor>,
     ceilings: Ceilings,
-}
-
-fn lacks(what: &str) -> Error {
-    Error::new(Kind::Internal, format!("the processor has no such {what}"))
+    /// What paused, and is to go on.
+    paused: Option<Execution>,
 }
 
 impl Server {
@@ -61,12 +52,37 @@ impl Server {
             programs: BTreeMap::new(),
             tensors: BTreeMap::new(),
             ceilings: Ceilings::default(),
+            paused: None,
         }
     }
 
     /// Does what `head`, a [`Request`], asks with `parts`, on the threads of `team`. What cannot be done is an answer too.
     pub fn answer(&mut self, team: &dyn Team, head: &[u8], parts: Vec<Data>) -> Reply {
-        let done = read(head).and_then(|request| self.done(team, request, parts));
+        self.begin(team, head, parts, f64::INFINITY).unwrap_or_else(|| Server::reply(Err(lacks("time"))))
+    }
+
+    /// As [`Server::answer`], but an execution pauses after so many milliseconds, with no answer yet: it goes on by [`Server::more`], and
+    /// nothing else may be asked before it has ended.
+    pub fn begin(&mut self, team: &dyn Team, head: &[u8], parts: Vec<Data>, slice_ms: f64) -> Option<Reply> {
+        let done = match self.paused {
+            Some(_) => Err(Error::new(Kind::Internal, "a processor that paused was asked something else")),
+            None => read(head).and_then(|request| self.done(team, request, parts, slice_ms)),
+        };
+        done.transpose().map(Server::reply)
+    }
+
+    /// Goes on with what paused, for so many milliseconds: the answer, once there is one.
+    pub fn more(&mut self, team: &dyn Team, slice_ms: f64) -> Option<Reply> {
+        self.advance(team, slice_ms).transpose().map(Server::reply)
+    }
+
+    /// Ends what paused: that is the answer to it.
+    pub fn stop(&mut self) -> Reply {
+        self.paused = None;
+        Server::reply(Err(Error::new(Kind::Aborted, "a run that was stopped on its way")))
+    }
+
+    fn reply(done: Result<(Answer, Vec<Data>)>) -> Reply {
         let (answer, parts) = done.unwrap_or_else(|error| (Answer::Failed(error), vec![]));
         match written(&answer) {
             Ok(head) => Reply { head, parts },
@@ -75,7 +91,14 @@ impl Server {
         }
     }
 
-    fn done(&mut self, team: &dyn Team, request: Request, parts: Vec<Data>) -> Result<(Answer, Vec<Data>)> {
+    /// What was asked, done; nothing where it paused.
+    fn done(
+        &mut self,
+        team: &dyn Team,
+        request: Request,
+        parts: Vec<Data>,
+        slice_ms: f64,
+    ) -> Result<Option<(Answer, Vec<Data>)>> {
         let mut parts = parts.into_iter();
         let mut part =
             |shape: Vec<usize>| parts.next().ok_or_else(|| lacks("part")).and_then(|data| HostTensor::new(shape, data));
@@ -89,9 +112,8 @@ impl Server {
                 Answer::Prepared(self.prepare(team, program, holder, order)?)
             }
             Request::Execute { runs, threads } => {
-                let executed = self.execute(team, threads, &runs, part);
-                team.limit(team.threads());
-                return executed;
+                self.paused = Some(Execution::new(runs, threads, (self.clock)(), part)?);
+                return self.advance(team, slice_ms);
             }
             Request::Profile { run, repeats } => Answer::Profiled(self.profile(team, &run, repeats, part)?),
             Request::Keep { tensor, shape } => {
@@ -100,7 +122,7 @@ impl Server {
             }
             Request::Read(tensor) => {
                 let tensor = self.tensors.get(&tensor).ok_or_else(|| lacks("tensor"))?;
-                return Ok((Answer::Done, vec![tensor.data().clone()]));
+                return Ok(Some((Answer::Done, vec![tensor.data().clone()])));
             }
             Request::Forget { programs, tensors } => {
                 for program in programs {
@@ -131,7 +153,7 @@ impl Server {
                 Answer::Reached(utilisation(class, &self.ceilings, team, self.clock)?)
             }
         };
-        Ok((answer, vec![]))
+        Ok(Some((answer, vec![])))
     }
 
     fn measure(&mut self, team: &dyn Team) -> Result<()> {
@@ -189,12 +211,15 @@ impl Server {
         let steps = &ready.loaded.program.steps;
         let mut least = vec![f64::INFINITY; steps.len()];
         for _ in 0..repeats {
+            feed(&ready.loaded, &mut self.arena, team, &inputs)?;
             let mut last = (self.clock)();
-            watched(&ready.loaded, &mut self.arena, team, &inputs, &|_| String::new(), &mut |step| {
+            let mut watch = Whole(|step: usize| {
                 let now = (self.clock)();
                 least[step] = least[step].min(now - last);
                 last = (self.clock)();
-            })?;
+            });
+            let (loaded, arena) = (&ready.loaded, &mut self.arena);
+            advance(loaded, arena, team, &mut Cursor::default(), &|_| String::new(), &mut watch)?;
         }
         let named = steps.iter().map(|step| {
             let routine = format!("{:?}", step.routine);
@@ -204,43 +229,16 @@ impl Server {
         Ok(named.zip(least).collect())
     }
 
-    fn execute(
-        &mut self,
-        team: &dyn Team,
-        most: usize,
-        runs: &[Run],
-        mut part: impl FnMut(Vec<usize>) -> Result<HostTensor>,
-    ) -> Result<(Answer, Vec<Data>)> {
-        let began = (self.clock)();
-        let (mut spans, mut sent) = (vec![], vec![]);
-        for run in runs {
-            let ready = self.programs.get_mut(&run.program).ok_or_else(|| lacks("program"))?;
-            let threads = ready.pace.threads(most.clamp(1, team.threads()));
-            team.limit(threads);
-            let fed = |input: &Fed| match input {
-                Fed::Part(shape) => part(shape.clone()).map(Some),
-                Fed::Kept(_) => Ok(None),
-            };
-            let given: Vec<Option<HostTensor>> = run.inputs.iter().map(fed).collect::<Result<_>>()?;
-            let inputs = run.inputs.iter().zip(&given).map(|(input, given)| match (input, given) {
-                (_, Some(tensor)) => Ok(tensor),
-                (Fed::Kept(tensor), None) => self.tensors.get(tensor).ok_or_else(|| lacks("tensor")),
-                (Fed::Part(_), None) => Err(lacks("part")),
-            });
-            let inputs = inputs.collect::<Result<Vec<_>>>()?;
-            let name = |node: usize| ready.nodes.get(node).cloned().unwrap_or_default();
-            let start = (self.clock)() - began;
-            let results = execute(&ready.loaded, &mut self.arena, team, &inputs, &name)?;
-            let end = (self.clock)() - began;
-            spans.push((start, end));
-            ready.pace.took(threads, end - start);
-            for (i, tensor) in results.into_iter().enumerate() {
-                match run.kept.get(i).copied().flatten() {
-                    Some(number) => drop(self.tensors.insert(number, tensor)),
-                    None => sent.push(tensor.into_data()),
-                }
-            }
+    /// Goes on with the execution, which is over where it fails.
+    fn advance(&mut self, team: &dyn Team, slice_ms: f64) -> Result<Option<(Answer, Vec<Data>)>> {
+        let mut execution = self.paused.take().ok_or_else(|| lacks("execution"))?;
+        let (programs, tensors, arena) = (&mut self.programs, &mut self.tensors, &mut self.arena);
+        let done = execution.advance(&mut Held { programs, tensors, arena }, team, self.clock, slice_ms);
+        team.limit(team.threads());
+        if done? {
+            return Ok(Some((Answer::Executed(execution.spans), execution.sent)));
         }
-        Ok((Answer::Executed(spans), sent))
+        self.paused = Some(execution);
+        Ok(None)
     }
 }
