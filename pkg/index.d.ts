@@ -93,7 +93,8 @@ export interface PoolOptions {
   lanes?: readonly Lane[];
   /**
    * Most threads that the lane `cpu` takes; default: as many as the machine has, 8 at most. More than one needs a page that is
-   * cross-origin isolated, which the console says once where it is not.
+   * cross-origin isolated, which the console says once where it is not. Where no Worker can be made it runs in the page itself, by one
+   * thread, in slices of about 12 ms.
    */
   threads?: number;
   /**

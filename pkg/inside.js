@@ -82,11 +82,12 @@ function possible({ threads, processors }, { relaxedSimd, threads: shared }) {
   count(threads, 'threads');
   count(processors, 'processors');
   const wanted = threads ?? Math.min(navigator.hardwareConcurrency ?? 1, 8);
-  if (globalThis.crossOriginIsolated && relaxedSimd && shared) {
+  if (globalThis.Worker && globalThis.crossOriginIsolated && relaxedSimd && shared) {
     return { threads: wanted, processors: processors ?? Math.min(2, wanted) };
   }
   if (threads > 1) alone();
-  return { threads: 1, processors: processors ?? wanted };
+  // Without workers all are one thread: the page's.
+  return { threads: 1, processors: globalThis.Worker ? (processors ?? wanted) : 1 };
 }
 
 /** Says once why a processor has one thread although more were asked for. */

@@ -1,6 +1,8 @@
 // Processors for the page: the build that the browser runs, fetched once, and workers, which come when they are asked. Knows how requests travel; must never know
 // what they say.
 
+import { Here } from './here.js';
+
 const BUILDS = {
   simd: new URL('./simd.wasm', import.meta.url),
   relaxed: new URL('./relaxed.wasm', import.meta.url),
@@ -35,6 +37,8 @@ const KEPT_BYTES = 4 << 20;
 /** A processor in a worker of its own, with so many threads, for a browser that takes these proposals of WebAssembly. */
 export async function open(proposals, threads) {
   if (!proposals.simd) throw new Error('the browser takes no SIMD');
+  // Threads are workers.
+  if (!globalThis.Worker) threads = 1;
   const build = threads > 1 ? 'threads' : proposals.relaxedSimd ? 'relaxed' : 'simd';
   const waiting = new Map();
   /** What is asked while no worker is there yet, in its order. */
@@ -75,7 +79,7 @@ export async function open(proposals, threads) {
   };
   /** A worker of which the end of any ends all. */
   const begun = (answered) => {
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+    const worker = globalThis.Worker ? new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }) : new Here();
     const { signal } = over;
     const ended = (why) => signal.aborted || end(why);
     worker.onerror = (event) => {

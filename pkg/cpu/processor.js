@@ -62,18 +62,36 @@ export class Processor {
 
   /** What is answered to `head`: its bytes, and elements as pairs of type and buffer. Throws where the processor ended. */
   ask(head, parts) {
+    return this.#orEnded(() => {
+      this.#fed(head, parts);
+      this.#wasm.answer();
+      return this.#answered();
+    });
+  }
+
+  /** The same in slices of so many milliseconds, between which it waits for `breath`. */
+  async askInSlices(head, parts, ms, breath) {
+    const begun = () => (this.#fed(head, parts), this.#wasm.begin_slices(ms));
+    for (let done = this.#orEnded(begun); !done; done = this.#orEnded(() => this.#wasm.more(ms))) await breath();
+    return this.#orEnded(() => this.#answered());
+  }
+
+  #orEnded(work) {
     try {
-      return this.#ask(head, parts);
+      return work();
     } catch (error) {
       throw new Error(this.#last ?? String(error?.message ?? error));
     }
   }
 
-  #ask(head, parts) {
+  #fed(head, parts) {
     const wasm = this.#wasm;
     this.#fill(wasm.request(head.byteLength), head);
     for (const [type, bytes] of parts) this.#fill(wasm.part(type, bytes.byteLength / WIDTHS[type]), bytes);
-    wasm.answer();
+  }
+
+  #answered() {
+    const wasm = this.#wasm;
     const answer = {
       head: this.#taken(wasm.reply(), wasm.reply_bytes()),
       parts: Array.from({ length: wasm.reply_parts() }, (_, i) => [

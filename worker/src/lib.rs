@@ -25,6 +25,15 @@ struct State {
     team: Box<dyn Team>,
 }
 
+impl State {
+    /// Keeps an answer, if that is one.
+    fn answered(&mut self, reply: Option<Reply>) -> bool {
+        let done = reply.is_some();
+        self.reply = reply.unwrap_or_default();
+        done
+    }
+}
+
 thread_local! {
     static STATE: RefCell<Option<State>> = const { RefCell::new(None) };
 }
@@ -97,6 +106,26 @@ pub extern "C" fn answer() {
         state.reply = Reply::default();
         state.reply = state.server.answer(&*state.team, &head, parts);
     });
+}
+
+/// As [`answer`], but pauses after so many milliseconds: whether there is an answer.
+#[unsafe(no_mangle)]
+pub extern "C" fn begin_slices(slice_ms: f64) -> bool {
+    state(|state| {
+        let (head, parts) = (std::mem::take(&mut state.head), std::mem::take(&mut state.parts));
+        state.reply = Reply::default();
+        let reply = state.server.begin(&*state.team, &head, parts, slice_ms);
+        state.answered(reply)
+    })
+}
+
+/// Goes on for so many milliseconds with what paused: whether there is an answer now.
+#[unsafe(no_mangle)]
+pub extern "C" fn more(slice_ms: f64) -> bool {
+    state(|state| {
+        let reply = state.server.more(&*state.team, slice_ms);
+        state.answered(reply)
+    })
 }
 
 /// The address of the answer.
