@@ -34,7 +34,7 @@ const REST_BYTES = 16 << 20;
 const KEPT = 8;
 const KEPT_BYTES = 4 << 20;
 
-/** A processor in a worker of its own, with so many threads, for a browser that takes these proposals of WebAssembly. */
+/** A processor in a worker of its own, or here where there are none, with so many threads, for a browser that takes these proposals. */
 export async function open(proposals, threads) {
   if (!proposals.simd) throw new Error('the browser takes no SIMD');
   // Threads are workers.
