@@ -5,15 +5,44 @@
  */
 
 /** Element types of tensors. */
-export type TensorType = 'float32' | 'int64' | 'int32' | 'bool';
+export type TensorType =
+  | 'float32'
+  | 'float16'
+  | 'float64'
+  | 'int8'
+  | 'int16'
+  | 'int32'
+  | 'int64'
+  | 'uint8'
+  | 'uint16'
+  | 'uint32'
+  | 'uint64'
+  | 'bool';
 
-/** The typed array that holds each element type. */
+/**
+ * The typed array that holds each element type. A model of float16 is computed, and rounded, as float32; float16 is what goes in
+ * and comes out. The GPU computes with float32, int32, bool, and int64 of 32 bits; what is of another type, and does more than
+ * to be cast to one of these, runs on a processor.
+ */
 export interface TensorData {
   float32: Float32Array;
-  int64: BigInt64Array;
+  /** `Float16Array`; its bits in a `Uint16Array` where the browser has none. Both may be given. */
+  float16: Float16Elements;
+  float64: Float64Array;
+  int8: Int8Array;
+  int16: Int16Array;
   int32: Int32Array;
+  int64: BigInt64Array;
+  uint8: Uint8Array;
+  uint16: Uint16Array;
+  uint32: Uint32Array;
+  uint64: BigUint64Array;
+  /** Each 0 or 1. */
   bool: Uint8Array;
 }
+
+/** `Float16Array` where TypeScript knows it. */
+export type Float16Elements = Uint16Array | (typeof globalThis extends { Float16Array: { prototype: infer T } } ? T : never);
 
 /** Where a tensor's elements are. */
 export type TensorLocation = 'cpu' | 'gpu';

@@ -4,7 +4,20 @@ import { ConsortError, call, detected, found, known, opened, openedFar, refuse }
 
 export { ConsortError, init } from './inside.js';
 
-const ARRAYS = { float32: Float32Array, int64: BigInt64Array, int32: Int32Array, bool: Uint8Array };
+const ARRAYS = {
+  float32: Float32Array,
+  float16: globalThis.Float16Array ?? Uint16Array,
+  float64: Float64Array,
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
+  bool: Uint8Array,
+};
 
 /** Only this module makes pools and sessions. */
 const inside = Symbol('consort');
@@ -45,7 +58,12 @@ export class Tensor {
     // Only this module gives a pool for the elements.
     const held = data?.held === inside ? data : undefined;
     if (!held && data?.length !== size) refuse(`dims [${shape}] take ${size} elements, not ${data?.length}`);
-    if (ArrayBuffer.isView(data) && !(data instanceof kind)) {
+    // Older browsers have no array of float16: its bits stand for it there, and may everywhere.
+    const bits = type === 'float16' && data instanceof Uint16Array;
+    if (type === 'float16' && !held && !bits && kind === Uint16Array) {
+      refuse('this browser has no Float16Array: give the bits in a Uint16Array');
+    }
+    if (ArrayBuffer.isView(data) && !(data instanceof kind) && !bits) {
       refuse(`a ${type} tensor takes a ${kind.name}, not a ${data.constructor.name}`);
     }
     this.type = type;
@@ -53,7 +71,7 @@ export class Tensor {
     this.size = size;
     this.location = held ? 'gpu' : 'cpu';
     this.#held = held;
-    if (!held) this.#data = data instanceof kind ? data : kind.from(data);
+    if (!held) this.#data = data instanceof kind ? data : bits ? new kind(data.buffer, data.byteOffset, size) : kind.from(data);
     Object.freeze(this);
   }
 

@@ -1,9 +1,6 @@
 // A processor in wasm: requests and the elements that they speak of go in as bytes, answers come out as such. Knows the functions
 // that the wasm has; must never know what a message says.
 
-/** Bytes of an element, by the number of its type. */
-const WIDTHS = [4, 8, 4, 1];
-
 /** A memory of several threads, in pages of 64 KiB: as the wasm was linked for. */
 const SHARED = { initial: 128, maximum: 32768, shared: true };
 
@@ -87,7 +84,7 @@ export class Processor {
   #fed(head, parts) {
     const wasm = this.#wasm;
     this.#fill(wasm.request(head.byteLength), head);
-    for (const [type, bytes] of parts) this.#fill(wasm.part(type, bytes.byteLength / WIDTHS[type]), bytes);
+    for (const [type, bytes] of parts) this.#fill(wasm.part(type, bytes.byteLength), bytes);
   }
 
   #answered() {

@@ -2,6 +2,7 @@
 //! Knows ONNX's meaning but not its bytes; must never know a device, JS, or which operators exist.
 
 mod attributes;
+mod dtype;
 mod ir;
 mod operator;
 pub mod reference;
@@ -9,9 +10,10 @@ mod specialise;
 mod tensor;
 
 pub use attributes::{Attribute, Attributes};
+pub use dtype::DType;
 pub use ir::{Constant, ContentHash, Dim, Graph, Node, Value, ValueId};
 pub use operator::{Call, Operand, Operator, OperatorSet, TensorType};
 pub use specialise::{
     FOLDED_ELEMENTS, Source, SpecialNode, SpecialTensor, Specialised, TensorId, specialise, specialise_with,
 };
-pub use tensor::{DType, Data, HostTensor};
+pub use tensor::{Data, HostTensor};

@@ -107,8 +107,11 @@ pub trait Operator: Sync {
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>>;
 
     /// Computes the outputs on the host, in f64 where that matters: the reference for kernels, and constant folding.
-    /// Every input's value is given in `inputs`, in the order of `call.inputs`.
-    fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>>;
+    /// Every input's value is given in `inputs`, in the order of `call.inputs`. What is not folded has none where nobody asks
+    /// for references (the crate's feature of that name).
+    fn evaluate(&self, _: &Call<'_>, _: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
+        Err(Error::new(Kind::Internal, format!("{} has no reference here", self.op_type())))
+    }
 
     /// Whether the outputs depend on the inputs' elements: false where types alone decide them, as for `Shape`.
     fn reads_elements(&self) -> bool {

@@ -1,123 +1,158 @@
 //! Tensors on the host: what constants are, what folding and the CPU references compute with.
 
+use super::DType;
 use crate::error::{Error, Kind, Result};
+use bytemuck::Pod;
 use half::f16;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 
-/// Element types that a graph may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum DType {
-    /// 32-bit float.
-    Float32,
-    /// 64-bit signed integer; 32 bits wide on the GPU, range-checked on upload.
-    Int64,
-    /// 32-bit signed integer.
-    Int32,
-    /// Truth value; a 32-bit 0 or 1 on the GPU.
-    Bool,
+macro_rules! types {
+    ($($name:ident: $of:ty),*) => {
+        /// The elements of a host tensor, in row-major order; a bool is 0 or 1.
+        #[derive(Clone, Debug, PartialEq)]
+        #[allow(missing_docs)]
+        pub enum Data {
+            $($name(Vec<$of>)),*
+        }
+
+        impl Data {
+            /// No elements of a type.
+            pub fn empty(dtype: DType) -> Data {
+                match dtype {
+                    $(DType::$name => Data::$name(vec![])),*
+                }
+            }
+
+            /// Their type.
+            pub fn dtype(&self) -> DType {
+                match self {
+                    $(Data::$name(_) => DType::$name),*
+                }
+            }
+
+            /// The elements as they lie on the host.
+            pub fn bytes(&self) -> &[u8] {
+                each!(self, v => bytemuck::cast_slice(v))
+            }
+        }
+    };
 }
 
-impl DType {
-    /// Name as ONNX and onnxruntime-web write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            DType::Float32 => "float32",
-            DType::Int64 => "int64",
-            DType::Int32 => "int32",
-            DType::Bool => "bool",
+macro_rules! each {
+    ($data:expr, $v:ident => $e:expr) => {
+        match $data {
+            Data::Float32($v) => $e,
+            Data::Int64($v) => $e,
+            Data::Int32($v) => $e,
+            Data::Bool($v) => $e,
+            Data::Uint8($v) => $e,
+            Data::Int8($v) => $e,
+            Data::Uint16($v) => $e,
+            Data::Int16($v) => $e,
+            Data::Uint32($v) => $e,
+            Data::Uint64($v) => $e,
+            Data::Float16($v) => $e,
+            Data::Float64($v) => $e,
         }
-    }
-
-    /// Bytes of one element in an ONNX file or a JS typed array.
-    pub fn host_bytes(self) -> usize {
-        match self {
-            DType::Float32 | DType::Int32 => 4,
-            DType::Int64 => 8,
-            DType::Bool => 1,
-        }
-    }
-
-    /// Its number, beside elements that travel as bytes.
-    pub fn number(self) -> u32 {
-        self as u32
-    }
-
-    /// The type of a number.
-    pub fn of_number(number: u32) -> Option<DType> {
-        [DType::Float32, DType::Int64, DType::Int32, DType::Bool].into_iter().find(|dtype| dtype.number() == number)
-    }
-
-    /// The element's WGSL storage type; each is 4 bytes.
-    pub fn wgsl(self) -> &'static str {
-        match self {
-            DType::Float32 => "f32",
-            DType::Int64 | DType::Int32 => "i32",
-            DType::Bool => "u32",
-        }
-    }
+    };
 }
 
-/// The elements of a host tensor, in row-major order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Data {
-    /// float32
-    Float32(Vec<f32>),
-    /// int64
-    Int64(Vec<i64>),
-    /// int32
-    Int32(Vec<i32>),
-    /// bool, each 0 or 1
-    Bool(Vec<u8>),
-}
+types!(
+    Float32: f32,
+    Int64: i64,
+    Int32: i32,
+    Bool: u8,
+    Uint8: u8,
+    Int8: i8,
+    Uint16: u16,
+    Int16: i16,
+    Uint32: u32,
+    Uint64: u64,
+    Float16: f16,
+    Float64: f64
+);
 
 impl Data {
     /// `len` elements of nothing; `None` where there is no memory for them.
     pub fn room(dtype: DType, len: usize) -> Option<Data> {
-        fn of<T: Clone + Default>(len: usize) -> Option<Vec<T>> {
-            let mut room = vec![];
-            room.try_reserve_exact(len).ok()?;
-            room.resize(len, T::default());
-            Some(room)
-        }
-        Some(match dtype {
-            DType::Float32 => Data::Float32(of(len)?),
-            DType::Int64 => Data::Int64(of(len)?),
-            DType::Int32 => Data::Int32(of(len)?),
-            DType::Bool => Data::Bool(of(len)?),
-        })
+        let mut data = Data::empty(dtype);
+        data.grow(len).then_some(data)
     }
 
-    /// The elements as they lie on the host.
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Data::Float32(v) => bytemuck::cast_slice(v),
-            Data::Int64(v) => bytemuck::cast_slice(v),
-            Data::Int32(v) => bytemuck::cast_slice(v),
-            Data::Bool(v) => v,
+    /// Makes it `len` elements, those that are new of nothing; `false` where there is no memory for them.
+    pub fn grow(&mut self, len: usize) -> bool {
+        fn of<T: bytemuck::Zeroable + Clone>(v: &mut Vec<T>, len: usize) -> bool {
+            let more = len.saturating_sub(v.len());
+            let room = v.try_reserve_exact(more).is_ok();
+            if room {
+                v.resize(len, T::zeroed());
+            }
+            room
         }
+        each!(self, v => of(v, len))
     }
 
-    /// The same, to be written: a bool is 0 or 1.
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        each!(self, v => v.len())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The elements as they lie on the host, to be written: a bool is 0 or 1.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        match self {
-            Data::Float32(v) => bytemuck::cast_slice_mut(v),
-            Data::Int64(v) => bytemuck::cast_slice_mut(v),
-            Data::Int32(v) => bytemuck::cast_slice_mut(v),
-            Data::Bool(v) => v,
-        }
+        each!(self, v => bytemuck::cast_slice_mut(v))
     }
 
-    /// Their type.
-    pub fn dtype(&self) -> DType {
-        match self {
-            Data::Float32(_) => DType::Float32,
-            Data::Int64(_) => DType::Int64,
-            Data::Int32(_) => DType::Int32,
-            Data::Bool(_) => DType::Bool,
+    /// Elements from their little-endian bytes.
+    pub fn of_bytes(dtype: DType, bytes: &[u8]) -> Option<Data> {
+        const { assert!(cfg!(target_endian = "little")) };
+        let mut data = Data::room(dtype, bytes.len() / dtype.host_bytes())?;
+        let to = data.bytes_mut();
+        to.copy_from_slice(bytes.get(..to.len())?);
+        data.settle();
+        Some(data)
+    }
+
+    /// The elements at `places`, in their order. By their width alone: for each type it would be much code.
+    fn pick(&self, places: &[usize]) -> Option<Data> {
+        fn of<T: Pod>(from: &[u8], to: &mut [u8], places: &[usize]) {
+            let (from, to): (&[T], &mut [T]) = (bytemuck::cast_slice(from), bytemuck::cast_slice_mut(to));
+            to.iter_mut().zip(places).for_each(|(to, &place)| *to = from[place]);
         }
+        let mut data = Data::room(self.dtype(), places.len())?;
+        let (from, to) = (self.bytes(), data.bytes_mut());
+        match self.dtype().host_bytes() {
+            1 => of::<u8>(from, to, places),
+            2 => of::<u16>(from, to, places),
+            4 => of::<u32>(from, to, places),
+            _ => of::<u64>(from, to, places),
+        }
+        Some(data)
+    }
+
+    /// Makes every bool 0 or 1.
+    pub fn settle(&mut self) {
+        if let Data::Bool(v) = self {
+            v.iter_mut().for_each(|b| *b = u8::from(*b != 0));
+        }
+    }
+}
+
+impl Serialize for Data {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        (self.dtype(), self.bytes()).serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        let (dtype, bytes) = <(DType, Vec<u8>)>::deserialize(from)?;
+        Data::of_bytes(dtype, &bytes).ok_or_else(|| serde::de::Error::custom("there is no memory for elements"))
     }
 }
 
@@ -185,12 +220,7 @@ impl HostTensor {
 
     /// Number of elements.
     pub fn len(&self) -> usize {
-        match &self.data {
-            Data::Float32(v) => v.len(),
-            Data::Int64(v) => v.len(),
-            Data::Int32(v) => v.len(),
-            Data::Bool(v) => v.len(),
-        }
+        self.data.len()
     }
 
     /// Whether there are no elements.
@@ -205,29 +235,19 @@ impl HostTensor {
 
     /// The elements at `places`, in their order, as a tensor of `shape`.
     pub fn pick(&self, shape: impl Into<Vec<usize>>, places: impl Iterator<Item = usize>) -> Result<Self> {
-        let data = match &self.data {
-            Data::Float32(v) => Data::Float32(places.map(|i| v[i]).collect()),
-            Data::Int64(v) => Data::Int64(places.map(|i| v[i]).collect()),
-            Data::Int32(v) => Data::Int32(places.map(|i| v[i]).collect()),
-            Data::Bool(v) => Data::Bool(places.map(|i| v[i]).collect()),
-        };
-        Self::new(shape, data)
+        let none = || Error::new(Kind::OutOfMemory, "there is no memory for a tensor");
+        Self::new(shape, self.data.pick(&places.collect::<Vec<_>>()).ok_or_else(none)?)
     }
 
     /// The elements of all `parts`, which are of type `dtype`, as one vector.
     pub fn joined(dtype: DType, parts: &[&HostTensor]) -> Result<Self> {
-        let mut all = Self::from_f64(dtype, [0], &[])?;
-        for part in parts {
-            match (&mut all.data, &part.data) {
-                (Data::Float32(a), Data::Float32(b)) => a.extend(b),
-                (Data::Int64(a), Data::Int64(b)) => a.extend(b),
-                (Data::Int32(a), Data::Int32(b)) => a.extend(b),
-                (Data::Bool(a), Data::Bool(b)) => a.extend(b),
-                _ => return Err(Error::new(Kind::InvalidModel, format!("a part is not of type {}", dtype.name()))),
-            }
+        if parts.iter().any(|part| part.dtype() != dtype) {
+            return Err(Error::new(Kind::InvalidModel, format!("a part is not of type {}", dtype.name())));
         }
-        all.shape = vec![all.len()];
-        Ok(all)
+        let bytes = parts.iter().map(|part| part.bytes()).collect::<Vec<_>>().concat();
+        let none = || Error::new(Kind::OutOfMemory, "there is no memory for a tensor");
+        let all = Data::of_bytes(dtype, &bytes).ok_or_else(none)?;
+        Self::new([all.len()], all)
     }
 
     /// The elements as f32, if that is their type.
@@ -238,33 +258,79 @@ impl HostTensor {
         }
     }
 
-    /// Integer or bool elements widened to i64; `None` for floats.
+    /// Integer or bool elements as i64, a uint64 beyond it as its bits; `None` for floats.
     pub fn to_i64(&self) -> Option<Vec<i64>> {
-        match &self.data {
-            Data::Int64(v) => Some(v.clone()),
-            Data::Int32(v) => Some(v.iter().map(|&x| x.into()).collect()),
-            Data::Bool(v) => Some(v.iter().map(|&x| x.into()).collect()),
-            Data::Float32(_) => None,
+        macro_rules! widened {
+            ($v:expr) => {
+                $v.iter().map(|&x| x as i64).collect()
+            };
         }
+        Some(match &self.data {
+            Data::Int64(v) => v.clone(),
+            Data::Int32(v) => widened!(v),
+            Data::Bool(v) | Data::Uint8(v) => widened!(v),
+            Data::Int8(v) => widened!(v),
+            Data::Uint16(v) => widened!(v),
+            Data::Int16(v) => widened!(v),
+            Data::Uint32(v) => widened!(v),
+            Data::Uint64(v) => widened!(v),
+            Data::Float32(_) | Data::Float16(_) | Data::Float64(_) => return None,
+        })
     }
 
-    /// Every element as f64 (exact but for int64 beyond 2^53).
+    /// A tensor of whole numbers or truth values from i64 elements, which wrap around as ONNX Cast lets them; `None` for floats.
+    pub fn from_i64(dtype: DType, shape: impl Into<Vec<usize>>, values: &[i64]) -> Option<Result<Self>> {
+        macro_rules! wrapped {
+            ($name:ident, $of:ty) => {
+                Data::$name(values.iter().map(|&x| x as $of).collect())
+            };
+        }
+        let data = match dtype {
+            DType::Int64 => Data::Int64(values.to_vec()),
+            DType::Int32 => wrapped!(Int32, i32),
+            DType::Bool => Data::Bool(values.iter().map(|&x| u8::from(x != 0)).collect()),
+            DType::Uint8 => wrapped!(Uint8, u8),
+            DType::Int8 => wrapped!(Int8, i8),
+            DType::Uint16 => wrapped!(Uint16, u16),
+            DType::Int16 => wrapped!(Int16, i16),
+            DType::Uint32 => wrapped!(Uint32, u32),
+            DType::Uint64 => wrapped!(Uint64, u64),
+            DType::Float32 | DType::Float16 | DType::Float64 => return None,
+        };
+        Some(Self::new(shape, data))
+    }
+
+    /// Every element as f64 (exact but for 64-bit integers beyond 2^53).
     pub fn to_f64(&self) -> Vec<f64> {
         match &self.data {
             Data::Float32(v) => v.iter().map(|&x| x.into()).collect(),
-            Data::Int64(v) => v.iter().map(|&x| x as f64).collect(),
-            Data::Int32(v) => v.iter().map(|&x| x.into()).collect(),
-            Data::Bool(v) => v.iter().map(|&x| x.into()).collect(),
+            Data::Float16(v) => v.iter().map(|&x| x.to_f64()).collect(),
+            Data::Float64(v) => v.clone(),
+            Data::Uint64(v) => v.iter().map(|&x| x as f64).collect(),
+            _ => self.to_i64().unwrap_or_default().into_iter().map(|x| x as f64).collect(),
         }
     }
 
     /// A tensor of `dtype` from f64 elements, rounded toward zero for integers as ONNX Cast does.
     pub fn from_f64(dtype: DType, shape: impl Into<Vec<usize>>, values: &[f64]) -> Result<Self> {
+        macro_rules! toward_zero {
+            ($name:ident, $of:ty) => {
+                Data::$name(values.iter().map(|&x| x as $of).collect())
+            };
+        }
         let data = match dtype {
-            DType::Float32 => Data::Float32(values.iter().map(|&x| x as f32).collect()),
-            DType::Int64 => Data::Int64(values.iter().map(|&x| x as i64).collect()),
-            DType::Int32 => Data::Int32(values.iter().map(|&x| x as i32).collect()),
+            DType::Float32 => toward_zero!(Float32, f32),
+            DType::Int64 => toward_zero!(Int64, i64),
+            DType::Int32 => toward_zero!(Int32, i32),
             DType::Bool => Data::Bool(values.iter().map(|&x| u8::from(x != 0.0)).collect()),
+            DType::Uint8 => toward_zero!(Uint8, u8),
+            DType::Int8 => toward_zero!(Int8, i8),
+            DType::Uint16 => toward_zero!(Uint16, u16),
+            DType::Int16 => toward_zero!(Int16, i16),
+            DType::Uint32 => toward_zero!(Uint32, u32),
+            DType::Uint64 => toward_zero!(Uint64, u64),
+            DType::Float16 => Data::Float16(values.iter().map(|&x| f16::from_f64(x)).collect()),
+            DType::Float64 => Data::Float64(values.to_vec()),
         };
         Self::new(shape, data)
     }
@@ -273,8 +339,7 @@ impl HostTensor {
     pub fn to_device_words(&self) -> Result<Vec<u32>> {
         Ok(match &self.data {
             Data::Float32(v) => v.iter().map(|x| x.to_bits()).collect(),
-            Data::Int32(v) => v.iter().map(|&x| x as u32).collect(),
-            Data::Bool(v) => v.iter().map(|&x| u32::from(x != 0)).collect(),
+            Data::Float16(v) => v.iter().map(|x| x.to_f32().to_bits()).collect(),
             Data::Int64(v) => v
                 .iter()
                 .map(|&x| {
@@ -286,6 +351,11 @@ impl HostTensor {
                     })
                 })
                 .collect::<Result<_>>()?,
+            Data::Uint64(_) | Data::Float64(_) => {
+                return Err(Error::new(Kind::Unsupported, format!("no GPU has {}", self.dtype().name())));
+            }
+            // Sign and all: a smaller one is extended.
+            _ => self.to_i64().unwrap_or_default().into_iter().map(|x| x as u32).collect(),
         })
     }
 
@@ -305,17 +375,25 @@ impl HostTensor {
         Ok(match &self.data {
             Data::Float32(v) => Cow::Borrowed(bytemuck::cast_slice(v)),
             Data::Int32(v) => Cow::Borrowed(bytemuck::cast_slice(v)),
-            Data::Bool(_) | Data::Int64(_) => Cow::Owned(bytemuck::cast_slice(&self.to_device_words()?).to_vec()),
+            _ => Cow::Owned(bytemuck::cast_slice(&self.to_device_words()?).to_vec()),
         })
     }
 
     /// The inverse of [`HostTensor::to_device_words`].
     pub fn from_device_words(dtype: DType, shape: impl Into<Vec<usize>>, words: &[u32]) -> Result<Self> {
+        let floats = || words.iter().map(|&x| f32::from_bits(x));
         let data = match dtype {
-            DType::Float32 => Data::Float32(words.iter().map(|&x| f32::from_bits(x)).collect()),
-            DType::Int64 => Data::Int64(words.iter().map(|&x| i64::from(x as i32)).collect()),
+            DType::Float32 => Data::Float32(floats().collect()),
+            DType::Float16 => Data::Float16(floats().map(f16::from_f32).collect()),
             DType::Int32 => Data::Int32(words.iter().map(|&x| x as i32).collect()),
-            DType::Bool => Data::Bool(words.iter().map(|&x| u8::from(x != 0)).collect()),
+            _ => {
+                let whole: Vec<i64> = match dtype.wgsl() {
+                    "i32" => words.iter().map(|&x| i64::from(x as i32)).collect(),
+                    _ => words.iter().map(|&x| i64::from(x)).collect(),
+                };
+                let none = || Error::new(Kind::Unsupported, format!("no GPU has {}", dtype.name()));
+                return Self::from_i64(dtype, shape, &whole).ok_or_else(none)?;
+            }
         };
         Self::new(shape, data)
     }

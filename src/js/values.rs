@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::graph::{DType, Data, HostTensor};
 use crate::pool::{Feed, Output, Outputs, Pool};
-use js_sys::{Array, BigInt64Array, Float32Array, Int32Array, Object, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Function, Object, Reflect, Uint8Array};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::rc::Rc;
@@ -68,6 +68,42 @@ impl Feeds {
     }
 }
 
+/// The typed arrays that hold elements of a type, the first that a browser has being what it gets.
+fn arrays(dtype: DType) -> &'static [&'static str] {
+    match dtype {
+        DType::Float32 => &["Float32Array"],
+        DType::Int64 => &["BigInt64Array"],
+        DType::Int32 => &["Int32Array"],
+        DType::Bool | DType::Uint8 => &["Uint8Array"],
+        DType::Int8 => &["Int8Array"],
+        DType::Uint16 => &["Uint16Array"],
+        DType::Int16 => &["Int16Array"],
+        DType::Uint32 => &["Uint32Array"],
+        DType::Uint64 => &["BigUint64Array"],
+        DType::Float16 => &["Float16Array", "Uint16Array"],
+        DType::Float64 => &["Float64Array"],
+    }
+}
+
+/// The bytes of a typed array that holds elements of a type; nothing where it holds others.
+fn bytes_of(view: &JsValue, dtype: DType) -> Option<Uint8Array> {
+    let get = |of: &JsValue, name: &str| Reflect::get(of, &name.into()).ok();
+    let name = get(&get(view, "constructor")?, "name")?.as_string()?;
+    if !ArrayBuffer::is_view(view.unchecked_ref()) || !arrays(dtype).contains(&name.as_str()) {
+        return None;
+    }
+    let [from, length] = ["byteOffset", "byteLength"].map(|name| get(view, name).and_then(|n| n.as_f64()));
+    Some(Uint8Array::new_with_byte_offset_and_length(&get(view, "buffer")?, from? as u32, length? as u32))
+}
+
+/// A typed array of its own with elements of a type, from their bytes.
+fn array_of(dtype: DType, bytes: &[u8]) -> JsValue {
+    let array = |name: &&str| Reflect::get(&js_sys::global(), &(*name).into()).ok()?.dyn_into::<Function>().ok();
+    let buffer = Uint8Array::from(bytes).buffer();
+    let made = arrays(dtype).iter().find_map(array).and_then(|of| Reflect::construct(&of, &Array::of1(&buffer)).ok());
+    made.map_or(JsValue::UNDEFINED, JsValue::from)
+}
+
 /// A tensor `{type, data, dims}`.
 pub fn tensor(value: &JsValue) -> Result<HostTensor> {
     let refuse = |what: &str| Error::new(Kind::InvalidInput, what.to_owned());
@@ -80,18 +116,14 @@ pub fn tensor(value: &JsValue) -> Result<HostTensor> {
             size.map(|d| d as usize).ok_or_else(|| refuse("a tensor whose dims are not whole numbers"))
         })
         .collect::<Result<_>>()?;
-    let (name, data) = (field("type")?.as_string().unwrap_or_default(), field("data")?);
+    let name = field("type")?.as_string().unwrap_or_default();
+    let dtype = DType::of_name(&name).ok_or_else(|| refuse(&format!("a tensor of type '{name}'")))?;
     let mismatch = || refuse(&format!("a {name} tensor whose data is of another type"));
-    let data = match name.as_str() {
-        "float32" => Data::Float32(data.dyn_into::<Float32Array>().map_err(|_| mismatch())?.to_vec()),
-        "int64" => Data::Int64(data.dyn_into::<BigInt64Array>().map_err(|_| mismatch())?.to_vec()),
-        "int32" => Data::Int32(data.dyn_into::<Int32Array>().map_err(|_| mismatch())?.to_vec()),
-        "bool" => {
-            let bytes = data.dyn_into::<Uint8Array>().map_err(|_| mismatch())?.to_vec();
-            Data::Bool(bytes.into_iter().map(|b| u8::from(b != 0)).collect())
-        }
-        _ => return Err(refuse(&format!("a tensor of type '{name}'"))),
-    };
+    let bytes = bytes_of(&field("data")?, dtype).ok_or_else(mismatch)?;
+    let room = || Error::new(Kind::OutOfMemory, "there is no memory for a tensor");
+    let mut data = Data::room(dtype, bytes.length() as usize / dtype.host_bytes()).ok_or_else(room)?;
+    bytes.copy_to(data.bytes_mut());
+    data.settle();
     HostTensor::new(shape, data)
 }
 
@@ -121,14 +153,8 @@ fn described(dtype: DType, shape: &[usize]) -> Object {
 
 /// A tensor as `{type, dims, data}`.
 pub fn tensor_to_js(tensor: &HostTensor) -> Object {
-    let data: JsValue = match tensor.data() {
-        Data::Float32(v) => Float32Array::from(v.as_slice()).into(),
-        Data::Int64(v) => BigInt64Array::from(v.as_slice()).into(),
-        Data::Int32(v) => Int32Array::from(v.as_slice()).into(),
-        Data::Bool(v) => Uint8Array::from(v.as_slice()).into(),
-    };
     let value = described(tensor.dtype(), tensor.shape());
-    set(&value, "data", &data);
+    set(&value, "data", &array_of(tensor.dtype(), tensor.bytes()));
     value
 }
 

@@ -24,7 +24,7 @@ pub use base::{
 };
 
 use crate::error::Result;
-use crate::graph::{Call, Operator, OperatorSet};
+use crate::graph::{Call, DType, Operator, OperatorSet};
 use base::cpu::links::Term;
 use base::cpu::{Lower, Routines};
 
@@ -57,9 +57,14 @@ const ROUTINES: &[Routines] = &[
     softmax::cpu::ROUTINES,
 ];
 
+/// Of those the ones that look at the type of what they take, or do not care: the rest takes every float for a float32.
+const OF_ANY_TYPE: &[Routines] =
+    &[elementwise::cpu::ROUTINES, elementwise::select::cpu::ROUTINES, movement::cpu::ROUTINES];
+
 /// What computes the operator of that name on a processor.
-pub fn routine(domain: &str, op_type: &str) -> Option<Lower> {
-    let all = ROUTINES.iter().flat_map(|family| family.iter());
+pub fn routine(domain: &str, op_type: &str, call: &Call<'_>) -> Option<Lower> {
+    let wide = call.inputs.iter().flatten().any(|operand| operand.ty.dtype == DType::Float64);
+    let all = if wide { OF_ANY_TYPE } else { ROUTINES }.iter().flat_map(|family| family.iter());
     let mut known = all.filter(|_| domain.is_empty() || domain == "ai.onnx");
     known.find(|(name, _)| *name == op_type).map(|(_, lower)| *lower)
 }

@@ -1,7 +1,6 @@
 //! External data as it arrives: given whole, or in pieces of which only what a tensor needs is kept, once.
 //! Knows files and ranges; must never know where pieces come from.
 
-use super::elements::decode;
 use crate::graph::{DType, Data};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -59,7 +58,7 @@ impl ExternalData {
         for range in tensors {
             match pieces.tensors.last() {
                 Some(last) if last.range == range => last.wanted.borrow_mut().0 += 1,
-                _ => pieces.tensors.push(Part { range, wanted: RefCell::new((1, empty(range))) }),
+                _ => pieces.tensors.push(Part { range, wanted: RefCell::new((1, Data::empty(range.dtype))) }),
             }
         }
         self.files.insert(file.to_owned(), File::Pieces(pieces));
@@ -85,7 +84,7 @@ impl ExternalData {
         Some(match self.files.get(file)? {
             File::Whole(bytes) => {
                 let part = end.and_then(|end| bytes.get(range.offset..end));
-                part.map(|part| decode(range.dtype, part)).ok_or(bytes.len())
+                part.and_then(|part| Data::of_bytes(range.dtype, part)).ok_or(bytes.len())
             }
             File::Pieces(pieces) => {
                 let part = pieces.tensors.iter().find(|p| p.range == range);
@@ -94,10 +93,8 @@ impl ExternalData {
                     Some(part) => {
                         let (left, data) = &mut *part.wanted.borrow_mut();
                         *left = left.saturating_sub(1);
-                        if let Data::Bool(values) = data {
-                            values.iter_mut().for_each(|b| *b = u8::from(*b != 0));
-                        }
-                        Ok(if *left == 0 { std::mem::replace(data, empty(range)) } else { data.clone() })
+                        data.settle();
+                        Ok(if *left == 0 { std::mem::replace(data, Data::empty(range.dtype)) } else { data.clone() })
                     }
                 }
             }
@@ -105,33 +102,13 @@ impl ExternalData {
     }
 }
 
-/// Room for a tensor; nothing is allocated before its first byte is there: a file may state any length.
-fn empty(range: Range) -> Data {
-    match range.dtype {
-        DType::Float32 => Data::Float32(vec![]),
-        DType::Int64 => Data::Int64(vec![]),
-        DType::Int32 => Data::Int32(vec![]),
-        DType::Bool => Data::Bool(vec![]),
-    }
-}
-
-/// Puts `bytes` at `slot` of a tensor's little-endian bytes.
+/// Puts `bytes` at `slot` of a tensor's little-endian bytes. Nothing is allocated before its first byte is there: a file may
+/// state any length.
 fn fill(data: &mut Data, range: Range, slot: std::ops::Range<usize>, bytes: &[u8]) {
-    fn place<T: bytemuck::Pod>(values: &mut Vec<T>, range: Range, slot: std::ops::Range<usize>, bytes: &[u8]) {
-        let count = range.bytes / size_of::<T>();
-        if values.len() < count && values.try_reserve_exact(count).is_err() {
-            // The tensor stays too short, which its reader refuses.
-            return;
-        }
-        values.resize(count, T::zeroed());
-        bytemuck::cast_slice_mut::<T, u8>(values)[slot].copy_from_slice(bytes);
-    }
     const { assert!(cfg!(target_endian = "little")) };
-    match data {
-        Data::Float32(v) => place(v, range, slot, bytes),
-        Data::Int64(v) => place(v, range, slot, bytes),
-        Data::Int32(v) => place(v, range, slot, bytes),
-        Data::Bool(v) => place(v, range, slot, bytes),
+    // Where there is no room the tensor stays too short, which its reader refuses.
+    if data.grow(range.bytes / range.dtype.host_bytes()) {
+        data.bytes_mut()[slot].copy_from_slice(bytes);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Bytes → graph. Knows the ONNX format; must never know devices, JS, or how anything is computed.
 
-mod elements;
 mod external;
+mod halves;
 mod proto;
 mod read;
 mod tensor;

@@ -2,6 +2,7 @@
 
 use super::ExternalData;
 use super::external::Range;
+use super::halves::widened;
 use super::proto::{AttributeProto, Dimension, GraphProto, ModelProto, NodeProto, ValueInfoProto, attribute_type};
 use super::tensor::{self, constant, external_place, is_external};
 use crate::error::{Error, Kind, Result};
@@ -97,7 +98,7 @@ fn read_graph(name: &str, bytes: Bytes, external: &ExternalData, operators: &dyn
     }
     let Reader { values, nodes, .. } = reader;
     let deciding = deciding(&values, &nodes, &inputs, operators);
-    Ok(Graph { name: name.to_owned(), opset, values, nodes, inputs, outputs, deciding })
+    widened(Graph { name: name.to_owned(), opset, values, nodes, inputs, outputs, deciding })
 }
 
 /// The inputs whose elements the conditions of Ifs are made of.
@@ -109,7 +110,7 @@ fn deciding(values: &[Value], nodes: &[Node], inputs: &[ValueId], operators: &dy
             wanted.extend(node.inputs.iter().flatten());
         }
     }
-    let whole = |id: &ValueId| values[id.0].dtype.is_some_and(|dtype| dtype != DType::Float32);
+    let whole = |id: &ValueId| values[id.0].dtype.is_some_and(|dtype| dtype.is_whole() || dtype == DType::Bool);
     (0..inputs.len()).filter(|&i| wanted.contains(&inputs[i]) && whole(&inputs[i])).collect()
 }
 

@@ -1,26 +1,20 @@
 //! TensorProto → constants. Knows how ONNX stores elements, inline and in external files.
 
-use super::elements::decode;
 use super::external::{ExternalData, Range};
 use super::proto::{DATA_TYPES, EXTERNAL, TensorProto};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Constant, ContentHash, DType, Data, HostTensor};
+use half::f16;
 use std::sync::Arc;
 
 /// The element type that an ONNX type code names.
 pub fn dtype(code: Option<i32>, what: &str) -> Result<DType> {
-    match code {
-        Some(1) => Ok(DType::Float32),
-        Some(6) => Ok(DType::Int32),
-        Some(7) => Ok(DType::Int64),
-        Some(9) => Ok(DType::Bool),
-        Some(other) => {
-            let name = usize::try_from(other).ok().and_then(|i| DATA_TYPES.get(i)).copied();
-            let name = name.map_or_else(|| other.to_string(), str::to_owned);
-            Err(Error::new(Kind::Unsupported, format!("{what} of element type {name}")))
-        }
-        None => Err(Error::new(Kind::InvalidModel, format!("{what} has no element type"))),
-    }
+    let code = code.ok_or_else(|| Error::new(Kind::InvalidModel, format!("{what} has no element type")))?;
+    DType::of_code(code.into()).ok_or_else(|| {
+        let name = usize::try_from(code).ok().and_then(|i| DATA_TYPES.get(i)).copied();
+        let name = name.map_or_else(|| code.to_string(), str::to_owned);
+        Error::new(Kind::Unsupported, format!("{what} of element type {name}"))
+    })
 }
 
 /// blake3 of the tensor's device bytes; of its host bytes where an int64 does not fit the device.
@@ -48,6 +42,11 @@ pub fn content_hash(tensor: &HostTensor) -> ContentHash {
         Data::Int64(v) => v.iter().for_each(|x| {
             hasher.update(&x.to_le_bytes());
         }),
+        // No device has it: named by its own bytes, apart from those of any other type.
+        _ => {
+            hasher.update(tensor.dtype().name().as_bytes());
+            hasher.update(tensor.bytes());
+        }
     }
     ContentHash(*hasher.finalize().as_bytes())
 }
@@ -88,25 +87,38 @@ pub fn tensor(proto: &TensorProto, external: &ExternalData) -> Result<HostTensor
         if raw.len() != count * dtype.host_bytes() {
             return Err(short(raw.len() / dtype.host_bytes()));
         }
-        decode(dtype, raw)
+        Data::of_bytes(dtype, raw).ok_or_else(|| short(0))?
     } else {
-        match dtype {
-            DType::Float32 => Data::Float32(proto.float_data.clone()),
-            DType::Int64 => Data::Int64(proto.int64_data.clone()),
-            DType::Int32 => Data::Int32(proto.int32_data.clone()),
-            DType::Bool => Data::Bool(proto.int32_data.iter().map(|&v| u8::from(v != 0)).collect()),
-        }
+        listed(dtype, proto)
     };
-    let have = match &data {
-        Data::Float32(v) => v.len(),
-        Data::Int64(v) => v.len(),
-        Data::Int32(v) => v.len(),
-        Data::Bool(v) => v.len(),
-    };
+    let have = data.len();
     if have != count {
         return Err(short(have));
     }
     HostTensor::new(shape, data)
+}
+
+/// The elements in the field that the type has for them: what is smaller than 32 bits stands as such a number each.
+fn listed(dtype: DType, proto: &TensorProto) -> Data {
+    macro_rules! narrowed {
+        ($name:ident, $of:ty) => {
+            Data::$name(proto.int32_data.iter().map(|&v| v as $of).collect())
+        };
+    }
+    match dtype {
+        DType::Float32 => Data::Float32(proto.float_data.clone()),
+        DType::Float64 => Data::Float64(proto.double_data.clone()),
+        DType::Float16 => Data::Float16(proto.int32_data.iter().map(|&v| f16::from_bits(v as u16)).collect()),
+        DType::Int64 => Data::Int64(proto.int64_data.clone()),
+        DType::Int32 => Data::Int32(proto.int32_data.clone()),
+        DType::Bool => Data::Bool(proto.int32_data.iter().map(|&v| u8::from(v != 0)).collect()),
+        DType::Uint8 => narrowed!(Uint8, u8),
+        DType::Int8 => narrowed!(Int8, i8),
+        DType::Uint16 => narrowed!(Uint16, u16),
+        DType::Int16 => narrowed!(Int16, i16),
+        DType::Uint32 => Data::Uint32(proto.uint64_data.iter().map(|&v| v as u32).collect()),
+        DType::Uint64 => Data::Uint64(proto.uint64_data.clone()),
+    }
 }
 
 /// The file that holds an external tensor.

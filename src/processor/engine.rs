@@ -3,7 +3,7 @@
 use super::store::{Elements, Loaded};
 use super::team::Team;
 use crate::error::{Error, Kind, Result};
-use crate::graph::{ContentHash, DType, Data, HostTensor};
+use crate::graph::{ContentHash, Data, HostTensor};
 use crate::kernels::base::cpu::{Operands, Span};
 use crate::program::cpu::{Operand, Program, Step};
 use crate::program::{Place, Port};
@@ -211,12 +211,9 @@ fn run<W: Watch>(
 fn taken(spans: &Spans<'_>, port: &Port) -> Result<HostTensor> {
     let (shape, span) = (port.ty.shape.clone(), [spans.of(operand(port), false)?]);
     let from = Operands::new(&span, 1, Span::EMPTY, Span::EMPTY)?;
-    let data = match port.ty.dtype {
-        dtype if port.ty.is_empty() => return HostTensor::from_f64(dtype, shape, &[]),
-        DType::Float32 => Data::Float32(from.read(0).to_vec()),
-        DType::Int64 => Data::Int64(from.read(0).to_vec()),
-        DType::Int32 => Data::Int32(from.read(0).to_vec()),
-        DType::Bool => Data::Bool(from.read(0).to_vec()),
-    };
+    if port.ty.is_empty() {
+        return HostTensor::new(shape, Data::empty(port.ty.dtype));
+    }
+    let data = from.taken(0, port.ty.dtype)?;
     HostTensor::new(shape, data)
 }

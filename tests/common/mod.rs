@@ -22,8 +22,8 @@ pub const FLOAT: i32 = 1;
 pub const INT64: i32 = 7;
 /// `TensorProto.DataType.BOOL`.
 pub const BOOL: i32 = 9;
-/// `TensorProto.DataType.DOUBLE`, which is not read.
-pub const DOUBLE: i32 = 11;
+/// `TensorProto.DataType.STRING`, which is not read.
+pub const STRING: i32 = 8;
 
 /// One dimension as a test writes it: `8.into()` or `"batch".into()`.
 pub struct Dim(Dimension);

@@ -1,7 +1,7 @@
 //! What a caller of a pool can provoke: each kind of error, naming its model, and the calls beside it unharmed. Knows what
 //! a caller sees; must never know the lane.
 
-use super::common::{DOUBLE, FLOAT, Tiny, dense, expected, off, tensor};
+use super::common::{FLOAT, STRING, Tiny, dense, expected, off, tensor};
 use super::pool::{fresh, host, load, request, run, shared, source, within};
 use consort::graph::HostTensor;
 use consort::onnx::ExternalData;
@@ -90,8 +90,8 @@ pub async fn an_attribute_that_nobody_knows_is_named() {
 
 #[cfg_attr(target_arch = "wasm32", test)]
 pub async fn a_type_that_is_not_read_is_named() {
-    let bytes = Tiny::new().input("x", DOUBLE, [1.into()]).node("Relu", &["x"], "y").outputs(&["y"]);
-    refused(source("wide", bytes), Kind::Unsupported, &["'x'", "DOUBLE"]).await;
+    let bytes = Tiny::new().input("x", STRING, [1.into()]).node("Relu", &["x"], "y").outputs(&["y"]);
+    refused(source("text", bytes), Kind::Unsupported, &["'x'", "STRING"]).await;
 }
 
 fn outside() -> Vec<u8> {

@@ -133,6 +133,7 @@ fn wasm(root: &Path, package: &str, profile: &str, out: &Path) -> Result<()> {
     let mut cargo = Command::new(cargo());
     cargo.current_dir(root).args(build).args(["--target", "wasm32-unknown-unknown"]);
     if profile == "npm" {
+        cargo.args(["--no-default-features", "--features", "gpu"]);
         // A sixteenth less to download: the standard library's sorts and number formats are half as long when made for size.
         with_std(&mut cargo)?.args(["-Z", "build-std-features=optimize_for_size"]);
     }

@@ -82,12 +82,13 @@ pub extern "C" fn request(len: usize) -> usize {
     .unwrap_or(0)
 }
 
-/// The address of room for `len` elements that the request speaks of, of the type of that number; null where there is no
-/// memory.
+/// The address of room for so many bytes of elements that the request speaks of, of the type of that number; null where there
+/// is no memory.
 #[unsafe(no_mangle)]
-pub extern "C" fn part(dtype: u32, len: usize) -> usize {
+pub extern "C" fn part(dtype: u32, bytes: usize) -> usize {
     state(|state| {
-        state.parts.push(Data::room(DType::of_number(dtype)?, len)?);
+        let dtype = DType::of_number(dtype)?;
+        state.parts.push(Data::room(dtype, bytes / dtype.host_bytes())?);
         state.parts.last_mut().map(address)
     })
     .unwrap_or(0)

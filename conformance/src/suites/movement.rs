@@ -1,4 +1,4 @@
-//! Moves without arithmetic: Transpose, Slice, Expand, Concat, Gather, and the views that move nothing.
+//! Moves without arithmetic: Transpose, Slice, Split, Expand, Concat, Gather, and the views that move nothing.
 
 use super::given::{Refusal, dims, narrowed};
 use crate::case::{Case, f32s, i64s};
@@ -19,6 +19,7 @@ pub fn cases(rng: &mut Rng) -> Vec<Case> {
         let narrow = narrowed(rng, &shape);
         let target: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
         cases.push(Case::new("Expand").random(&narrow).constant_i64(&target));
+        cases.push(split(rng, &shape));
         cases.push(trilu(rng));
         cases.push(pad(rng, &shape));
     }
@@ -72,6 +73,19 @@ fn slice(rng: &mut Rng, shape: &[usize]) -> Case {
     let negative = axis as i64 - if rng.bool() { shape.len() as i64 } else { 0 };
     let case = Case::new("Slice").random(shape).constant_i64(&[start]).constant_i64(&[end]);
     case.constant_i64(&[negative]).constant_i64(&[step])
+}
+
+/// Parts along an axis: of sizes that are given, one of them perhaps of nothing, or as equal as can be.
+fn split(rng: &mut Rng, shape: &[usize]) -> Case {
+    let axis = rng.usize(0..shape.len());
+    let case = Case::new("Split").int("axis", axis as i64).opset(18).random(shape);
+    if rng.bool() {
+        let count = rng.usize(1..=shape[axis]);
+        return case.int("num_outputs", count as i64).outputs(count);
+    }
+    let first = rng.i64(0..=shape[axis] as i64);
+    let second = rng.i64(0..=shape[axis] as i64 - first);
+    case.constant_i64(&[first, second, shape[axis] as i64 - first - second]).outputs(3)
 }
 
 /// A triangle whose diagonal is known, or computed while running, or left out; inside the matrix and beyond.

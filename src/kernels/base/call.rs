@@ -87,10 +87,10 @@ pub enum Element {
 impl Element {
     /// The scalar element of a tensor of `dtype`.
     pub fn of(dtype: DType) -> Self {
-        match dtype {
-            DType::Float32 => Element::F32,
-            DType::Int64 | DType::Int32 => Element::I32,
-            DType::Bool => Element::U32,
+        match dtype.wgsl() {
+            "f32" => Element::F32,
+            "i32" => Element::I32,
+            _ => Element::U32,
         }
     }
 

@@ -3,10 +3,10 @@
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, TensorType};
 
-/// Shape of input `i`, which must be float32.
+/// Shape of input `i`, which must be float32, or float64, which references alone compute with.
 pub fn float_shape<'a>(call: &'a Call<'_>, i: usize) -> Result<&'a [usize]> {
     let ty = &call.input(i)?.ty;
-    if ty.dtype != DType::Float32 {
+    if !matches!(ty.dtype, DType::Float32 | DType::Float64) {
         return Err(Error::new(Kind::Unsupported, format!("input {i} of type {}", ty.dtype.name())));
     }
     Ok(&ty.shape)
@@ -15,6 +15,18 @@ pub fn float_shape<'a>(call: &'a Call<'_>, i: usize) -> Result<&'a [usize]> {
 /// A float32 type.
 pub fn float(shape: impl Into<Vec<usize>>) -> TensorType {
     TensorType::new(DType::Float32, shape)
+}
+
+/// A type of the elements of input 0.
+pub fn real(call: &Call<'_>, shape: impl Into<Vec<usize>>) -> TensorType {
+    let dtype = call.inputs.first().and_then(Option::as_ref).map_or(DType::Float32, |operand| operand.ty.dtype);
+    TensorType::new(dtype, shape)
+}
+
+/// A result of the type of input 0.
+pub fn result(call: &Call<'_>, shape: impl Into<Vec<usize>>, values: &[f64]) -> Result<HostTensor> {
+    let ty = real(call, shape);
+    HostTensor::from_f64(ty.dtype, ty.shape, values)
 }
 
 /// The elements of input `i` of an evaluation.

@@ -17,7 +17,7 @@ use geometry::{Convolution, Operands, Task};
 use crate::error::Result;
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 use crate::kernels::base::epilogue::{ACTIVATION, ACTIVATION_PARAMS};
-use crate::kernels::base::operand::{float, optional_values, values};
+use crate::kernels::base::operand::{optional_values, real, result, values};
 use crate::kernels::base::{Entry, Kernel, Lowering, Planes};
 
 /// The operators of this family.
@@ -30,7 +30,7 @@ pub use transpose::cpu::ROUTINES as TRANSPOSED;
 pub struct Conv;
 
 /// The reference.
-fn evaluate(conv: &Convolution, x: &[f64], w: &[f64], bias: Option<&[f64]>) -> Vec<f32> {
+fn evaluate(conv: &Convolution, x: &[f64], w: &[f64], bias: Option<&[f64]>) -> Vec<f64> {
     let (channels, filters) = (conv.group_channels(), conv.group_filters());
     let mut result = Vec::with_capacity(conv.shape.iter().product());
     for n in 0..conv.batch {
@@ -46,7 +46,7 @@ fn evaluate(conv: &Convolution, x: &[f64], w: &[f64], bias: Option<&[f64]>) -> V
                             sum += conv.x.taps(ox).map(|(kx, ix)| x[row + ix] * w[taps + kx]).sum::<f64>();
                         }
                     }
-                    result.push(conv.activation.apply(sum) as f32);
+                    result.push(conv.activation.apply(sum));
                 }
             }
         }
@@ -64,14 +64,20 @@ impl Operator for Conv {
     }
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
-        Ok(vec![float(Convolution::of(call)?.shape)])
+        Ok(vec![real(call, Convolution::of(call)?.shape)])
     }
 
+    fn foldable(&self) -> bool {
+        // Nobody has this of constants; the page goes without the reference.
+        false
+    }
+
+    #[cfg(feature = "references")]
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let conv = Convolution::of(call)?;
         let bias = optional_values(inputs, 2);
         let y = evaluate(&conv, &values(inputs, 0)?, &values(inputs, 1)?, bias.as_deref());
-        Ok(vec![HostTensor::f32(conv.shape, y)?])
+        Ok(vec![result(call, conv.shape, &y)?])
     }
 }
 

@@ -6,7 +6,7 @@ mod gpu;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 use crate::kernels::base::Entry;
-use crate::kernels::base::operand::{float, float_shape, optional_values, values};
+use crate::kernels::base::operand::{float_shape, optional_values, real, result, values};
 
 /// The operators of this family.
 pub const OPERATORS: &[&Entry] = &[&ConvTranspose];
@@ -108,9 +108,15 @@ impl Operator for ConvTranspose {
     }
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
-        Ok(vec![float(rule(call)?.shape)])
+        Ok(vec![real(call, rule(call)?.shape)])
     }
 
+    fn foldable(&self) -> bool {
+        // Nobody has this of constants; the page goes without the reference.
+        false
+    }
+
+    #[cfg(feature = "references")]
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let r = rule(call)?;
         let (x, w, bias) = (values(inputs, 0)?, values(inputs, 1)?, optional_values(inputs, 2));
@@ -129,9 +135,9 @@ impl Operator for ConvTranspose {
                         }
                     }
                 }
-                out.push(sum as f32);
+                out.push(sum);
             }
         }
-        Ok(vec![HostTensor::f32(r.shape, out)?])
+        Ok(vec![result(call, r.shape, &out)?])
     }
 }

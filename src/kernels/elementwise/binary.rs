@@ -86,7 +86,7 @@ impl Binary {
         }
         let dtype = match self.rule {
             // The exponent's type is its own.
-            Rule::Arithmetic if self.op == "Pow" && a.dtype == DType::Float32 => a.dtype,
+            Rule::Arithmetic if self.op == "Pow" && matches!(a.dtype, DType::Float32 | DType::Float64) => a.dtype,
             _ if a.dtype != b.dtype => return Err(refuse()),
             Rule::Arithmetic if a.dtype == DType::Bool || self.op == "Pow" => return Err(refuse()),
             Rule::Arithmetic => a.dtype,
@@ -119,16 +119,61 @@ impl Operator for Binary {
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let ty = self.output(call)?;
-        let (a, b) = (values(inputs, 0)?, values(inputs, 1)?);
-        let integer = matches!(call.input(0)?.ty.dtype, DType::Int32 | DType::Int64);
-        if self.op == "Div" && integer && b.contains(&0.0) {
-            return Err(Error::new(Kind::InvalidModel, "an integer is divided by 0"));
-        }
         let a_at = places(&call.input(0)?.ty.shape, &ty.shape);
         let b_at = places(&call.input(1)?.ty.shape, &ty.shape);
+        let exact = |i: usize| inputs.get(i).copied().flatten().and_then(HostTensor::to_i64);
+        if let (dtype, Some(a), Some(b)) = (call.input(0)?.ty.dtype, exact(0), exact(1))
+            && dtype.is_whole()
+            && self.op != "Pow"
+        {
+            let y = a_at.zip(b_at).map(|(i, j)| whole(self.op, dtype, a[i], b[j])).collect::<Result<Vec<_>>>()?;
+            let none = || Error::new(Kind::Internal, format!("{} of whole numbers to floats", self.op));
+            return Ok(vec![HostTensor::from_i64(ty.dtype, ty.shape, &y).ok_or_else(none)??]);
+        }
+        let (a, b) = (values(inputs, 0)?, values(inputs, 1)?);
         let y: Vec<f64> = a_at.zip(b_at).map(|(i, j)| (self.host)(a[i], b[j])).collect();
         Ok(vec![HostTensor::from_f64(ty.dtype, ty.shape, &y)?])
     }
+}
+
+/// One result of whole numbers, exact but for what is beyond 64 bits, where it wraps around. Only uint64 needs its own order.
+fn whole(op: &str, dtype: DType, a: i64, b: i64) -> Result<i64> {
+    let order = if dtype == DType::Uint64 { (a as u64).cmp(&(b as u64)) } else { a.cmp(&b) };
+    Ok(match op {
+        "Add" => a.wrapping_add(b),
+        "Sub" => a.wrapping_sub(b),
+        "Mul" => a.wrapping_mul(b),
+        "Div" if b == 0 => return Err(Error::new(Kind::InvalidModel, "an integer is divided by 0")),
+        "Div" if dtype == DType::Uint64 => (a as u64 / b as u64) as i64,
+        "Div" => a.wrapping_div(b),
+        "Min" => {
+            if order.is_lt() {
+                a
+            } else {
+                b
+            }
+        }
+        "Max" => {
+            if order.is_gt() {
+                a
+            } else {
+                b
+            }
+        }
+        "PRelu" => {
+            if a < 0 {
+                a.wrapping_mul(b)
+            } else {
+                a
+            }
+        }
+        "Equal" => order.is_eq().into(),
+        "Greater" => order.is_gt().into(),
+        "GreaterOrEqual" => order.is_ge().into(),
+        "Less" => order.is_lt().into(),
+        "LessOrEqual" => order.is_le().into(),
+        _ => return Err(Error::new(Kind::Unsupported, format!("{op} of type {}", dtype.name()))),
+    })
 }
 
 impl Kernel for Binary {

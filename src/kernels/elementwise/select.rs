@@ -52,18 +52,17 @@ impl Operator for Where {
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let ty = self.infer(call)?.remove(0);
-        let operands = [values(inputs, 0)?, values(inputs, 1)?, values(inputs, 2)?];
-        let mut at = Vec::new();
-        for i in 0..3 {
-            at.push(places(&call.input(i)?.ty.shape, &ty.shape).collect::<Vec<_>>());
-        }
-        let y: Vec<f64> = (0..ty.len())
-            .map(|i| {
-                let of = if operands[0][at[0][i]] != 0.0 { 1 } else { 2 };
-                operands[of][at[of][i]]
-            })
-            .collect();
-        Ok(vec![HostTensor::from_f64(ty.dtype, ty.shape, &y)?])
+        let given = |i: usize| {
+            inputs
+                .get(i)
+                .copied()
+                .flatten()
+                .ok_or_else(|| Error::new(Kind::InvalidModel, format!("input {i} is missing")))
+        };
+        let (holds, x, y) = (values(inputs, 0)?, given(1)?, given(2)?);
+        let at = |i: usize| call.input(i).map(|operand| places(&operand.ty.shape, &ty.shape));
+        let taken = at(0)?.zip(at(1)?.zip(at(2)?)).map(|(c, (a, b))| if holds[c] != 0.0 { a } else { x.len() + b });
+        Ok(vec![HostTensor::joined(ty.dtype, &[x, y])?.pick(ty.shape.clone(), taken)?])
     }
 }
 
@@ -82,13 +81,8 @@ impl Kernel for Where {
 
 impl Cast {
     fn to(call: &Call<'_>) -> Result<DType> {
-        match call.attributes.int("to", 0)? {
-            1 => Ok(DType::Float32),
-            6 => Ok(DType::Int32),
-            7 => Ok(DType::Int64),
-            9 => Ok(DType::Bool),
-            other => Err(Error::new(Kind::Unsupported, format!("a cast to ONNX type {other}"))),
-        }
+        let to = call.attributes.int("to", 0)?;
+        DType::of_code(to).ok_or_else(|| Error::new(Kind::Unsupported, format!("a cast to ONNX type {to}")))
     }
 }
 
@@ -108,10 +102,10 @@ impl Operator for Cast {
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let ty = self.infer(call)?.remove(0);
         // Integers between themselves must not pass through f64, which does not hold them all.
-        if let (DType::Int64, Some(Some(x))) = (ty.dtype, inputs.first())
-            && let Some(exact) = x.to_i64()
+        if let Some(exact) = inputs.first().copied().flatten().and_then(HostTensor::to_i64)
+            && let Some(cast) = HostTensor::from_i64(ty.dtype, ty.shape.clone(), &exact)
         {
-            return Ok(vec![HostTensor::i64(ty.shape, exact)?]);
+            return Ok(vec![cast?]);
         }
         Ok(vec![HostTensor::from_f64(ty.dtype, ty.shape, &values(inputs, 0)?)?])
     }
@@ -121,12 +115,13 @@ impl Kernel for Cast {
     fn lower(&self, call: &Call<'_>, out: &mut Lowering<'_>) -> Result<()> {
         let (x, output) = (out.input(0)?, out.output(0)?);
         let (from, to) = (call.input(0)?.ty.dtype, Cast::to(call)?);
-        if from.wgsl() == to.wgsl() {
+        if from.wgsl() == to.wgsl() && (to != DType::Bool || from == DType::Bool) {
             out.view(output, x);
             return Ok(());
         }
         let expression = match (from, to) {
-            (DType::Float32, DType::Bool) => "select(0u, 1u, u != 0.0)",
+            (DType::Float32 | DType::Float16, DType::Bool) => "select(0u, 1u, u != 0.0)",
+            (DType::Uint8 | DType::Uint16 | DType::Uint32, DType::Bool) => "select(0u, 1u, u != 0u)",
             (_, DType::Bool) => "select(0u, 1u, u != 0)",
             _ => "y_t(u)",
         };
@@ -147,7 +142,7 @@ impl Operator for Clip {
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
         let ty = &call.input(0)?.ty;
-        if ty.dtype != DType::Float32 {
+        if ty.dtype == DType::Bool {
             return Err(Error::new(Kind::Unsupported, format!("Clip of type {}", ty.dtype.name())));
         }
         for bound in (1..3).filter_map(|i| call.optional(i)) {
@@ -160,6 +155,20 @@ impl Operator for Clip {
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let ty = self.infer(call)?.remove(0);
+        if let Some(exact) = inputs.first().copied().flatten().and_then(HostTensor::to_i64) {
+            let bound = |i: usize| inputs.get(i).copied().flatten().and_then(HostTensor::to_i64)?.first().copied();
+            // The order of uint64 is that of i64 with the first bit turned.
+            let turned = if ty.dtype == DType::Uint64 { i64::MIN } else { 0 };
+            let (low, high) = (bound(1), bound(2));
+            let y: Vec<i64> = exact
+                .into_iter()
+                .map(|x| x ^ turned)
+                .map(|x| low.map_or(x, |low| x.max(low ^ turned)))
+                .map(|x| high.map_or(x, |high| x.min(high ^ turned)) ^ turned)
+                .collect();
+            let none = || Error::new(Kind::Internal, "a Clip of whole numbers to floats");
+            return Ok(vec![HostTensor::from_i64(ty.dtype, ty.shape, &y).ok_or_else(none)??]);
+        }
         let bound = |i: usize, name: &str, default: f32| -> Result<f64> {
             let given = crate::kernels::base::operand::optional_values(inputs, i).and_then(|v| v.first().copied());
             given.map_or_else(|| Ok(f64::from(call.attributes.float(name, default)?)), Ok)
@@ -182,6 +191,7 @@ impl Kernel for Clip {
         let mut expression = "u".to_owned();
         for (i, name, default, function) in [(1, "min", f32::MIN, "max"), (2, "max", f32::MAX, "min")] {
             let bound = match call.optional(i) {
+                None if call.input(0)?.ty.dtype != DType::Float32 => continue,
                 None => literal(call.attributes.float(name, default)?),
                 Some(operand) => match operand.value.as_ref().and_then(|v| v.as_f32().map(|v| v[0])) {
                     Some(value) => literal(value),

@@ -7,6 +7,7 @@ use crate::kernels::base::Class;
 use crate::kernels::base::cpu::{Access, Operands, Routine, Steps};
 use crate::kernels::base::strides::broadcast_strides;
 use bytemuck::Pod;
+use half::f16;
 use std::ops::Range;
 
 /// Elements of a block.
@@ -124,12 +125,14 @@ fn of_two(op: &str, dtype: DType) -> Option<By> {
             "Xor" => two!(u8, |a, b| a ^ b),
             _ => return None,
         },
+        // By the reference.
+        _ => return None,
     })
 }
 
-/// Casts as the references have them: to whole numbers toward zero and within their bounds.
+/// Casts as the references have them: floats to whole numbers toward zero and within their bounds, whole numbers wrap around.
 fn cast_of(from: DType, to: DType) -> Option<By> {
-    use DType::{Bool, Float32, Int32, Int64};
+    use DType::{Bool, Float16, Float32, Float64, Int8, Int32, Int64, Uint8};
     Some(match (from, to) {
         (Bool, Float32) => one!(u8, |x| f32::from(x)),
         (Bool, Int32) => one!(u8, |x| i32::from(x)),
@@ -138,11 +141,19 @@ fn cast_of(from: DType, to: DType) -> Option<By> {
         (Int32, Int64) => one!(i32, |x| i64::from(x)),
         (Int32, Bool) => one!(i32, |x| u8::from(x != 0)),
         (Int64, Float32) => one!(i64, |x| x as f32),
-        (Int64, Int32) => one!(i64, |x| x.clamp(i32::MIN.into(), i32::MAX.into()) as i32),
+        (Int64, Int32) => one!(i64, |x| x as i32),
         (Int64, Bool) => one!(i64, |x| u8::from(x != 0)),
         (Float32, Int32) => one!(f32, |x| x as i32),
         (Float32, Int64) => one!(f32, |x| x as i64),
         (Float32, Bool) => one!(f32, |x| u8::from(x != 0.0)),
+        (Uint8, Float32) => one!(u8, |x| f32::from(x)),
+        (Int8, Float32) => one!(i8, |x| f32::from(x)),
+        (Float16, Float32) => one!(f16, |x| x.to_f32()),
+        (Float64, Float32) => one!(f64, |x| x as f32),
+        (Float32, Uint8) => one!(f32, |x| x as u8),
+        (Float32, Float16) => one!(f32, |x| f16::from_f32(x)),
+        (Float32, Float64) => one!(f32, |x| f64::from(x)),
+        // By the reference.
         _ => return None,
     })
 }

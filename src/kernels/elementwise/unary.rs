@@ -115,7 +115,8 @@ impl Operator for Unary {
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
         let ty = &call.input(0)?.ty;
-        let known = ty.dtype == DType::Float32 || (self.integers && matches!(ty.dtype, DType::Int32 | DType::Int64));
+        let floats = matches!(ty.dtype, DType::Float32 | DType::Float64);
+        let known = floats || (self.integers && ty.dtype.is_whole());
         if !known {
             return Err(Error::new(Kind::Unsupported, format!("{} of type {}", self.op, ty.dtype.name())));
         }
@@ -126,9 +127,28 @@ impl Operator for Unary {
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let ty = &call.input(0)?.ty;
         let parameters: Vec<f64> = self.parameters(call.attributes)?.into_iter().map(f64::from).collect();
+        if let Some(exact) = inputs.first().copied().flatten().and_then(HostTensor::to_i64) {
+            let signed = ty.dtype != DType::Uint64;
+            let y: Vec<i64> = exact.into_iter().map(|x| whole(self.op, x, signed)).collect();
+            if let Some(tensor) = HostTensor::from_i64(ty.dtype, ty.shape.clone(), &y) {
+                return Ok(vec![tensor?]);
+            }
+        }
         let x = crate::kernels::base::operand::values(inputs, 0)?;
         let y: Vec<f64> = x.into_iter().map(|x| (self.host)(x, &parameters)).collect();
         Ok(vec![HostTensor::from_f64(ty.dtype, ty.shape.clone(), &y)?])
+    }
+}
+
+/// A whole number of 64 bits, which f64 need not hold.
+fn whole(op: &str, x: i64, signed: bool) -> i64 {
+    match op {
+        "Neg" => x.wrapping_neg(),
+        "Abs" if signed => x.wrapping_abs(),
+        "Relu" if signed => x.max(0),
+        "Sign" if signed => x.signum(),
+        "Sign" => (x != 0).into(),
+        _ => x,
     }
 }
 

@@ -2,9 +2,9 @@
 //! Knows strides; must never know what elements mean.
 
 use super::moves::{Read, expand, slice, transpose};
-use super::{concat, gather, pad};
+use super::{concat, gather, pad, split};
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Call, DType};
+use crate::graph::{Call, DType, TensorId};
 use crate::kernels::base::Class;
 use crate::kernels::base::cpu::{Access, Operands, Routine, Routines, Steps};
 use bytemuck::Pod;
@@ -17,12 +17,13 @@ pub const ROUTINES: Routines = &[
     ("Flatten", view),
     ("Squeeze", view),
     ("Unsqueeze", view),
-    ("Transpose", |call, steps| moved(transpose(call)?, call, steps)),
-    ("Slice", |call, steps| moved(slice(call)?, call, steps)),
-    ("Expand", |call, steps| moved(expand(call)?, call, steps)),
+    ("Transpose", |call, steps| moved(transpose(call)?, steps)),
+    ("Slice", |call, steps| moved(slice(call)?, steps)),
+    ("Expand", |call, steps| moved(expand(call)?, steps)),
     ("Concat", join),
     ("Gather", pick),
     ("Pad", pad::cpu::pad),
+    ("Split", parts),
 ];
 
 /// Elements that are worth another thread.
@@ -42,19 +43,35 @@ struct Move {
     bytes: usize,
 }
 
-fn moved(read: Read, call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
+fn moved(from: Read, steps: &mut Steps<'_>) -> Result<bool> {
     let (x, y) = (steps.input(0)?, steps.output(0)?);
+    read(from, x, y, steps);
+    Ok(true)
+}
+
+/// Appends a read of `x` that makes `y`.
+fn read(read: Read, x: TensorId, y: TensorId, steps: &mut Steps<'_>) {
     let access = Access::merged(0, read.base as usize, &read.shape, &read.strides);
-    let ty = &call.input(0)?.ty;
+    let ty = steps.ty(x).clone();
     if access.alike() && read.base == 0 && steps.ty(y).len() == ty.len() {
         steps.view(y, x);
-        return Ok(true);
+        return;
     }
     let len = steps.ty(y).len();
     if read.base == 0 && read.strides.iter().all(|&stride| stride >= 0) {
         steps.reorder(y, x, read.strides);
     }
     steps.push(Move { access, len, bytes: ty.dtype.host_bytes() }, vec![x], vec![y]);
+}
+
+/// Appends a read for each part that somebody names.
+fn parts(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
+    let x = steps.input(0)?;
+    for (i, part) in split::parts(call)?.into_iter().enumerate() {
+        if let Ok(y) = steps.output(i) {
+            read(part, x, y, steps);
+        }
+    }
     Ok(true)
 }
 
@@ -73,6 +90,7 @@ impl Routine for Move {
         let range = units.start * UNIT..(units.end * UNIT).min(self.len);
         match self.bytes {
             1 => self.words::<u8>(range, on),
+            2 => self.words::<u16>(range, on),
             4 => self.words::<u32>(range, on),
             _ => self.words::<u64>(range, on),
         }

@@ -7,6 +7,7 @@ pub mod gather;
 pub mod moves;
 pub mod pad;
 pub mod shape;
+pub mod split;
 pub mod trilu;
 pub mod view;
 
@@ -19,6 +20,7 @@ pub const OPERATORS: &[&[&Entry]] = &[
     moves::OPERATORS,
     pad::OPERATORS,
     shape::OPERATORS,
+    split::OPERATORS,
     trilu::OPERATORS,
     view::OPERATORS,
 ];

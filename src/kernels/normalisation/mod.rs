@@ -7,7 +7,7 @@ mod gpu;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 use crate::kernels::base::Entry;
-use crate::kernels::base::operand::{at_most_outputs, axis, float, float_shape, optional_values, values};
+use crate::kernels::base::operand::{at_most_outputs, axis, float_shape, optional_values, real, result, values};
 use crate::kernels::base::rows::Rows;
 
 /// The operators of this family.
@@ -51,9 +51,15 @@ impl Operator for LayerNormalization {
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
         layer_rows(call)?;
-        Ok(vec![float(float_shape(call, 0)?)])
+        Ok(vec![real(call, float_shape(call, 0)?)])
     }
 
+    fn foldable(&self) -> bool {
+        // Nobody has this of constants; the page goes without the reference.
+        false
+    }
+
+    #[cfg(feature = "references")]
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let rows = layer_rows(call)?;
         let epsilon = f64::from(call.attributes.float("epsilon", 1e-5)?);
@@ -65,10 +71,10 @@ impl Operator for LayerNormalization {
             let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
             for (i, v) in row.iter().enumerate() {
                 let shift = bias.as_ref().map_or(0.0, |b| b[i]);
-                y.push(((v - mean) / (variance + epsilon).sqrt() * scale[i] + shift) as f32);
+                y.push((v - mean) / (variance + epsilon).sqrt() * scale[i] + shift);
             }
         }
-        Ok(vec![HostTensor::f32(float_shape(call, 0)?, y)?])
+        Ok(vec![result(call, float_shape(call, 0)?, &y)?])
     }
 }
 
@@ -101,9 +107,15 @@ impl Operator for BatchNormalization {
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
         channels(call)?;
-        Ok(vec![float(float_shape(call, 0)?)])
+        Ok(vec![real(call, float_shape(call, 0)?)])
     }
 
+    fn foldable(&self) -> bool {
+        // Nobody has this of constants; the page goes without the reference.
+        false
+    }
+
+    #[cfg(feature = "references")]
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let channels = channels(call)?;
         let shape = float_shape(call, 0)?;
@@ -114,8 +126,8 @@ impl Operator for BatchNormalization {
             (values(inputs, 1)?, values(inputs, 2)?, values(inputs, 3)?, values(inputs, 4)?);
         let y = x.iter().enumerate().map(|(i, v)| {
             let c = i / inner % channels;
-            ((v - mean[c]) / (variance[c] + epsilon).sqrt() * scale[c] + bias[c]) as f32
+            (v - mean[c]) / (variance[c] + epsilon).sqrt() * scale[c] + bias[c]
         });
-        Ok(vec![HostTensor::f32(shape, y.collect())?])
+        Ok(vec![result(call, shape, &y.collect::<Vec<_>>())?])
     }
 }

@@ -7,7 +7,7 @@ mod gpu;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 use crate::kernels::base::Entry;
-use crate::kernels::base::operand::{at_most_outputs, float, float_shape, values};
+use crate::kernels::base::operand::{at_most_outputs, float_shape, real, result, values};
 use crate::kernels::base::window::{self, Axis};
 
 /// The operators of this family.
@@ -60,13 +60,19 @@ impl Operator for Pool {
     }
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
-        Ok(vec![float(windows(call)?.shape)])
+        Ok(vec![real(call, windows(call)?.shape)])
     }
 
+    fn foldable(&self) -> bool {
+        // Nobody has this of constants; the page goes without the reference.
+        false
+    }
+
+    #[cfg(feature = "references")]
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let w = windows(call)?;
         let x = values(inputs, 0)?;
-        let mut result = Vec::with_capacity(w.shape.iter().product());
+        let mut y = Vec::with_capacity(w.shape.iter().product());
         for plane in 0..w.planes {
             for oy in 0..w.y.output {
                 for ox in 0..w.x.output {
@@ -79,14 +85,14 @@ impl Operator for Pool {
                             .map(|i| x[i])
                             .collect();
                     let taps = if w.counts_padding { w.y.padded_taps(oy) * w.x.padded_taps(ox) } else { met.len() };
-                    result.push(if self.average {
+                    y.push(if self.average {
                         met.iter().sum::<f64>() / taps as f64
                     } else {
                         met.into_iter().fold(f64::from(f32::MIN), f64::max)
-                    } as f32);
+                    });
                 }
             }
         }
-        Ok(vec![HostTensor::f32(w.shape, result)?])
+        Ok(vec![result(call, w.shape, &y)?])
     }
 }

@@ -24,7 +24,7 @@ use self::operands::BATCH_RANK;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 use crate::kernels::base::epilogue::{ACTIVATION, ACTIVATION_PARAMS, Activation};
-use crate::kernels::base::operand::{broadcast, float, float_shape, optional_values, values};
+use crate::kernels::base::operand::{broadcast, float_shape, optional_values, real, result, values};
 use crate::kernels::base::placed::Placed;
 use crate::kernels::base::strides::contiguous;
 use crate::kernels::base::{Class, Entry, Kernel, Lowering};
@@ -113,7 +113,7 @@ impl Operator for MatMul {
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
         Activation::of(call.attributes)?;
-        Ok(vec![float(shapes(call)?.output)])
+        Ok(vec![real(call, shapes(call)?.output)])
     }
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
@@ -135,11 +135,11 @@ impl Operator for MatMul {
             for i in 0..s.m {
                 for j in 0..s.n {
                     let sum: f64 = (0..s.k).map(|q| a[a_at + i * s.k + q] * b[b_at + q * s.n + j]).sum();
-                    y.push(activation.apply(sum + bias.as_ref().map_or(0.0, |c| c[j])) as f32);
+                    y.push(activation.apply(sum + bias.as_ref().map_or(0.0, |c| c[j])));
                 }
             }
         }
-        Ok(vec![HostTensor::f32(s.output, y)?])
+        Ok(vec![result(call, s.output, &y)?])
     }
 }
 
@@ -237,7 +237,7 @@ impl Operator for Gemm {
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
         Activation::of(call.attributes)?;
         let s = gemm(call)?;
-        Ok(vec![float([s.m, s.n])])
+        Ok(vec![real(call, [s.m, s.n])])
     }
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
@@ -251,10 +251,10 @@ impl Operator for Gemm {
                 let product = |q: usize| a[i * s.a.0 + q * s.a.1] * b[q * s.b.0 + j * s.b.1];
                 let sum: f64 = (0..s.k).map(product).sum();
                 let bias = c.as_ref().map_or(0.0, |c| c[i * s.c.0 + j * s.c.1]);
-                y.push(activation.apply(f64::from(alpha) * sum + f64::from(beta) * bias) as f32);
+                y.push(activation.apply(f64::from(alpha) * sum + f64::from(beta) * bias));
             }
         }
-        Ok(vec![HostTensor::f32([s.m, s.n], y)?])
+        Ok(vec![result(call, [s.m, s.n], &y)?])
     }
 }
 

@@ -8,7 +8,7 @@ use self::cells::{Activation, All, Cell, Weights};
 use self::sizes::Sizes;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
-use crate::kernels::base::operand::{float, optional_values, values};
+use crate::kernels::base::operand::{optional_values, real, result, values};
 use crate::kernels::base::{Entry, Kernel, Lowering};
 
 /// The operators of this family.
@@ -100,13 +100,19 @@ impl Operator for Recurrent {
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
         let sizes = Sizes::of(call, self.cell)?;
         self.steps(call, sizes.directions)?;
-        let state = float(sizes.state_shape());
+        let state = real(call, sizes.state_shape());
         Ok(match self.cell {
-            Cell::Lstm => vec![float(sizes.sequence_shape()), state.clone(), state],
-            _ => vec![float(sizes.sequence_shape()), state],
+            Cell::Lstm => vec![real(call, sizes.sequence_shape()), state.clone(), state],
+            _ => vec![real(call, sizes.sequence_shape()), state],
         })
     }
 
+    fn foldable(&self) -> bool {
+        // Nobody has this of constants; the page goes without the reference.
+        false
+    }
+
+    #[cfg(feature = "references")]
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let sizes = Sizes::of(call, self.cell)?;
         let steps = self.steps(call, sizes.directions)?;
@@ -139,17 +145,17 @@ impl Operator for Recurrent {
                         steps.linear_before_reset,
                     );
                     let to = sizes.result(at, direction, n);
-                    y[to].iter_mut().zip(&h).for_each(|(y, h)| *y = *h as f32);
+                    y[to].iter_mut().zip(&h).for_each(|(y, h)| *y = *h);
                 }
                 for (state, value) in states.iter_mut().zip([h, c]) {
-                    state[own.clone()].iter_mut().zip(value).for_each(|(to, v)| *to = v as f32);
+                    state[own.clone()].iter_mut().zip(value).for_each(|(to, v)| *to = v);
                 }
             }
         }
         let [h, c] = states;
-        let mut outputs = vec![HostTensor::f32(sizes.sequence_shape(), y)?, HostTensor::f32(sizes.state_shape(), h)?];
+        let mut outputs = vec![result(call, sizes.sequence_shape(), &y)?, result(call, sizes.state_shape(), &h)?];
         if self.cell == Cell::Lstm {
-            outputs.push(HostTensor::f32(sizes.state_shape(), c)?);
+            outputs.push(result(call, sizes.state_shape(), &c)?);
         }
         Ok(outputs)
     }

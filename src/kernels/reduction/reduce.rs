@@ -6,7 +6,7 @@ mod gpu;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 use crate::kernels::base::Entry;
-use crate::kernels::base::operand::{axis, float, float_shape, values};
+use crate::kernels::base::operand::{axis, float_shape, real, result, values};
 use crate::kernels::base::rows::Rows;
 
 /// How the elements of a row become one.
@@ -121,18 +121,18 @@ impl Operator for Reduce {
     }
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
-        Ok(vec![float(self.rule(call)?.1)])
+        Ok(vec![real(call, self.rule(call)?.1)])
     }
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let (rows, shape) = self.rule(call)?;
         let x = values(inputs, 0)?;
-        let y = (0..rows.count())
+        let y: Vec<f64> = (0..rows.count())
             .map(|r| {
                 let mut elements = (0..rows.len).map(|i| x[rows.start(r) + i * rows.inner]);
-                (self.host)(&mut elements, rows.len as f64) as f32
+                (self.host)(&mut elements, rows.len as f64)
             })
             .collect();
-        Ok(vec![HostTensor::f32(shape, y)?])
+        Ok(vec![result(call, shape, &y)?])
     }
 }

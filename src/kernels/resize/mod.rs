@@ -7,7 +7,7 @@ mod gpu;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
 use crate::kernels::base::Entry;
-use crate::kernels::base::operand::{float, float_shape, optional_values, values};
+use crate::kernels::base::operand::{float_shape, optional_values, real, result, values};
 
 /// The operators of this family.
 pub const OPERATORS: &[&[&Entry]] = &[&[&Resize]];
@@ -205,9 +205,15 @@ impl Operator for Resize {
     }
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
-        Ok(vec![float(rule(call)?.shape)])
+        Ok(vec![real(call, rule(call)?.shape)])
     }
 
+    fn foldable(&self) -> bool {
+        // Nobody has this of constants; the page goes without the reference.
+        false
+    }
+
+    #[cfg(feature = "references")]
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let Rule { shape, y, x, mode } = rule(call)?;
         let from = values(inputs, 0)?;
@@ -220,14 +226,14 @@ impl Operator for Resize {
                     out.push(if mode == Mode::Linear {
                         let ((y0, y1, wy), (x0, x1, wx)) = (y.between(i), x.between(j));
                         let row = |r: usize| at(r, x0) * (1.0 - wx) + at(r, x1) * wx;
-                        (row(y0) * (1.0 - wy) + row(y1) * wy) as f32
+                        row(y0) * (1.0 - wy) + row(y1) * wy
                     } else {
-                        at(y.nearest(i, mode), x.nearest(j, mode)) as f32
+                        at(y.nearest(i, mode), x.nearest(j, mode))
                     });
                 }
             }
         }
-        Ok(vec![HostTensor::f32(shape, out)?])
+        Ok(vec![result(call, shape, &out)?])
     }
 }
 

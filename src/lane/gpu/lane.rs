@@ -4,6 +4,7 @@ use super::execute::Work as OwnWork;
 use super::prepare::{GpuLane, Prepared};
 use super::probe;
 use super::resident::{Input as OwnInput, NAME};
+use super::types::refused;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Graph, HostTensor, Node};
 use crate::kernels::{Class, Registry, Tuning};
@@ -67,7 +68,7 @@ impl Lane for GpuLane {
     fn refuses(&self, graph: &Graph) -> Option<Error> {
         let elsewhere =
             |node: &&Node| Registry.kernel(&node.domain, &node.op_type).is_some_and(|kernel| !kernel.on_gpu());
-        let node = graph.nodes.iter().find(elsewhere)?;
+        let Some(node) = graph.nodes.iter().find(elsewhere) else { return refused(graph) };
         let text = format!("operator {} runs on a processor only", node.op_type);
         Some(Error::new(Kind::Unsupported, text).in_node(&node.name))
     }

@@ -15,6 +15,7 @@ mod shadow;
 mod staging;
 mod tape;
 mod transfer;
+mod types;
 mod wait;
 mod weights;
 

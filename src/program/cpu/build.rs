@@ -127,7 +127,7 @@ fn lower<'a>(
     let source = &graph.nodes[node.node];
     let outputs = output.map_or_else(|| node.outputs.clone(), |output| vec![Some(output)]);
     steps.enter(index, &node.inputs, outputs);
-    if let Some(lower) = routine(&source.domain, &source.op_type)
+    if let Some(lower) = routine(&source.domain, &source.op_type, &call)
         && lower(&call, steps).map_err(|e| e.in_node(&source.name))?
     {
         return Ok(());

@@ -3,7 +3,7 @@
 
 use super::routine::{Operands, Routine};
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Attributes, Call, DType, Data, HostTensor, Operand, Operator, TensorType};
+use crate::graph::{Attributes, Call, Data, HostTensor, Operand, Operator, TensorType};
 use crate::kernels::base::Class;
 use std::fmt;
 use std::ops::Range;
@@ -35,14 +35,10 @@ impl fmt::Debug for Reference {
 
 /// A host tensor of what a span holds.
 fn tensor(on: &Operands<'_>, i: usize, ty: &TensorType) -> Result<HostTensor> {
-    let data = match ty.dtype {
-        _ if ty.is_empty() => return HostTensor::from_f64(ty.dtype, ty.shape.clone(), &[]),
-        DType::Float32 => Data::Float32(on.read(i).to_vec()),
-        DType::Int64 => Data::Int64(on.read(i).to_vec()),
-        DType::Int32 => Data::Int32(on.read(i).to_vec()),
-        DType::Bool => Data::Bool(on.read(i).to_vec()),
-    };
-    HostTensor::new(ty.shape.clone(), data)
+    if ty.is_empty() {
+        return HostTensor::new(ty.shape.clone(), Data::empty(ty.dtype));
+    }
+    HostTensor::new(ty.shape.clone(), on.taken(i, ty.dtype)?)
 }
 
 impl Routine for Reference {
@@ -63,13 +59,9 @@ impl Routine for Reference {
         let results = self.operator.evaluate(&call, &given)?;
         for (to, &i) in self.written.iter().enumerate() {
             let result = results.get(i).ok_or_else(|| Error::new(Kind::Internal, format!("no result {i}")))?;
-            let n = result.len();
-            match result.data() {
-                _ if n == 0 => {}
-                Data::Float32(v) => on.write(to, 0..n).copy_from_slice(v),
-                Data::Int64(v) => on.write(to, 0..n).copy_from_slice(v),
-                Data::Int32(v) => on.write(to, 0..n).copy_from_slice(v),
-                Data::Bool(v) => on.write(to, 0..n).copy_from_slice(v),
+            if !result.is_empty() {
+                let bytes = result.bytes();
+                on.write(to, 0..bytes.len()).copy_from_slice(bytes);
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::{Error, Kind, Result};
+use crate::graph::{DType, Data};
 use crate::kernels::base::Class;
 use bytemuck::Pod;
 use std::fmt::Debug;
@@ -126,6 +127,12 @@ impl<'a> Operands<'a> {
     /// Elements of operand `i`, which is read.
     pub fn read<T: Pod>(&self, i: usize) -> &'a [T] {
         self.spans[..self.reads][i].elements()
+    }
+
+    /// A copy of operand `i`, which is read and whose elements are of `dtype`.
+    pub fn taken(&self, i: usize, dtype: DType) -> Result<Data> {
+        let bytes = self.read::<u8>(i);
+        Data::of_bytes(dtype, bytes).ok_or_else(|| Error::new(Kind::OutOfMemory, format!("{} bytes", bytes.len())))
     }
 
     /// How many operands are read.

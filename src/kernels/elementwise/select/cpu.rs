@@ -66,6 +66,7 @@ impl Routine for Where {
         let range = units.start * UNIT..(units.end * UNIT).min(self.len);
         match self.bytes {
             1 => self.words::<u8>(range, on),
+            2 => self.words::<u16>(range, on),
             4 => self.words::<u32>(range, on),
             _ => self.words::<u64>(range, on),
         }

@@ -116,6 +116,7 @@ impl Routine for Padded {
         let rows = units.start * self.part()..(units.end * self.part()).min(self.rows);
         match self.value.len() {
             1 => self.words::<u8>(rows, on),
+            2 => self.words::<u16>(rows, on),
             4 => self.words::<u32>(rows, on),
             _ => self.words::<u64>(rows, on),
         }
