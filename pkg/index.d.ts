@@ -88,8 +88,11 @@ export class ConsortError extends Error {
   readonly node?: string;
 }
 
-/** Where a model may run: WebGPU, or the processor, in a worker. */
-export type Lane = 'gpu' | 'cpu';
+/**
+ * Where a model may run: WebGPU, the processor, in a worker, or the browser's own WebNN, on the processor, which takes fewer
+ * operators and is opened only where it is asked for.
+ */
+export type Lane = 'gpu' | 'webnn' | 'cpu';
 
 /**
  * How a set of requests is executed: one after another, their dispatches interleaved, or split over several lanes or processors

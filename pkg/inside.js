@@ -120,7 +120,9 @@ export async function opened(options) {
   const { wasm } = await found();
   const { onFallback, records, worker, ...plain } = options;
   const { threads, processors } = possible(plain, wasm);
-  const processor = async () => (await import('./cpu/open.js')).open(wasm, threads);
+  // Each is fetched when it is asked for.
+  const processor = async (lane) =>
+    lane === 'webnn' ? (await import('./webnn/open.js')).open() : (await import('./cpu/open.js')).open(wasm, threads);
   const kept = records === 'none' ? undefined : shelf;
   return call(() => WasmPool.create(plain, onFallback, kept, processor, threads, processors));
 }

@@ -14,12 +14,12 @@ mod pool;
 
 mod lane {
     use consort::lane::Lane;
-    use consort::lane::cpu::{CpuLane, Near};
+    use consort::lane::far::{FarLane, Near};
     use std::rc::Rc;
 
     /// The lane of a pool for tests.
     pub async fn opened(budget: Option<u64>) -> Vec<Rc<dyn Lane>> {
-        vec![Rc::new(CpuLane::open(Box::new(Near::new(2)), budget).await.expect("a processor"))]
+        vec![Rc::new(FarLane::open("cpu", Box::new(Near::new(2)), budget).await.expect("a processor"))]
     }
 }
 

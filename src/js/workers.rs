@@ -21,8 +21,8 @@ fn said(error: &JsValue) -> String {
 
 /// Processors that `open` opens, each of so many threads at most.
 pub(super) fn opened_by(open: Function, threads: usize) -> Workers {
-    let opened = move || -> Opening {
-        let opening = open.call0(&JsValue::UNDEFINED).map(|promise| Promise::resolve(&promise));
+    let opened = move |lane: &str| -> Opening {
+        let opening = open.call1(&JsValue::UNDEFINED, &lane.into()).map(|promise| Promise::resolve(&promise));
         Box::pin(async move {
             let failed = |e: JsValue| Error::new(Kind::Unsupported, format!("no worker could be opened: {}", said(&e)));
             let object = JsFuture::from(opening.map_err(failed)?).await.map_err(failed)?;

@@ -1,7 +1,7 @@
 //! Lanes: places that execute programs and measure what that took, all behind one interface.
 //! Knows `program` and a device; must never know the predictor, sessions or JS values.
 
-pub mod cpu;
+pub mod far;
 pub mod gpu;
 pub mod host;
 mod interface;
@@ -14,7 +14,7 @@ mod workers;
 
 pub use interface::{Lane, NOBODY, Turn};
 pub use measured::{Counts, Facts, Measured};
-pub use open::{NAMES, expected, hopeful, one, open, rival};
+pub use open::{NAMES, UNASKED, expected, hopeful, one, open, rival};
 pub use tensor::{Input, Output, Resident, opening};
 pub use traffic::{Traffic, TrafficCounts};
 pub use work::{Compiled, Footprint, Order, Outcome, Progress, SubmitSpan, Work};

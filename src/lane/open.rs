@@ -1,6 +1,6 @@
 //! Opens the lanes of this machine: the only file that names one. Must never know what is run on them.
 
-use super::cpu::{self, CpuLane};
+use super::far::FarLane;
 use super::gpu::{Gpu, GpuLane};
 use super::interface::Lane;
 use super::workers::Workers;
@@ -8,7 +8,13 @@ use crate::error::{Error, Kind, Result};
 use std::rc::Rc;
 
 /// The lanes that there are, the preferred first.
-pub const NAMES: [&str; 2] = ["gpu", cpu::NAME];
+pub const NAMES: [&str; 3] = ["gpu", WEBNN, CPU];
+/// Those of them that are opened where none is asked for.
+pub const UNASKED: [&str; 2] = ["gpu", CPU];
+/// A processor's name.
+const CPU: &str = "cpu";
+/// What a browser has for graphs.
+const WEBNN: &str = "webnn";
 /// More floating-point operations a second than a thread of any processor makes in wasm: 128 bits, twice a cycle.
 const THREAD_FLOPS_PER_S: f64 = 100e9;
 
@@ -19,7 +25,10 @@ pub async fn open(
     budget: Option<u64>,
     workers: Option<&Workers>,
 ) -> Result<Vec<Rc<dyn Lane>>> {
-    let wanted = |name: &str| names.is_none_or(|names| names.iter().any(|n| n == name));
+    let wanted = |name: &str| match names {
+        Some(names) => names.iter().any(|n| n == name),
+        None => UNASKED.contains(&name),
+    };
     if !NAMES.iter().any(|name| wanted(name)) {
         let text = format!("none of the lanes asked for is known; there is '{}'", NAMES.join("', '"));
         return Err(Error::new(Kind::Unsupported, text));
@@ -49,30 +58,30 @@ pub async fn rival(
     workers: Option<&Workers>,
 ) -> Option<Rc<dyn Lane>> {
     let doubtful = first.measured().flops_per_s < threads as f64 * THREAD_FLOPS_PER_S;
-    if first.name() == cpu::NAME || !doubtful {
+    if first.name() == CPU || !doubtful {
         return None;
     }
-    one(cpu::NAME, budget, workers).await.ok()
+    one(CPU, budget, workers).await.ok()
 }
 
 /// Whether the lane of that name, which is not open, may take less than `ms` for so many floating-point operations: a bound, not
 /// what is to be expected.
 pub fn hopeful(name: &str, flops: f64, ms: f64, workers: Option<&Workers>) -> bool {
     let most = |workers: &Workers| workers.threads() as f64 * THREAD_FLOPS_PER_S;
-    name == cpu::NAME && workers.is_some_and(|workers| flops / most(workers) * 1e3 < ms)
+    name == CPU && workers.is_some_and(|workers| flops / most(workers) * 1e3 < ms)
 }
 
 /// Whether the lane of that name, which is not open, will be had where it is asked for, as far as that is known.
 pub fn expected(name: &str, workers: Option<&Workers>) -> bool {
-    name == cpu::NAME && workers.is_some()
+    name == CPU && workers.is_some()
 }
 
 /// The lane of that name. `Unsupported` where this machine has none.
 pub async fn one(name: &str, budget: Option<u64>, workers: Option<&Workers>) -> Result<Rc<dyn Lane>> {
-    if name == cpu::NAME {
-        let none = || Error::new(Kind::Unsupported, "nothing here opens processors");
-        let far = workers.ok_or_else(none)?.open().await?;
-        return Ok(Rc::new(CpuLane::open(far, budget).await?));
+    if let Some(name) = [CPU, WEBNN].into_iter().find(|far| *far == name) {
+        let none = || Error::new(Kind::Unsupported, format!("nothing here opens the lane '{name}'"));
+        let far = workers.ok_or_else(none)?.open(name).await?;
+        return Ok(Rc::new(FarLane::open(name, far, budget).await?));
     }
     Ok(Rc::new(GpuLane::new(Gpu::open().await?, budget)))
 }

@@ -38,13 +38,13 @@ pub type Opening = Task<'static, Result<Box<dyn Far>>>;
 /// Opens processors.
 #[derive(Clone)]
 pub struct Workers {
-    open: Rc<dyn Fn() -> Opening>,
+    open: Rc<dyn Fn(&str) -> Opening>,
     threads: usize,
 }
 
 impl Workers {
-    /// By `open`, each of so many threads at most.
-    pub fn new(open: impl Fn() -> Opening + 'static, threads: usize) -> Workers {
+    /// By `open`, which is told the lane that asks, each of so many threads at most.
+    pub fn new(open: impl Fn(&str) -> Opening + 'static, threads: usize) -> Workers {
         Workers { open: Rc::new(open), threads }
     }
 
@@ -53,9 +53,9 @@ impl Workers {
         self.threads
     }
 
-    /// One more.
-    pub fn open(&self) -> Opening {
-        (self.open)()
+    /// One more, for the lane of that name.
+    pub fn open(&self, lane: &str) -> Opening {
+        (self.open)(lane)
     }
 }
 

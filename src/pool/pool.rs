@@ -51,7 +51,7 @@ impl Pool {
             desks.extend(Pool::desks(vec![rival], &options, &shelf, &activity).await?);
             desks.sort_by(|a, b| b.lane.measured().flops_per_s.total_cmp(&a.lane.measured().flops_per_s));
         }
-        let names = options.lanes.clone().unwrap_or_else(|| lane::NAMES.map(str::to_owned).to_vec());
+        let names = options.lanes.clone().unwrap_or_else(|| lane::UNASKED.map(str::to_owned).to_vec());
         let opener: Opener = Rc::new(move |name| {
             let (name, workers) = (name.to_owned(), workers.clone());
             Box::pin(async move { lane::one(&name, budget, workers.as_ref()).await })

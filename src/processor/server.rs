@@ -103,7 +103,10 @@ impl Server {
         let mut part =
             |shape: Vec<usize>| parts.next().ok_or_else(|| lacks("part")).and_then(|data| HostTensor::new(shape, data));
         let answer = match request {
-            Request::Greet => Answer::Here { threads: team.threads(), features: self.features.clone() },
+            Request::Greet => {
+                let (threads, features) = (team.threads(), self.features.clone());
+                Answer::Here { threads, features, device: String::new(), takes: None }
+            }
             Request::Weight { program, hash, shape } => {
                 self.brought.entry(program).or_default().insert(hash, Arc::new(part(shape)?));
                 Answer::Done

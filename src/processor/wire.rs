@@ -2,7 +2,7 @@
 //! which are moved as they are. Knows both sides' words; must never know how they travel.
 
 use crate::error::{Error, Kind, Result};
-use crate::graph::{ContentHash, Graph, HostTensor, Node, Source, Specialised};
+use crate::graph::{ContentHash, DType, Graph, HostTensor, Node, Source, Specialised, Value};
 use crate::kernels::Class;
 use crate::program::cpu::named;
 use crate::program::{DispatchCost, Placed};
@@ -120,6 +120,10 @@ pub enum Answer {
         threads: usize,
         /// Instructions that it was built for, e.g. `relaxed-simd`.
         features: Vec<String>,
+        /// What it calls itself, in words; empty where that is a processor of so many threads.
+        device: String,
+        /// What it takes; everything where that is left out.
+        takes: Option<Takes>,
     },
     /// A program is ready.
     Prepared(Prepared),
@@ -140,6 +144,33 @@ pub enum Answer {
     Reached(f64),
     /// It could not.
     Failed(Error),
+}
+
+/// What a processor takes that does not take everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Takes {
+    /// Operators of ONNX, by name.
+    pub operators: Vec<String>,
+    /// Element types of inputs, outputs and weights.
+    pub types: Vec<DType>,
+}
+
+impl Takes {
+    /// Why `graph` is not taken; nothing where it may be.
+    pub fn refuses(&self, graph: &Graph, by: &str) -> Option<Error> {
+        let odd = |node: &&Node| !node.domain.is_empty() || !self.operators.contains(&node.op_type);
+        // What shapes alone decide is folded before a lane sees it.
+        let folded = ["Shape", "Size", "Range", "ConstantOfShape"];
+        if let Some(node) = graph.nodes.iter().filter(|node| !folded.contains(&node.op_type.as_str())).find(odd) {
+            let text = format!("operator {} is not for {by}", node.op_type);
+            return Some(Error::new(Kind::Unsupported, text).in_node(&node.name));
+        }
+        let given = |value: &&Value| value.dtype.is_some_and(|dtype| !self.types.contains(&dtype));
+        let ports = graph.inputs.iter().chain(&graph.outputs).map(|&id| graph.value(id));
+        let value = ports.chain(graph.values.iter().filter(|value| value.constant.is_some())).find(given)?;
+        let text = format!("'{}' of type {} is not for {by}", value.name, value.dtype.map_or("", DType::name));
+        Some(Error::new(Kind::Unsupported, text))
+    }
 }
 
 /// A program that is ready.

@@ -23,6 +23,7 @@ const FEATURES: [&str; 7] = [
 pub fn build(root: &Path) -> Result<()> {
     npm(root)?;
     build_workers(root)?;
+    build_codec(root)?;
     let out = root.join("pkg/generated");
     let done = out.join("consort_bg.wasm");
     if let Some(built) = modified(&done)
@@ -42,6 +43,7 @@ pub fn build(root: &Path) -> Result<()> {
 /// Most bytes that the wasm of the page, and that of its workers, take on their way, by brotli.
 const PAGE_BYTES: u64 = 460_000;
 const WORKER_BYTES: u64 = 300_000;
+const CODEC_BYTES: u64 = 60_000;
 
 /// Prints what `file` takes on its way to a page; fails where that is more than `most`.
 fn downloads(file: &Path, most: u64) -> Result<()> {
@@ -112,6 +114,26 @@ fn build_workers(root: &Path) -> Result<()> {
         downloads(&done, WORKER_BYTES)?;
     }
     Ok(())
+}
+
+/// Builds the wasm by which a worker before WebNN reads and writes messages, `pkg/webnn/codec.wasm`.
+fn build_codec(root: &Path) -> Result<()> {
+    let done = root.join("pkg/webnn/codec.wasm");
+    let sources = ["src", "codec", "Cargo.toml", "Cargo.lock"].map(|part| root.join(part));
+    if let Some(built) = modified(&done)
+        && newest(&sources) < Some(built)
+    {
+        return Ok(());
+    }
+    println!("building pkg/webnn/codec.wasm");
+    let build = ["rustc", "--quiet", "--profile", "npm", "--package", "consort-codec", "--lib"];
+    let mut cargo = Command::new(cargo());
+    cargo.current_dir(root).args(build).args(["--target", "wasm32-unknown-unknown", "--target-dir"]);
+    quietly(cargo.arg(target(root).join("worker/codec")))?;
+    let built = target(root).join("worker/codec/wasm32-unknown-unknown/npm/consort_codec.wasm");
+    let tool = npm_packages(root).join("binaryen/bin/wasm-opt");
+    run(Command::new(tool).arg("-Oz").args(FEATURES).arg(&built).arg("-o").arg(&done))?;
+    downloads(&done, CODEC_BYTES)
 }
 
 /// Where the browser tests find the kernels' suites.

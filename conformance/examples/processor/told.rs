@@ -18,7 +18,7 @@ pub fn read(folder: &Path) -> Result<()> {
         let case = index.cases.get(asked.case).context("an answer to nothing")?;
         match message::<Answer>(&bytes)? {
             Answer::Failed(error) => bail!("{}: {error}", case.name),
-            Answer::Here { threads, features } => println!("{threads} thread(s), {}", features.join(", ")),
+            Answer::Here { threads, features, .. } => println!("{threads} thread(s), {}", features.join(", ")),
             Answer::Ceilings { flops_per_s, bytes_per_s, dispatch_s } => {
                 ceilings = (flops_per_s, bytes_per_s);
                 println!(

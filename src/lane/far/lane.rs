@@ -1,4 +1,4 @@
-//! The `cpu` lane behind the interface of lanes. Knows what was asked of the processor; must never know how it computes.
+//! A lane whose programs run elsewhere, by messages. Knows what was asked; must never know who answers, or how it computes.
 
 use super::held::{Held, Kept, Program, unexpected};
 use crate::error::{Error, Kind, Result};
@@ -12,7 +12,7 @@ use crate::lane::traffic::{Traffic, TrafficCounts};
 use crate::lane::work::{Compiled, Footprint, Order, Outcome, Progress, SubmitSpan, Work};
 use crate::lane::workers::Far;
 use crate::memory::{SlotPlan, weight_bytes};
-use crate::processor::wire::{Answer, Fed, Large, Order as Ordered, Request, Run};
+use crate::processor::wire::{Answer, Fed, Large, Order as Ordered, Request, Run, Takes};
 use crate::program::cpu::named;
 use crate::program::{Command, Extent, ProgramCost, Schedule};
 use futures_util::lock::Mutex;
@@ -20,8 +20,6 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-/// Its name in the API.
-pub const NAME: &str = "cpu";
 /// Floats that are sent there and back to see how fast that is.
 const SENT: usize = 1 << 18;
 /// How often each way is measured; the median counts.
@@ -29,31 +27,38 @@ const REPEATS: usize = 5;
 
 /// The lane.
 #[derive(Debug)]
-pub struct CpuLane {
+pub struct FarLane {
+    name: &'static str,
     held: Rc<Held>,
     opening: u64,
     threads: usize,
     facts: Facts,
+    takes: Option<Takes>,
     budget: Option<u64>,
     measured: Cell<Measured>,
     traffic: Traffic,
     turn: Mutex<()>,
 }
 
-impl CpuLane {
-    /// The lane of a processor, which may hold at most `budget` bytes.
-    pub async fn open(far: Box<dyn Far>, budget: Option<u64>) -> Result<CpuLane> {
+impl FarLane {
+    /// The lane of that name of what answers as a processor does, which may hold at most `budget` bytes.
+    pub async fn open(name: &'static str, far: Box<dyn Far>, budget: Option<u64>) -> Result<FarLane> {
         let held = Rc::new(Held::new(far));
-        let (Answer::Here { threads, features }, _) = held.ask(&Request::Greet, &[]).await? else {
+        let (Answer::Here { threads, features, device, takes }, _) = held.ask(&Request::Greet, &[]).await? else {
             return Err(unexpected());
         };
         let facts = Facts {
-            description: format!("processor, {threads} thread{}", if threads == 1 { "" } else { "s" }),
+            description: match device.as_str() {
+                "" => format!("processor, {threads} thread{}", if threads == 1 { "" } else { "s" }),
+                _ => device,
+            },
             features,
             ..Facts::default()
         };
         let measured = Cell::default();
-        Ok(CpuLane {
+        Ok(FarLane {
+            name,
+            takes,
             held,
             opening: opening(),
             threads,
@@ -82,7 +87,7 @@ impl CpuLane {
         let bytes = ty.host_bytes();
         let kept = Kept::new(&self.held, bytes);
         let number = kept.number;
-        (Resident { ty, lane: NAME, opening: self.opening, bytes, own: Box::new(kept) }, number)
+        (Resident { ty, lane: self.name, opening: self.opening, bytes, own: Box::new(kept) }, number)
     }
 
     /// Brings what an order needs and is not there, then asks for it.
@@ -170,9 +175,9 @@ fn kept(tensor: &Resident) -> Result<&Kept> {
     tensor.own.downcast_ref::<Kept>().ok_or_else(|| Error::new(Kind::Internal, "a tensor of another lane"))
 }
 
-impl Lane for CpuLane {
+impl Lane for FarLane {
     fn name(&self) -> &'static str {
-        NAME
+        self.name
     }
 
     fn opening(&self) -> u64 {
@@ -183,9 +188,8 @@ impl Lane for CpuLane {
         &self.facts
     }
 
-    fn refuses(&self, _graph: &Graph) -> Option<Error> {
-        // What has no routine is computed by its reference.
-        None
+    fn refuses(&self, graph: &Graph) -> Option<Error> {
+        self.takes.as_ref()?.refuses(graph, &self.facts.description)
     }
 
     fn threads(&self) -> usize {
@@ -193,7 +197,8 @@ impl Lane for CpuLane {
     }
 
     fn adds_up(&self) -> bool {
-        true
+        // What takes everything is a processor, and there are several.
+        self.takes.is_none()
     }
 
     fn holds(&self, graph: &Graph) -> bool {
@@ -206,7 +211,9 @@ impl Lane for CpuLane {
 
     fn check(&self) -> Result<()> {
         match self.held.far.lost() {
-            Some(why) => Err(Error::new(Kind::DeviceLost, format!("the processor's worker is gone: {why}"))),
+            Some(why) => {
+                Err(Error::new(Kind::DeviceLost, format!("what the lane '{}' asks is gone: {why}", self.name)))
+            }
             None => Ok(()),
         }
     }
@@ -272,7 +279,7 @@ impl Lane for CpuLane {
         Box::pin(async move {
             self.check()?;
             let began = now_ms();
-            let order = CpuLane::order(works.len(), schedule);
+            let order = FarLane::order(works.len(), schedule);
             let (mut runs, mut parts, mut stays) = (vec![], vec![], vec![]);
             for &work in &order {
                 let work = &works[work];

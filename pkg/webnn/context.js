@@ -1,0 +1,204 @@
+// A WebNN context that answers what is asked of a processor (`processor::wire`), one request after another. Knows requests and the
+// context; must never know how they travel.
+
+import { costOf } from './cost.js';
+import { Building, TYPES, bytesOf, hex, length, typeOf } from './graph.js';
+import { OPERATORS, Unsupported } from './operators.js';
+import { ceilings, reached } from './probe.js';
+
+const failed = (kind, message, node) => ({ Failed: { kind, message, model: null, node: node ?? null } });
+
+export class Context {
+  #context;
+  #device;
+  /** Weights by name: what they are, where they lie, who holds them, and for which programs they were brought. */
+  #weights = new Map();
+  #programs = new Map();
+  #tensors = new Map();
+  #ceilings;
+  /** Whether it has tensors that never change, as far as is known. */
+  #constants = true;
+
+  static async open(deviceType) {
+    if (!globalThis.navigator?.ml) throw new Error('this browser has no WebNN');
+    const opened = new Context();
+    opened.#context = await navigator.ml.createContext({ deviceType });
+    opened.#device = deviceType;
+    return opened;
+  }
+
+  /** Resolves with why once the context is lost. */
+  get lost() {
+    return this.#context.lost.then(({ message }) => message || 'the context was lost');
+  }
+
+  close() {
+    this.#context.destroy();
+  }
+
+  /** An answer, and elements as pairs of type and buffer. */
+  async ask(request, parts) {
+    const [name, of] = typeof request === 'string' ? [request, undefined] : Object.entries(request)[0];
+    try {
+      return await this[`_${name}`](of, parts);
+    } catch (error) {
+      const kind = error instanceof Unsupported ? 'unsupported' : error instanceof RangeError ? 'out-of-memory' : 'internal';
+      return [failed(kind, String(error?.message ?? error), error?.node)];
+    }
+  }
+
+  _Greet() {
+    const limits = this.#context.opSupportLimits();
+    const types = TYPES.filter((type) => limits.input.dataTypes.includes(typeOf(type)));
+    return [{ Here: { threads: 1, features: [], device: `WebNN, ${this.#device}`, takes: { operators: Object.keys(OPERATORS), types } } }];
+  }
+
+  async #brought({ shape }, [[type, bytes]]) {
+    const ty = { dtype: TYPES[type], shape };
+    const described = { dataType: typeOf(ty.dtype), shape };
+    return { ty, described, bytes };
+  }
+
+  async _Weight({ program, hash, shape }, parts) {
+    const { ty, described, bytes } = await this.#brought({ shape }, parts);
+    const weight = { ty, size: bytes.byteLength, holders: new Set(), programs: new Set([program]) };
+    if (described.dataType === undefined) throw new Unsupported(`elements of ${ty.dtype}`);
+    // A tensor is part of many graphs; what a context has none for is copied into each. Whole numbers are looked at, too.
+    if (ty.dtype === 'float32') weight.tensor = await this.#constant(described, bytes);
+    if (!weight.tensor) weight.bytes = bytes;
+    this.#weights.set(hex(hash), Object.assign(weight, { hash }));
+    return ['Done'];
+  }
+
+  async #constant(described, bytes) {
+    if (!this.#constants) return undefined;
+    try {
+      return await this.#context.createConstantTensor(described, bytes);
+    } catch (error) {
+      if (error.name !== 'NotSupportedError' && error.name !== 'TypeError') throw error;
+      this.#constants = false;
+      return undefined;
+    }
+  }
+
+  async _Prepare({ program, holder, order }) {
+    const building = new Building(this.#context, order, this.#weights);
+    const { graph, read } = await building.graph();
+    const { nodes, inputs, outputs, tensors } = order.special;
+    const port = (id) => tensors[id].ty;
+    const [given, made] = [inputs.map(port), outputs.map(port)];
+    this.#programs.set(program, { graph, read, given, made, feeds: [], results: [] });
+    const held = [...building.used].map((name) => {
+      const weight = this.#weights.get(name);
+      weight.holders.add(holder);
+      return [weight.hash, weight.size];
+    });
+    const arena = [...given, ...made].reduce((sum, ty) => sum + bytesOf(ty), 0);
+    const costs = nodes.map((node) => costOf(order, node));
+    return [{ Prepared: { costs, arena, scratch: 0, live: arena, layout: [], held, known: held.map(([hash]) => hash) } }];
+  }
+
+  #tensor({ dtype, shape }) {
+    return this.#context.createTensor({ dataType: typeOf(dtype), shape, readable: true, writable: true });
+  }
+
+  async _Execute({ runs }, parts) {
+    const began = performance.now();
+    const waiting = [];
+    let next = 0;
+    for (const { program, inputs, kept } of runs) {
+      const begin = performance.now() - began;
+      const { graph, read, given, made, feeds, results } = this.#programs.get(program);
+      const [fed, left] = [{}, {}];
+      for (const [i, input] of inputs.entries()) {
+        const [, bytes] = input.Part ? parts[next++] : [];
+        if (!read[i]) continue;
+        if (input.Kept !== undefined) fed[`i${i}`] = this.#tensors.get(input.Kept).tensor;
+        else {
+          feeds[i] ??= await this.#tensor(given[i]);
+          this.#context.writeTensor(feeds[i], bytes);
+          fed[`i${i}`] = feeds[i];
+        }
+      }
+      for (const [i, ty] of made.entries()) {
+        if (kept[i] !== null) this.#tensors.set(kept[i], { ty, tensor: (left[`o${i}`] = await this.#tensor(ty)) });
+        else left[`o${i}`] = results[i] ??= await this.#tensor(ty);
+      }
+      this.#context.dispatch(graph, fed, left);
+      const back = made.map((ty, i) => kept[i] === null && this.#context.readTensor(left[`o${i}`]).then((buffer) => [TYPES.indexOf(ty.dtype), new Uint8Array(buffer)]));
+      waiting.push(Promise.all(back.filter(Boolean)).then((read) => ({ read, span: [begin, performance.now() - began] })));
+    }
+    const done = await Promise.all(waiting);
+    return [{ Executed: done.map(({ span }) => span) }, done.flatMap(({ read }) => read)];
+  }
+
+  _Profile() {
+    return [failed('unsupported', 'WebNN does not tell what its steps take')];
+  }
+
+  async _Keep({ tensor, shape }, parts) {
+    const { ty, described, bytes } = await this.#brought({ shape }, parts);
+    if (described.dataType === undefined || length(shape) === 0) throw new Unsupported(`a tensor of ${ty.dtype} [${shape}]`);
+    const made = await this.#tensor(ty);
+    this.#context.writeTensor(made, bytes);
+    this.#tensors.set(tensor, { ty, tensor: made });
+    return ['Done'];
+  }
+
+  async _Read(number) {
+    const { ty, tensor } = this.#tensors.get(number);
+    return ['Done', [[TYPES.indexOf(ty.dtype), new Uint8Array(await this.#context.readTensor(tensor))]]];
+  }
+
+  _Forget({ programs, tensors }) {
+    for (const number of programs) {
+      this.#emptied(this.#programs.get(number));
+      this.#programs.get(number)?.graph.destroy?.();
+      this.#programs.delete(number);
+    }
+    for (const number of tensors) {
+      this.#tensors.get(number)?.tensor.destroy();
+      this.#tensors.delete(number);
+    }
+    for (const { programs: brought } of this.#weights.values()) programs.forEach((number) => brought.delete(number));
+    this.#freed();
+    return ['Done'];
+  }
+
+  _Release(holder) {
+    for (const { holders } of this.#weights.values()) holders.delete(holder);
+    this.#freed();
+    return ['Done'];
+  }
+
+  /** Lets go of weights that nobody holds and that were brought for nobody that is still to be made ready. */
+  #freed() {
+    for (const [name, { holders, programs, tensor }] of this.#weights) {
+      if (holders.size || programs.size) continue;
+      tensor?.destroy();
+      this.#weights.delete(name);
+    }
+  }
+
+  #emptied(program) {
+    for (const list of program ? [program.feeds, program.results] : []) {
+      list.forEach((tensor) => tensor?.destroy());
+      list.length = 0;
+    }
+  }
+
+  _Trim() {
+    for (const program of this.#programs.values()) this.#emptied(program);
+    return ['Done'];
+  }
+
+  async _Measure() {
+    this.#ceilings = await ceilings(this.#context);
+    return [{ Ceilings: this.#ceilings }];
+  }
+
+  async _Utilisation(cls) {
+    this.#ceilings ??= await ceilings(this.#context);
+    return [{ Reached: await reached(this.#context, cls, this.#ceilings) }];
+  }
+}

@@ -1,0 +1,66 @@
+// The page's end of a WebNN context in a worker of its own. Knows how requests travel; must never know what they say.
+
+const CODEC = new URL('./codec.wasm', import.meta.url);
+let codec;
+
+async function module() {
+  codec ??= (async () => {
+    const response = await fetch(CODEC);
+    if (!response.ok) throw new Error(`${CODEC}: ${response.status}`);
+    return WebAssembly.compile(await response.arrayBuffer());
+  })();
+  // A later call may try again.
+  codec.catch(() => (codec = undefined));
+  return codec;
+}
+
+/** A context of a device of that type: `cpu`, `gpu` or `npu`. */
+export async function open(deviceType = 'cpu') {
+  if (!globalThis.navigator?.ml || !globalThis.Worker) throw new Error('this browser has no WebNN');
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  const waiting = new Map();
+  let next = 0;
+  let began;
+  const ready = new Promise((resolve, reject) => (began = { resolve, reject }));
+  const end = (why) => {
+    worker.terminate();
+    context.lost ??= why;
+    const error = new Error(context.lost);
+    began.reject(error);
+    for (const { reject } of waiting.values()) reject(error);
+    waiting.clear();
+  };
+  worker.onerror = (event) => {
+    event.preventDefault?.();
+    end(event.message ?? 'its script could not be loaded');
+  };
+  worker.onmessage = ({ data }) => {
+    if (data.ended !== undefined) return end(data.ended);
+    if (data.ready) return began.resolve();
+    waiting.get(data.id)?.resolve(data);
+    waiting.delete(data.id);
+  };
+  const context = {
+    /** Why it answers no more. */
+    lost: undefined,
+    /** So many bytes to be asked with. */
+    carrier: (length) => new Uint8Array(length),
+    ask(head, parts) {
+      const answer = new Promise((resolve, reject) => {
+        if (context.lost !== undefined) return reject(new Error(context.lost));
+        const id = next++;
+        waiting.set(id, { resolve, reject });
+        worker.postMessage({ id, head, parts }, [head.buffer, ...parts.map(([, bytes]) => bytes.buffer)]);
+      });
+      // Some answers nobody waits for.
+      answer.catch(() => {});
+      return answer;
+    },
+    /** It holds nothing any more; what it has is the browser's. */
+    rest() {},
+    close: () => end('it was closed'),
+  };
+  worker.postMessage({ module: await module(), deviceType });
+  await ready;
+  return context;
+}
