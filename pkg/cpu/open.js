@@ -1,6 +1,7 @@
 // Processors for the page: the build that the browser runs, fetched once, and workers, which come when they are asked. Knows how requests travel; must never know
 // what they say.
 
+import { lock, watch } from '../lives.js';
 import { Here } from './here.js';
 
 const BUILDS = {
@@ -88,8 +89,7 @@ export async function open(proposals, threads) {
     };
     worker.onmessage = ({ data }) => {
       if (data.ended !== undefined) return ended(data.ended);
-      // Whoever holds the lock has ended when it can be had.
-      if (data.lives) return void navigator.locks.request(data.lives, { signal }, () => ended('it ended')).catch(() => {});
+      if (data.lives) return watch(data.lives, signal, () => ended('it ended'));
       answered(data);
     };
     workers.push(worker);
@@ -97,9 +97,7 @@ export async function open(proposals, threads) {
   };
   /** Begins the work of a worker. */
   const told = (worker, task) => {
-    // A page that is not secure has no locks: there a worker's end is known only where the worker says so itself.
-    const lock = globalThis.navigator?.locks && `consort worker ${crypto.randomUUID()}`;
-    worker.postMessage({ ...task, lock });
+    worker.postMessage({ ...task, lock: lock() });
   };
   /** Resolves once the workers are there, or failed. */
   const wake = async () => {

@@ -1,17 +1,15 @@
 // A worker with a processor in it, which answers requests one after another, or with a thread that helps one. Knows messages;
 // must never know what they say.
 
+import { hold } from '../lives.js';
 import { Processor } from './processor.js';
 
 let processor;
 
-/** Holds a lock for as long as this worker lives: whoever waits for it learns of its end, whatever that was. */
-const lives = (lock) => new Promise((held) => navigator.locks.request(lock, () => (held(), new Promise(() => {}))));
-
 onmessage = async ({ data: { module, threads, memory, helper, lock, id, head, parts } }) => {
   try {
     if (lock) {
-      await lives(lock);
+      await hold(lock);
       postMessage({ lives: lock });
     }
     if (helper) return await Processor.help(module, memory, helper);

@@ -1,5 +1,7 @@
 // The page's end of a WebNN context in a worker of its own. Knows how requests travel; must never know what they say.
 
+import { lock, watch } from '../lives.js';
+
 const CODEC = new URL('./codec.wasm', import.meta.url);
 let codec;
 
@@ -19,10 +21,12 @@ export async function open(deviceType = 'cpu') {
   if (!globalThis.navigator?.ml || !globalThis.Worker) throw new Error('this browser has no WebNN');
   const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
   const waiting = new Map();
+  const over = new AbortController();
   let next = 0;
   let began;
   const ready = new Promise((resolve, reject) => (began = { resolve, reject }));
   const end = (why) => {
+    over.abort();
     worker.terminate();
     context.lost ??= why;
     const error = new Error(context.lost);
@@ -36,6 +40,7 @@ export async function open(deviceType = 'cpu') {
   };
   worker.onmessage = ({ data }) => {
     if (data.ended !== undefined) return end(data.ended);
+    if (data.lives) return watch(data.lives, over.signal, () => end('it ended'));
     if (data.ready) return began.resolve();
     waiting.get(data.id)?.resolve(data);
     waiting.delete(data.id);
@@ -60,7 +65,7 @@ export async function open(deviceType = 'cpu') {
     rest() {},
     close: () => end('it was closed'),
   };
-  worker.postMessage({ module: await module(), deviceType });
+  worker.postMessage({ module: await module(), deviceType, lock: lock() });
   await ready;
   return context;
 }

@@ -1,12 +1,17 @@
 // A worker with a WebNN context in it, which answers requests one after another. Knows messages; must never know what they say.
 
+import { hold } from '../lives.js';
 import { Codec } from './codec.js';
 import { Context } from './context.js';
 
 let begun;
 let last = Promise.resolve();
 
-async function begin({ module, deviceType }) {
+async function begin({ module, deviceType, lock }) {
+  if (lock) {
+    await hold(lock);
+    postMessage({ lives: lock });
+  }
   const [codec, context] = await Promise.all([Codec.create(module), Context.open(deviceType)]);
   context.lost.then((why) => (postMessage({ ended: why }), close()));
   return { codec, context };

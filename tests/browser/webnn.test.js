@@ -2,8 +2,8 @@
 // not take refused with its reason.
 
 import { Pool } from '../pkg/index.js';
-import { assert, equal, test } from './harness.js';
-import { casesOf, index, load, relativeError } from './models.js';
+import { assert, equal, test, withWorkers } from './harness.js';
+import { casesOf, distance, entry, index, load, relativeError, varied } from './models.js';
 
 const lanes = ['webnn'];
 let shared;
@@ -37,3 +37,79 @@ test('webnn: all 17 models are taken', async () => {
   equal(shared.memory().lanes[0].weights, 0, 'bytes of weights after every release');
   return `${taken} of ${index.length}`;
 });
+
+/** Sessions called at once, other inputs each time: every answer is the one that the session gives alone. */
+async function atOnce(sessions, rounds) {
+  const inputs = Array.from({ length: 4 }, (_, seed) => sessions.map(({ feeds }) => varied(feeds, seed)));
+  const alone = [];
+  for (const each of inputs) {
+    const outputs = [];
+    for (const [i, { session }] of sessions.entries()) outputs.push(await session.run(each[i]));
+    alone.push(outputs);
+  }
+  for (let round = 0; round < rounds; round++) {
+    const at = round % inputs.length;
+    const together = await Promise.all(sessions.map(({ session }, i) => session.run(inputs[at][i])));
+    for (const [i, { session }] of sessions.entries()) {
+      for (const name of session.outputNames) {
+        equal(distance(together[i][name].data, alone[at][i][name].data), 0, `round ${round}, ${session.name}, ${name}`);
+      }
+    }
+  }
+}
+
+test('webnn: five sessions called at once, 200 rounds, are all answered, each with its own', async () => {
+  const sessions = [];
+  for (const name of ['face_pnet', 'face_onet', 'ocr_cls', 'mobilenet_v2', 'voice_vad']) sessions.push(await load(shared, entry(name)));
+  await atOnce(sessions, 200);
+  for (const { session } of sessions) await session.release();
+  await shared.close();
+});
+
+test('webnn: three lanes at once, 100 rounds, are all answered, each with its own', async () => {
+  const pool = await Pool.create({ lanes: ['gpu', 'webnn', 'cpu'], threads: 1, measure: 'asked', records: 'none' });
+  const sessions = [];
+  for (const [name, lane] of [['face_rnet', 'gpu'], ['minilm_l6', 'webnn'], ['squeezenet1_1', 'cpu']]) {
+    sessions.push(await load(pool, entry(name), { lanes: [lane] }));
+  }
+  equal(sessions.map(({ session }) => session.lane), ['gpu', 'webnn', 'cpu']);
+  await atOnce(sessions, 100);
+  await pool.close();
+});
+
+test('webnn: what stays on the lane is fed to the next model, and read when it is asked for', async () => {
+  const pool = await Pool.create({ lanes, measure: 'asked', records: 'none' });
+  const { session, feeds } = await load(pool, entry('gpt2_small_kv'));
+  const [first] = session.outputNames;
+  const want = (await session.run(feeds))[first];
+  const kept = (await session.run(feeds, { outputLocation: 'gpu' }))[first];
+  equal(kept.location, 'gpu');
+  assert(pool.memory().tensors > 0, 'bytes of tensors that stay');
+  equal(distance(await kept.getData(), want.data), 0, 'what was read back');
+  kept.dispose();
+  await pool.close();
+});
+
+/** How often a context is destroyed, or its worker ended, under load. */
+const ENDS = 20;
+
+test(`webnn: a context that is lost ${ENDS} times under load loses no call`, () =>
+  withWorkers(async (workers) => {
+    const told = [];
+    const pool = await Pool.create({ lanes, measure: 'asked', records: 'none', onFallback: (fallback) => told.push(fallback) });
+    const [one, two] = [await load(pool, entry('face_onet')), await load(pool, entry('music_pitch'))];
+    for (let end = 1; end <= ENDS; end++) {
+      const flying = [one, two, one, two].map(({ session, feeds }) => session.run(feeds));
+      const victim = workers.at(-1);
+      setTimeout(() => (end % 2 ? victim.postMessage({ destroy: true }) : victim.terminate()), Math.random() * 60);
+      for (const [i, outputs] of (await Promise.all(flying)).entries()) {
+        const off = relativeError(entry(i % 2 ? 'music_pitch' : 'face_onet'), outputs);
+        assert(off <= 1e-3, `relative error ${off} after ${end} ends`);
+      }
+    }
+    await one.session.release();
+    await two.session.release();
+    equal([told.length, pool.memory().lanes[0].weights], [0, 0], 'fallbacks, and bytes of weights after every release');
+    await pool.close();
+    return `${workers.length} contexts`;
+  }));
