@@ -117,14 +117,14 @@ function check({ records = 'indexeddb', onFallback }) {
 export async function opened(options) {
   check(options);
   // Before the lanes are measured, not beside that.
-  const { wasm } = await found();
+  const { wasm, webnn } = await found();
   const { onFallback, records, worker, ...plain } = options;
   const { threads, processors } = possible(plain, wasm);
   // Each is fetched when it is asked for.
   const processor = async (lane) =>
     lane === 'webnn' ? (await import('./webnn/open.js')).open() : (await import('./cpu/open.js')).open(wasm, threads);
   const kept = records === 'none' ? undefined : shelf;
-  return call(() => WasmPool.create(plain, onFallback, kept, processor, threads, processors));
+  return call(() => WasmPool.create(plain, onFallback, kept, processor, threads, processors, webnn.available && webnn.cpu.available));
 }
 
 /** The same in a worker of its own. */

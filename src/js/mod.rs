@@ -104,8 +104,8 @@ fn requests(pool: &Pool, value: &JsValue) -> Result<Vec<Request>> {
 #[wasm_bindgen]
 impl WasmPool {
     /// Opens the lanes and measures their ceilings; `listener` is told of fallbacks, unless it is `undefined`; what else is known of the adapter is on `shelf`, or `undefined`. `workers`
-    /// opens a processor of `threads` at most, and so many `processors` at most: a function that gives a promise of an object as in
-    /// `pkg/cpu/open.js`.
+    /// opens a processor of `threads` at most, and so many `processors` at most: a function that is told the lane and gives a promise
+    /// of an object as in `pkg/cpu/open.js`. `graphs`: whether it opens the browser's WebNN, too.
     pub async fn create(
         options: JsValue,
         listener: JsValue,
@@ -113,6 +113,7 @@ impl WasmPool {
         workers: js_sys::Function,
         threads: usize,
         processors: usize,
+        graphs: bool,
     ) -> std::result::Result<WasmPool, JsValue> {
         console_error_panic_hook::set_once();
         let open = async {
@@ -133,7 +134,7 @@ impl WasmPool {
                     let _ = to_js(fallback).and_then(|fallback| listener.call1(&JsValue::UNDEFINED, &fallback));
                 })
             });
-            let workers = Some(workers::opened_by(workers, threads));
+            let workers = Some(workers::opened_by(workers, threads, graphs));
             let options =
                 PoolOptions { lanes, memory_budget, goal, measure, workers, several: processors, on_fallback };
             Pool::create(options, shelf).await

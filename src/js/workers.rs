@@ -20,7 +20,7 @@ fn said(error: &JsValue) -> String {
 }
 
 /// Processors that `open` opens, each of so many threads at most.
-pub(super) fn opened_by(open: Function, threads: usize) -> Workers {
+pub(super) fn opened_by(open: Function, threads: usize, graphs: bool) -> Workers {
     let opened = move |lane: &str| -> Opening {
         let opening = open.call1(&JsValue::UNDEFINED, &lane.into()).map(|promise| Promise::resolve(&promise));
         Box::pin(async move {
@@ -29,7 +29,7 @@ pub(super) fn opened_by(open: Function, threads: usize) -> Workers {
             Ok(Box::new(JsFar(object)) as Box<dyn Far>)
         })
     };
-    Workers::new(opened, threads)
+    Workers::new(opened, threads, graphs)
 }
 
 impl JsFar {

@@ -14,7 +14,7 @@ mod workers;
 
 pub use interface::{Lane, NOBODY, Turn};
 pub use measured::{Counts, Facts, Measured};
-pub use open::{NAMES, UNASKED, expected, hopeful, one, open, rival};
+pub use open::{NAMES, expected, hopeful, one, open, rivals, there};
 pub use tensor::{Input, Output, Resident, opening};
 pub use traffic::{Traffic, TrafficCounts};
 pub use work::{Compiled, Footprint, Order, Outcome, Progress, SubmitSpan, Work};

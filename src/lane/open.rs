@@ -9,8 +9,6 @@ use std::rc::Rc;
 
 /// The lanes that there are, the preferred first.
 pub const NAMES: [&str; 3] = ["gpu", WEBNN, CPU];
-/// Those of them that are opened where none is asked for.
-pub const UNASKED: [&str; 2] = ["gpu", CPU];
 /// A processor's name.
 const CPU: &str = "cpu";
 /// What a browser has for graphs.
@@ -27,7 +25,7 @@ pub async fn open(
 ) -> Result<Vec<Rc<dyn Lane>>> {
     let wanted = |name: &str| match names {
         Some(names) => names.iter().any(|n| n == name),
-        None => UNASKED.contains(&name),
+        None => there(name, workers),
     };
     if !NAMES.iter().any(|name| wanted(name)) {
         let text = format!("none of the lanes asked for is known; there is '{}'", NAMES.join("', '"));
@@ -49,31 +47,43 @@ pub async fn open(
     }
 }
 
-/// A lane beside `first`, which was measured, where it may be the faster of the two: an adapter of software, or a weak one,
-/// is slower than a processor of `threads`. What it needs is fetched only then.
-pub async fn rival(
+/// Whether the lane of that name can be had where nobody asks for it by name, as far as that is known.
+pub fn there(name: &str, workers: Option<&Workers>) -> bool {
+    name != WEBNN || workers.is_some_and(Workers::graphs)
+}
+
+/// Lanes beside `first`, which was measured, that may be faster than it: an adapter of software, or a weak one, is slower than a
+/// processor of `threads`. What they need is fetched only then.
+pub async fn rivals(
     first: &dyn Lane,
     threads: usize,
     budget: Option<u64>,
     workers: Option<&Workers>,
-) -> Option<Rc<dyn Lane>> {
-    let doubtful = first.measured().flops_per_s < threads as f64 * THREAD_FLOPS_PER_S;
-    if first.name() == CPU || !doubtful {
-        return None;
+) -> Vec<Rc<dyn Lane>> {
+    let mut rivals = vec![];
+    if first.name() == CPU || first.measured().flops_per_s >= threads as f64 * THREAD_FLOPS_PER_S {
+        return rivals;
     }
-    one(CPU, budget, workers).await.ok()
+    for name in [WEBNN, CPU].into_iter().filter(|name| *name != first.name() && there(name, workers)) {
+        rivals.extend(one(name, budget, workers).await.ok());
+    }
+    rivals
 }
 
 /// Whether the lane of that name, which is not open, may take less than `ms` for so many floating-point operations: a bound, not
 /// what is to be expected.
 pub fn hopeful(name: &str, flops: f64, ms: f64, workers: Option<&Workers>) -> bool {
     let most = |workers: &Workers| workers.threads() as f64 * THREAD_FLOPS_PER_S;
-    name == CPU && workers.is_some_and(|workers| flops / most(workers) * 1e3 < ms)
+    expected(name, workers) && workers.is_some_and(|workers| flops / most(workers) * 1e3 < ms)
 }
 
 /// Whether the lane of that name, which is not open, will be had where it is asked for, as far as that is known.
 pub fn expected(name: &str, workers: Option<&Workers>) -> bool {
-    name == CPU && workers.is_some()
+    match name {
+        CPU => workers.is_some(),
+        WEBNN => workers.is_some_and(Workers::graphs),
+        _ => false,
+    }
 }
 
 /// The lane of that name. `Unsupported` where this machine has none.

@@ -40,12 +40,19 @@ pub type Opening = Task<'static, Result<Box<dyn Far>>>;
 pub struct Workers {
     open: Rc<dyn Fn(&str) -> Opening>,
     threads: usize,
+    graphs: bool,
 }
 
 impl Workers {
-    /// By `open`, which is told the lane that asks, each of so many threads at most.
-    pub fn new(open: impl Fn(&str) -> Opening + 'static, threads: usize) -> Workers {
-        Workers { open: Rc::new(open), threads }
+    /// By `open`, which is told the lane that asks, each of so many threads at most; `graphs`: whether the browser has something
+    /// of its own for them.
+    pub fn new(open: impl Fn(&str) -> Opening + 'static, threads: usize, graphs: bool) -> Workers {
+        Workers { open: Rc::new(open), threads, graphs }
+    }
+
+    /// Whether the browser has something of its own for graphs.
+    pub fn graphs(&self) -> bool {
+        self.graphs
     }
 
     /// Threads that one has at most.

@@ -202,10 +202,18 @@ impl Calls {
             let (desk, home) = self.home(&call.session).await?;
             let (desk, home) = if routed { self.routed(call, desk, home)? } else { (desk, home) };
             let (desk, home) = if routed { self.beside(call, desk, home)? } else { (desk, home) };
+            let (desk, spared) = match self.instead(call, &desk) {
+                Some(other) => (other, true),
+                None => (desk, false),
+            };
             let made = async {
                 let inputs = self.brought(&call.inputs, &desk).await?;
                 let form = call.session.form(&inputs, &call.keep)?;
-                let ready = desk.prepare(&call.session, &home, form.clone(), None).await?;
+                let ready = if spared {
+                    self.made(&call.session, &desk, form.clone()).await?
+                } else {
+                    desk.prepare(&call.session, &home, form.clone(), None).await?
+                };
                 let (session, desk) = (Rc::clone(&call.session), Rc::clone(&desk));
                 let placed = Placed { session, form, desk, ready: Rc::clone(&ready) };
                 Ok((placed, Item::new(Rc::clone(&call.session), ready, inputs)))
@@ -215,9 +223,31 @@ impl Calls {
                 Err(error) if Error::kind(&error) == Kind::DeviceLost && attempt < ATTEMPTS && !home.stands() => {
                     attempt += 1
                 }
+                // What one lane cannot do with these shapes another may.
+                Err(error) if Error::kind(&error) == Kind::Unsupported && !call.stays() => {
+                    call.session.refused.borrow_mut().insert((desk.lane.opening(), call.shapes()));
+                    let Some(other) = self.instead(call, &desk) else { return Err(error) };
+                    self.tell(&call.session, desk.lane.name(), other.lane.name(), &error);
+                }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The desk of another lane for a call whose shapes that of `desk` refused; nothing where it did not, or there is none.
+    fn instead(&self, call: &Checked, desk: &Rc<Desk>) -> Option<Rc<Desk>> {
+        let (session, shapes) = (&call.session, call.shapes());
+        let refused = session.refused.borrow();
+        let refuses = |desk: &Rc<Desk>| refused.contains(&(desk.lane.opening(), shapes.clone()));
+        if refused.is_empty() || !refuses(desk) {
+            return None;
+        }
+        let takes = |other: &Rc<Desk>| {
+            session.allows(other.lane.name())
+                && other.lane.refuses(&session.graph.borrow()).is_none()
+                && !refuses(other)
+        };
+        self.lanes.standing().into_iter().find(takes)
     }
 
     /// Where the next call of `session` runs: where the last did, as long as that lane stands.
@@ -269,7 +299,10 @@ impl Calls {
         }
         for other in self.lanes.kinds().into_iter().filter(|other| session.allows(other.lane.name())) {
             let (now, at) = (home.lane.opening(), other.lane.opening());
-            if other.like(&desk) || other.lane.check().is_err() || other.lane.refuses(&session.graph.borrow()).is_some()
+            if other.like(&desk)
+                || other.lane.check().is_err()
+                || other.lane.refuses(&session.graph.borrow()).is_some()
+                || session.refused.borrow().contains(&(at, form.shapes.clone()))
             {
                 continue;
             }

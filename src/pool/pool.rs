@@ -4,7 +4,7 @@
 use super::calls::{Calls, Checked};
 use super::compare;
 use super::desk::{Activity, Desk};
-use super::homes::Form;
+use super::homes::{Form, Home};
 use super::known::Shelf;
 use super::lanes::{Lanes, Opener, desk};
 use super::options::{LoadProgress, Outputs, Phase, PoolOptions, Request, RunOptions, Shapes, Source};
@@ -45,13 +45,13 @@ impl Pool {
         let lanes = lane::open(options.lanes.as_deref(), budget, workers.as_ref()).await?;
         let activity = Rc::default();
         let mut desks = Pool::desks(lanes, &options, &shelf, &activity).await?;
-        if let (None, Some(workers), Some(first)) = (&options.lanes, &workers, desks.first())
-            && let Some(rival) = lane::rival(&*first.lane, workers.threads(), budget, Some(workers)).await
-        {
-            desks.extend(Pool::desks(vec![rival], &options, &shelf, &activity).await?);
+        if let (None, Some(workers), Some(first)) = (&options.lanes, &workers, desks.first()) {
+            let rivals = lane::rivals(&*first.lane, workers.threads(), budget, Some(workers)).await;
+            desks.extend(Pool::desks(rivals, &options, &shelf, &activity).await?);
             desks.sort_by(|a, b| b.lane.measured().flops_per_s.total_cmp(&a.lane.measured().flops_per_s));
         }
-        let names = options.lanes.clone().unwrap_or_else(|| lane::UNASKED.map(str::to_owned).to_vec());
+        let unasked = lane::NAMES.into_iter().filter(|name| lane::there(name, workers.as_ref()));
+        let names = options.lanes.clone().unwrap_or_else(|| unasked.map(str::to_owned).collect());
         let opener: Opener = Rc::new(move |name| {
             let (name, workers) = (name.to_owned(), workers.clone());
             Box::pin(async move { lane::one(&name, budget, workers.as_ref()).await })
@@ -116,9 +116,7 @@ impl Pool {
         let desk = self.inner.desk_for(&session).await.map_err(|e| e.in_model(&source.name))?;
         progress(Phase::Decode, 1, 1);
         let desk = self.inner.calls.roomiest(&session, desk).await;
-        // What a load brought that fails, or is aborted at any wait, goes with its home.
-        let home = self.inner.calls.settled(&session, &desk);
-        desk.prepare_at_load(&session, &home, &source.free_dimensions, progress).await?;
+        let (desk, home) = self.inner.prepared(&session, desk, &source.free_dimensions, progress).await?;
         self.inner.open()?;
         desk.lane.check()?;
         session.moves_to(&home);
@@ -316,6 +314,33 @@ impl Inner {
             }
         }
         Err(why)
+    }
+
+    /// A home for `session` at `desk`, made ready, or at the next that takes it where that refuses its shapes.
+    async fn prepared(
+        &self,
+        session: &Rc<Session>,
+        mut desk: Rc<Desk>,
+        free: &BTreeMap<String, usize>,
+        progress: &LoadProgress<'_>,
+    ) -> Result<(Rc<Desk>, Rc<Home>)> {
+        let mut refused = vec![];
+        loop {
+            // What a load brought that fails, or is aborted at any wait, goes with its home.
+            let home = self.calls.settled(session, &desk);
+            let why = match desk.prepare_at_load(session, &home, free, progress).await {
+                Ok(()) => return Ok((desk, home)),
+                Err(error) if error.kind() == Kind::Unsupported => error,
+                Err(error) => return Err(error),
+            };
+            refused.push(desk.lane.name());
+            let takes = |other: &Desk| other.lane.refuses(&session.graph.borrow());
+            let Ok(other) = self.first(&|name| session.allows(name) && !refused.contains(&name), &takes) else {
+                return Err(why);
+            };
+            self.calls.tell(session, desk.lane.name(), other.lane.name(), &why);
+            desk = other;
+        }
     }
 
     fn memory_of(&self, session: &Session) -> SessionMemory {

@@ -61,6 +61,8 @@ pub struct Session {
     pub(super) routes: Routes,
     /// Openings of lanes for which it is made ready beside its calls, or was in vain.
     pub(super) visited: RefCell<BTreeSet<u64>>,
+    /// Shapes that a lane refused when a call of them was to be made ready, by the number of its opening.
+    pub(super) refused: RefCell<BTreeSet<(u64, Vec<Vec<usize>>)>>,
     /// Calls since the last that found its lane busy.
     pub(super) calm: Cell<u32>,
 }
@@ -84,6 +86,7 @@ impl Session {
             homes: RefCell::default(),
             routes: Routes::default(),
             visited: RefCell::default(),
+            refused: RefCell::default(),
             calm: Cell::default(),
         }
     }

@@ -1,7 +1,7 @@
 // The webnn lane, in a browser that has WebNN: every model that it takes against its golden and at other shapes, and what it does
 // not take refused with its reason.
 
-import { Pool } from '../pkg/index.js';
+import { Pool, Tensor } from '../pkg/index.js';
 import { assert, equal, test, withWorkers } from './harness.js';
 import { casesOf, distance, entry, index, load, relativeError, varied } from './models.js';
 
@@ -88,6 +88,32 @@ test('webnn: what stays on the lane is fed to the next model, and read when it i
   equal(distance(await kept.getData(), want.data), 0, 'what was read back');
   kept.dispose();
   await pool.close();
+});
+
+test('webnn: shapes that it refuses run on another lane, and the session stays', async () => {
+  const told = [];
+  const pool = await Pool.create({ lanes: ['webnn', 'cpu'], measure: 'asked', records: 'none', onFallback: (fallback) => told.push(fallback) });
+  const { session, feeds } = await load(pool, entry('face_onet'));
+  equal([session.lane, session.lanes], ['webnn', ['webnn', 'cpu']]);
+  const [[name, { type, dims }]] = Object.entries(feeds);
+  for (let i = 0; i < 2; i++) {
+    const nothing = await session.run({ [name]: new Tensor(type, [], [0, ...dims.slice(1)]) });
+    for (const output of session.outputNames) equal([nothing[output].dims[0], nothing[output].size], [0, 0], output);
+  }
+  equal(told.map(({ from, to }) => [from, to]), [['webnn', 'cpu']], 'told once');
+  assert(relativeError(entry('face_onet'), await session.run(feeds)) <= 1e-3, 'the answer');
+  equal(session.lane, 'webnn');
+  await pool.close();
+});
+
+test('webnn: a pool that nobody tells its lanes has it beside a weak GPU and the processor', async () => {
+  const pool = await Pool.create({ records: 'none' });
+  equal([...pool.capabilities.lanes].sort(), ['cpu', 'gpu', 'webnn']);
+  const { session, feeds } = await load(pool, entry('file_type'));
+  for (let i = 0; i < 20; i++) assert(relativeError(entry('file_type'), await session.run(feeds)) <= 1e-3, `run ${i}`);
+  const lane = session.lane;
+  await pool.close();
+  return `file_type on ${lane}`;
 });
 
 /** How often a context is destroyed, or its worker ended, under load. */

@@ -31,6 +31,8 @@ pub struct Faults {
     pub preparations: Cell<usize>,
     /// An operator that the lane does not take.
     pub refused: RefCell<Option<String>>,
+    /// A size of the first axis that the lane does not take, which it sees when a call of it is made ready.
+    pub batch: Cell<Option<usize>>,
     /// How many times as long executions take as is forecast, where it is not 0.
     pub slower: Cell<f64>,
     /// Turns of the event loop that an execution takes.
@@ -303,8 +305,12 @@ impl Lane for Reference {
         let mut made = Made { graph: graph.clone(), special: order.special.clone(), kept };
         // The lane's own store has what it needs.
         made.graph.values.iter_mut().for_each(|value| value.constant = None);
+        let first = made.special.inputs.first().and_then(|id| made.special.tensors[id.0].ty.shape.first().copied());
         Box::pin(async move {
             self.lost()?;
+            if first.is_some() && first == self.faults.batch.get() {
+                return Err(Error::new(Kind::Unsupported, format!("the lane '{}' takes no such batch", self.name)));
+            }
             let weights = self.bring(holder, &mut made.special, progress)?;
             next_turn().await;
             self.fails(&self.faults.preparations, "a preparation")?;

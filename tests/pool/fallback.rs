@@ -102,6 +102,32 @@ pub async fn calls_in_flight_on_a_lane_that_is_lost_are_answered_by_another() {
     assert_eq!(lanes.borrow().len(), 2, "what stands is taken before anything is opened");
 }
 
+pub async fn shapes_that_a_lane_refuses_run_on_another_and_the_rest_stays() {
+    let (pool, lanes, told) = pool_of(&["first", "second"], &["first", "second"], 0).await;
+    let (first, second) = (Rc::clone(&lanes.borrow()[0]), Rc::clone(&lanes.borrow()[1]));
+    first.faults.batch.set(Some(3));
+    let (model, batches) = (wide(), [2, 3, 2, 3, 4]);
+    let session = loaded(&pool, again(source("wide", wide()))).await;
+    for (i, batch) in batches.into_iter().enumerate() {
+        let answer = host(&run(&pool, request(&session, "x", tensor([batch, 8], i))).await.unwrap());
+        assert!(off(&answer[0], &expected(&model, &[tensor([batch, 8], i)])[0]) < 1e-5, "call {i}");
+    }
+    assert_eq!(session.lane(), "first");
+    assert_eq!((first.executed.borrow().len(), second.executed.borrow().len()), (3, 2));
+    assert_eq!(told.borrow().len(), 1, "once for the shapes, not for each call: {told:?}");
+    assert!(told.borrow()[0].reason.contains("no such batch"), "{told:?}");
+    second.faults.batch.set(Some(5));
+    first.faults.batch.set(Some(5));
+    let none = run(&pool, request(&session, "x", tensor([5, 8], 0))).await.unwrap_err();
+    assert_eq!(none.kind(), Kind::Unsupported, "{none}");
+    pool.release(session.id);
+    assert_eq!((first.counts().weights, second.counts().weights), (0, 0));
+    // At load, too.
+    first.faults.batch.set(Some(1));
+    let session = loaded(&pool, again(source("wide", wide()))).await;
+    assert_eq!(session.lane(), "second");
+}
+
 pub async fn a_lane_that_is_lost_again_and_again_is_opened_as_often() {
     let (pool, lanes, told) = pool_of(&["first"], &["first"], 5).await;
     let session = loaded(&pool, again(source("wide", wide()))).await;
