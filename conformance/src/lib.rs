@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod case;
 pub mod gpu;
+pub mod orders;
 pub mod replay;
 pub mod suites;
 #[cfg(target_arch = "wasm32")]
@@ -21,9 +22,14 @@ const SEED: u64 = 20_261_124;
 /// have several in a row.
 const F16_TOLERANCE: f64 = 4e-3;
 
+/// A family's cases.
+pub fn cases(suite: &Suite) -> Vec<Case> {
+    (suite.cases)(&mut fastrand::Rng::with_seed(SEED))
+}
+
 /// Runs a family's cases as programs of a processor; how many its own routines computed, and of how many. Every failure.
 pub fn run_on_processor(suite: &Suite) -> Result<(usize, usize)> {
-    let cases = (suite.cases)(&mut fastrand::Rng::with_seed(SEED));
+    let cases = cases(suite);
     let (mut own, mut failures) = (0, vec![]);
     for case in &cases {
         match case.check_processor() {
@@ -41,7 +47,7 @@ pub fn run_on_processor(suite: &Suite) -> Result<(usize, usize)> {
 pub async fn run(suite: &Suite, gpu: &gpu::Gpu) -> Result<usize> {
     let (mut failures, mut several) = (vec![], 0);
     let all = Tuning::all(gpu.subgroups);
-    let cases = (suite.cases)(&mut fastrand::Rng::with_seed(SEED));
+    let cases = cases(suite);
     for (i, case) in cases.iter().enumerate() {
         // What follows a product is the same to one whose threads share and to one whose do not: in turns.
         let spared = if i % 2 == 0 { Tuning::HARDWARE } else { Tuning::SHARED };

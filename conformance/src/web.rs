@@ -61,3 +61,46 @@ impl Replayed {
         self.0.once().await.map_err(|e| thrown(&e))
     }
 }
+
+/// A suite's cases for whatever answers as a processor does, one after another.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Orders {
+    cases: Vec<crate::case::Case>,
+    now: Option<crate::orders::Asked>,
+}
+
+#[wasm_bindgen]
+impl Orders {
+    /// Those of the suite of that name.
+    pub fn of(name: &str) -> Result<Orders, JsValue> {
+        let suite = crate::find(name).map_err(|e| thrown(&e))?;
+        Ok(Orders { cases: crate::cases(suite), now: None })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.cases.len()
+    }
+
+    /// What to ask for the case of that number: requests as JSON, each with the types of its parts by number.
+    pub fn ask(&mut self, i: usize) -> Result<String, JsValue> {
+        let asked = crate::orders::Asked::of(&self.cases[i], i as u64).map_err(|e| thrown(&e))?;
+        let parts = |of: &[consort::graph::HostTensor]| of.iter().map(|t| t.dtype().number()).collect::<Vec<_>>();
+        let told: Vec<_> = asked.requests.iter().map(|(request, of)| (request, parts(of))).collect();
+        let told = serde_json::to_string(&told).map_err(|e| thrown(&e.into()));
+        self.now = Some(asked);
+        told
+    }
+
+    /// The elements of part `j` of request `i` of that case.
+    pub fn part(&self, i: usize, j: usize) -> Vec<u8> {
+        self.now.as_ref().map_or_else(Vec::new, |asked| asked.requests[i].1[j].bytes().to_vec())
+    }
+
+    /// What is wrong with the elements that its last request gave.
+    pub fn wrong(&self, parts: js_sys::Array) -> Option<String> {
+        let bytes: Vec<Vec<u8>> = parts.iter().map(|part| js_sys::Uint8Array::new(&part).to_vec()).collect();
+        self.now.as_ref()?.wrong(&bytes)
+    }
+}

@@ -47,6 +47,7 @@ class Node {
   int = (name, value) => this.#attribute(name, 'Int', value);
   ints = (name, value) => this.#attribute(name, 'Ints', value);
   float = (name) => this.#attribute(name, 'Float');
+  floats = (name) => this.#attribute(name, 'Floats');
   string = (name, value) => this.#attribute(name, 'String', value);
   strings = (name) => this.#attribute(name, 'Strings');
 }
@@ -89,14 +90,15 @@ export class Building {
   }
 
   operand(id) {
-    if (!this.#operands.has(id)) this.#operands.set(id, this.#made(this.tensors[id]));
+    if (!this.#operands.has(id)) this.#operands.set(id, this.#made(id));
     return this.#operands.get(id);
   }
 
-  #made(tensor) {
+  #made(id) {
+    const tensor = this.tensors[id];
     const { ty, source } = tensor;
     const described = this.described(ty);
-    if (source.Input !== undefined) return this.builder.input(`i${source.Input}`, described);
+    if (source.Input !== undefined) return this.builder.input(`i${this.order.special.inputs.indexOf(id)}`, described);
     if (!source.Constant) throw new Error(`'${tensor.name}' is computed by no node`);
     const name = weightName(source.Constant[0], ty.dtype);
     const weight = this.weights.get(name);
@@ -134,7 +136,7 @@ export class Building {
       const plain = this.tensors[id].source === 'Node' && outputs.indexOf(id) === i;
       named[`o${i}`] = plain ? this.operand(id) : this.builder.identity(this.operand(id));
     });
-    const graph = await this.builder.build(named);
+    const graph = await this.builder.build(named).catch((error) => this.refuse(`WebNN builds no such graph: ${error.message}`));
     return { graph, read: inputs.map((id) => this.#operands.has(id)) };
   }
 }

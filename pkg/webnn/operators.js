@@ -67,26 +67,53 @@ function transposed(n) {
     pads = [...less, ...all.map((pad, i) => pad - less[i])];
   }
   const padding = sizes.map((_, i) => [pads[i], pads[i + sizes.length]]);
-  return pictures(n, (x, other, two, flat) =>
-    n.builder.convTranspose2d(x, other(1), {
-      padding: flat(padding), strides: two(strides), dilations: two(dilations), groups: n.int('group', 1), filterLayout: 'iohw',
-      outputSizes: result.length === 1 ? [result[0], 1] : result, ...(n.has(2) && { bias: n.x(2) }), label: n.name,
-    }));
+  // Not every platform pads both sides otherwise: then all is computed, and cut.
+  const cut = padding.some(([before, after]) => before !== after);
+  return pictures(n, (x, other, two, flat) => {
+    const y = n.builder.convTranspose2d(x, other(1), {
+      strides: two(strides), dilations: two(dilations), groups: n.int('group', 1), filterLayout: 'iohw',
+      ...(cut ? { outputPadding: flat(added.map((size) => [size])).slice(0, 2) } : { padding: flat(padding), outputSizes: two(result) }),
+      ...(n.has(2) && { bias: n.x(2) }), label: n.name,
+    });
+    const begin = [0, 0, ...padding.map(([before]) => before), 0].slice(0, 4);
+    return cut ? n.builder.slice(y, begin, [...y.shape.slice(0, 2), ...two(result)]) : y;
+  });
 }
+
+/** How many taps of a window, of which the first begins at `-before`, lie in `[low, high)`, for each place along an axis. */
+const taps = (before, [low, high], kernel, stride, dilation, count) =>
+  Array.from({ length: count }, (_, o) =>
+    Array.from({ length: kernel }, (_, k) => o * stride - before + k * dilation).filter((at) => at >= low && at < high).length);
+
+/** What no element is below. */
+const LEAST = -3.4028234663852886e38;
 
 const pool = (name) => (n) => {
   const kernel = n.ints('kernel_shape', []);
   const sizes = n.shape(0).slice(2);
   const { strides, dilations, padding } = window(n, sizes, kernel, true);
-  const counts = name === 'averagePool2d' && n.int('count_include_pad', 0) === 1 && padding.flat().some((pad) => pad > 0);
   const result = n.result(0).slice(2);
-  return pictures(n, (x, _, two, pads) => {
-    const flat = pads(padding);
-    const around = counts ? n.builder.pad(x, [0, 0, flat[0], flat[2]], [0, 0, flat[1], flat[3]]) : x;
-    return n.builder[name](around, {
-      windowDimensions: two(kernel), strides: two(strides), dilations: two(dilations), padding: counts ? [0, 0, 0, 0] : flat,
-      outputSizes: two(result), label: n.name,
-    });
+  const average = name === 'averagePool2d';
+  // Not every platform leaves out what it pads with: the picture is padded here, and an average corrected.
+  const beyond = result.map((count, i) => max(0, (count - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1 - sizes[i] - padding[i][0]));
+  const before = padding.map(([first]) => first);
+  return pictures(n, (x, _, two) => {
+    const around = [...before, ...beyond].some((size) => size > 0);
+    const [first, last] = [before, beyond].map((list) => [0, 0, ...list, ...(list.length === 1 ? [0] : [])]);
+    const padded = around ? n.builder.pad(x, first, last, { value: average ? 0 : LEAST }) : x;
+    const options = { windowDimensions: two(kernel), strides: two(strides), dilations: two(dilations), label: n.name };
+    let y = n.builder[name](padded, options);
+    const whole = y.shape.slice(2);
+    const want = two(result);
+    if (whole.some((size, i) => size !== want[i])) y = n.builder.slice(y, [0, 0, 0, 0], [...y.shape.slice(0, 2), ...want]);
+    if (!average || !around) return y;
+    const counted = n.int('count_include_pad', 0) === 1;
+    const inside = (i) => (counted ? [-padding[i][0], sizes[i] + padding[i][1]] : [0, sizes[i]]);
+    const places = sizes.map((_, i) => taps(before[i], inside(i), kernel[i], strides[i], dilations[i], result[i]));
+    const [rows, columns] = places.length === 1 ? [places[0], [1]] : places;
+    const all = product(kernel);
+    const factors = Float32Array.from(rows.flatMap((row) => columns.map((column) => all / (row * column))));
+    return n.builder.mul(y, n.builder.constant({ dataType: 'float32', shape: [1, 1, rows.length, columns.length] }, factors));
   });
 };
 
@@ -94,8 +121,9 @@ function product2(n) {
   const [a, b] = [n.shape(0), n.shape(1)];
   const left = a.length === 1 ? n.builder.reshape(n.x(0), [1, ...a]) : n.x(0);
   const right = b.length === 1 ? n.builder.reshape(n.x(1), [...b, 1]) : n.x(1);
-  const y = n.builder.matmul(left, right, { label: n.name });
-  return a.length === 1 || b.length === 1 ? n.builder.reshape(y, n.result(0)) : y;
+  const plain = n.builder.matmul(left, right, { label: n.name });
+  const y = a.length === 1 || b.length === 1 ? n.builder.reshape(plain, n.result(0)) : plain;
+  return n.has(2) ? n.builder.add(y, n.x(2)) : y;
 }
 
 function softmax(n, x = n.x(0)) {
@@ -137,9 +165,9 @@ function resize(n) {
   const repeated = times.every((factor) => Number.isInteger(factor));
   if (mode === 'nearest') {
     // An element is repeated then, whichever way its place is rounded.
-    const floors = n.string('nearest_mode', 'round_prefer_floor') !== 'ceil';
-    if (!repeated || !floors || !['asymmetric', 'half_pixel', 'pytorch_half_pixel'].includes(where)) refuse('nearest at these sizes');
-    if (where === 'asymmetric' && n.string('nearest_mode', 'round_prefer_floor') !== 'floor') refuse('nearest rounded so');
+    const rounded = n.string('nearest_mode', 'round_prefer_floor');
+    const repeats = where === 'asymmetric' ? rounded === 'floor' : where.endsWith('half_pixel') && rounded.startsWith('round');
+    if (!repeated || !repeats) refuse(`nearest at these sizes, ${where}, ${rounded}`);
     return n.builder.resample2d(n.x(0), { mode: 'nearest-neighbor', sizes: result.slice(2), axes: [2, 3] });
   }
   const even = where === 'half_pixel' || (where === 'pytorch_half_pixel' && result[2] > 1 && result[3] > 1);
@@ -194,6 +222,17 @@ function joined(n) {
   return parts.length === 1 ? n.builder.identity(parts[0]) : n.builder.concat(parts, from(n.int('axis', 0), n.result(0).length));
 }
 
+/** What a product or convolution names to be done to its results. */
+function ended(of) {
+  return (n) => {
+    const y = of(n);
+    const [low, high] = n.floats('activation_params') ?? [];
+    const name = n.string('activation', '');
+    if (name === 'Clip') return n.builder.clamp(y, { minValue: low, maxValue: high });
+    return name === 'Relu' ? n.builder.relu(y) : name ? refuse(`activation ${name}`) : y;
+  };
+}
+
 const greatest = (name) => (n) => {
   if (n.int('select_last_index', 0)) refuse('the last of equal elements');
   const axis = from(n.int('axis', 0), n.shape(0).length);
@@ -234,8 +273,9 @@ function lstm(n) {
 function cast(n) {
   const to = n.typeOf(n.outputs[0]);
   if (n.onnxType(n.outputs[0]) !== 'bool' || n.onnxType(n.inputs[0]) === 'bool') return n.builder.cast(n.x(0), to);
-  const zero = n.builder.constant(n.type(0), 0);
-  return n.builder.notEqual(n.x(0), zero);
+  // Not every platform compares narrow numbers.
+  const type = { uint8: 'int32', int8: 'int32', uint32: 'int64' }[n.type(0)] ?? n.type(0);
+  return n.builder.notEqual(n.builder.cast(n.x(0), type), n.builder.constant(type, type === 'int64' ? 0n : 0));
 }
 
 const seen = (n) => n.builder.reshape(n.x(0), n.result(0));
@@ -258,11 +298,12 @@ export const OPERATORS = {
   Pow: (n) => n.builder.pow(n.x(0), n.type(1) === n.type(0) ? n.x(1) : n.builder.cast(n.x(1), n.type(0))),
   Where: (n) => n.builder.where(n.x(0), n.x(1), n.x(2)),
   Cast: cast, Clip: clip,
-  Conv: convolution, ConvTranspose: transposed, MatMul: product2, Gemm: gemm,
+  Conv: ended(convolution), ConvTranspose: transposed, MatMul: ended(product2), Gemm: ended(gemm),
   AveragePool: pool('averagePool2d'), MaxPool: pool('maxPool2d'),
   GlobalAveragePool: reduced('reduceMean', true), GlobalMaxPool: reduced('reduceMax', true),
   ReduceMean: reduced('reduceMean'), ReduceSum: reduced('reduceSum'), ReduceMax: reduced('reduceMax'), ReduceMin: reduced('reduceMin'),
-  ReduceProd: reduced('reduceProduct'), ReduceL2: reduced('reduceL2'),
+  ReduceProd: reduced('reduceProduct'), ReduceL1: reduced('reduceL1'), ReduceL2: reduced('reduceL2'),
+  ReduceSumSquare: reduced('reduceSumSquare'),
   Softmax: (n) => softmax(n), LogSoftmax: (n) => n.builder.log(softmax(n)),
   LayerNormalization: normal,
   BatchNormalization: (n) => n.builder.batchNormalization(n.x(0), n.x(3), n.x(4), { scale: n.x(1), bias: n.x(2), axis: 1, epsilon: n.float('epsilon') ?? 1e-5 }),

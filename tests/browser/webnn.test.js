@@ -4,6 +4,7 @@
 import { Pool, Tensor } from '../pkg/index.js';
 import { assert, equal, test, withWorkers } from './harness.js';
 import { casesOf, distance, entry, index, load, relativeError, varied } from './models.js';
+import { agrees, cases } from './types.js';
 
 const lanes = ['webnn'];
 let shared;
@@ -36,6 +37,19 @@ test('webnn: all 17 models are taken', async () => {
   assert(taken >= 17, `only ${taken}`);
   equal(shared.memory().lanes[0].weights, 0, 'bytes of weights after every release');
   return `${taken} of ${index.length}`;
+});
+
+test('webnn: every element type is right, or refused with its reason', async () => {
+  const [refused, all] = [[], cases.map(({ name }) => name)];
+  for (const one of cases) {
+    await agrees(shared, one).catch((error) => {
+      assert(error.kind === 'unsupported', `${one.name}: ${error.stack ?? error}`);
+      refused.push(error.message);
+      all.splice(all.indexOf(one.name), 1);
+    });
+  }
+  for (const kind of ['a picture of uint8', 'float16', 'uint8', 'int8', 'int32']) assert(all.some((name) => name.startsWith(kind)), `${kind}: ${refused.join('; ')}`);
+  return refused.join('; ');
 });
 
 /** Sessions called at once, other inputs each time: every answer is the one that the session gives alone. */

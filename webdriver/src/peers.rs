@@ -24,7 +24,7 @@ pub struct Options {
     /// Only these models, by name, or `all`.
     #[arg(long, value_name = "all|NAME,…", value_delimiter = ',', default_value = "all")]
     models: Vec<String>,
-    /// Our lane; `auto`: which one each model runs on after twenty calls, beside what each takes, and the models of whole pages at once.
+    /// Our lane; `best`: the one that the pool finds, beside each peer and the fastest of them; `auto`: which one each model runs on after twenty calls, beside what each takes, and the models of whole pages at once.
     #[arg(long, default_value = "gpu")]
     lane: String,
     /// Threads of the lane `cpu`; its peer is the WASM of onnxruntime-web with as many, unless `--peers` says otherwise.
@@ -55,6 +55,8 @@ pub fn peers(options: &Options) -> Result<()> {
     let same = format!("wasm, {} thread", options.threads);
     let peers = match options.lane.as_str() {
         "cpu" if options.peers.is_empty() => vec![same],
+        // Its WebGPU is slower than any of these wherever it was tried without a hardware GPU; ask for it to see.
+        "best" if options.peers.is_empty() => vec!["wasm".to_owned(), "webnn".to_owned()],
         _ => options.peers.clone(),
     };
     if !peers.is_empty() {
@@ -86,22 +88,21 @@ fn routed(result: &Value) -> String {
     let ms = |v: &Value| v.as_f64().map_or("–".to_owned(), |ms| format!("{ms:.1}"));
     let mut lanes = Table::new();
     lanes.load_style(presets::ASCII_MARKDOWN);
-    lanes.set_header(vec!["model", "lane", "gpu ms", "cpu ms", "slower than the best", "off by"]);
+    let each = || result["lanes"].as_array().into_iter().flatten();
+    let mut names: Vec<&String> = each().filter_map(|case| case["ms"].as_object()).flat_map(|ms| ms.keys()).collect();
+    names.sort();
+    names.dedup();
+    let header = ["model", "lane"].map(str::to_owned).into_iter();
+    let header = header.chain(names.iter().map(|name| format!("{name} ms")));
+    lanes.set_header(header.chain(["slower than the best", "off by"].map(str::to_owned)));
     let mut least = 0.0f64;
-    for case in result["lanes"].as_array().into_iter().flatten() {
+    for case in each() {
         let regret = number(&case["regret"]);
         least = least.max(regret);
         let off = format!("{:.1e}", number(&case["golden_off"]));
-        let times = [ms(&case["ms"]["gpu"]), ms(&case["ms"]["cpu"])];
-        let [gpu, cpu] = times;
-        lanes.add_row(vec![
-            word(&case["name"]),
-            word(&case["lane"]),
-            gpu,
-            cpu,
-            format!("{:.1} %", regret * 100.0),
-            off,
-        ]);
+        let row = [word(&case["name"]), word(&case["lane"])].into_iter();
+        let row = row.chain(names.iter().map(|name| ms(&case["ms"][name.as_str()])));
+        lanes.add_row(row.chain([format!("{:.1} %", regret * 100.0), off]));
     }
     let mut pages = Table::new();
     pages.load_style(presets::ASCII_MARKDOWN);
@@ -173,5 +174,32 @@ fn text(result: &Value) -> String {
         let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
         out += &format!("{peer}: geometric mean {mean:.2}x over {} models, least {least:.2}x\n", ratios.len());
     }
+    if ratios.len() > 1 {
+        out += &best(result);
+    }
     if failures.is_empty() { out } else { out + "did not run:\n" + &failures }
+}
+
+/// Each model beside the fastest of its peers.
+fn best(result: &Value) -> String {
+    let mut fastest: BTreeMap<String, &Value> = BTreeMap::new();
+    for case in result["cases"].as_array().into_iter().flatten().filter(|case| case["ratio"].is_number()) {
+        let now = fastest.entry(word(&case["name"])).or_insert(case);
+        if number(&case["peer_ms"]) < number(&now["peer_ms"]) {
+            *now = case;
+        }
+    }
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(vec!["model", "our lane", "ours ms", "the fastest peer", "peer ms", "ratio", "range"]);
+    let ratios: Vec<f64> = fastest.values().map(|case| number(&case["ratio"])).collect();
+    for (name, case) in &fastest {
+        let range = format!("{:.2}–{:.2}", number(&case["spread"][0]), number(&case["spread"][1]));
+        let [ours, peer] = ["ours_ms", "peer_ms"].map(|key| format!("{:.1}", number(&case[key])));
+        let ratio = format!("{:.2}x", number(&case["ratio"]));
+        table.add_row(vec![name.clone(), word(&case["lane"]), ours, word(&case["peer"]), peer, ratio, range]);
+    }
+    let mean = (ratios.iter().map(|r| r.ln()).sum::<f64>() / ratios.len().max(1) as f64).exp();
+    let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+    format!("\n{table}\nbeside the fastest peer of each model: geometric mean {mean:.2}x, least {least:.2}x\n")
 }

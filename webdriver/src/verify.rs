@@ -147,7 +147,7 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>) -> Res
     }
     if browser == Browser::ChromiumWebnn {
         // It is a Chromium in all that the others test.
-        return tests(root, browser, true, port, "capabilities,webnn", false);
+        return tests(root, browser, true, port, "capabilities,webnn,webnn-kernels", false);
     }
     tests(
         root,

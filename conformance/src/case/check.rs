@@ -99,7 +99,7 @@ impl Case {
 }
 
 /// ‖a−b‖/‖b‖ for floats; for other types 0 where equal and infinity where not. NaN and infinities must agree in place.
-pub(super) fn relative_error(actual: &HostTensor, expected: &HostTensor) -> f64 {
+pub(crate) fn relative_error(actual: &HostTensor, expected: &HostTensor) -> f64 {
     let (Data::Float32(a), Data::Float32(e)) = (actual.data(), expected.data()) else {
         return if actual == expected { 0.0 } else { f64::INFINITY };
     };
@@ -117,7 +117,7 @@ pub(super) fn relative_error(actual: &HostTensor, expected: &HostTensor) -> f64 
     if difference == 0.0 { 0.0 } else { (difference / norm).sqrt() }
 }
 
-pub(super) fn head(tensor: &HostTensor) -> String {
+pub(crate) fn head(tensor: &HostTensor) -> String {
     let values = tensor.to_f64();
     format!("{:?} {:?}", tensor.shape(), &values[..values.len().min(12)])
 }

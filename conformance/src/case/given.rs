@@ -18,7 +18,7 @@ pub struct Case {
     pub(super) constant: Vec<bool>,
     pub(super) outputs: usize,
     pub(super) steps: Vec<Step>,
-    pub(super) tolerance: f64,
+    pub(crate) tolerance: f64,
     pub(super) halved: bool,
 }
 
@@ -228,7 +228,7 @@ impl Case {
         Ok(types)
     }
 
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let shapes: Vec<_> = self.inputs.iter().map(|t| t.as_ref().map(|t| t.shape().to_vec())).collect();
         format!("{} (opset {}) {:?} {shapes:?} {:?}", self.op, self.opset, self.attributes, self.steps)
     }

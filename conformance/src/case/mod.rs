@@ -8,5 +8,6 @@ mod processor;
 mod special;
 mod steps;
 
+pub(crate) use check::{head, relative_error};
 pub use given::{Case, Read, f32s, i64s, random};
 pub use lower::Lowered;

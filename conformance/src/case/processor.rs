@@ -4,7 +4,7 @@
 use super::check::{head, relative_error};
 use super::given::Case;
 use anyhow::{Context, Result, ensure};
-use consort::graph::HostTensor;
+use consort::graph::{Graph, HostTensor, Specialised};
 use consort::processor::{Alone, Arena, Scoped, Store, Team, execute};
 use consort::program::{Residency, cpu};
 
@@ -14,14 +14,21 @@ impl Case {
         self.compare_processor().with_context(|| self.describe())
     }
 
-    fn compare_processor(&self) -> Result<bool> {
+    /// The case as a graph, the same with its shapes, and its inputs in their order.
+    pub(crate) fn ordered(&self) -> Result<(Graph, Specialised, Vec<HostTensor>)> {
         let types = self.types()?;
         let step_types = if self.steps.is_empty() { vec![] } else { self.step_types(&types[0])? };
         let special = self.special(&types, &step_types);
-        let program = cpu::build(&self.graph(), &special, &Residency::default())?;
+        let inputs = special.inputs.iter().filter_map(|id| self.inputs[id.0].clone()).collect();
+        Ok((self.graph(), special, inputs))
+    }
+
+    fn compare_processor(&self) -> Result<bool> {
+        let (graph, special, inputs) = self.ordered()?;
+        let program = cpu::build(&graph, &special, &Residency::default())?;
         let own = !program.steps.iter().any(|step| step.routine.is_reference());
         let loaded = Store::default().load(0, program)?;
-        let inputs: Vec<&HostTensor> = special.inputs.iter().filter_map(|id| self.inputs[id.0].as_ref()).collect();
+        let inputs: Vec<&HostTensor> = inputs.iter().collect();
         let expected = self.reference()?;
         let teams: [&dyn Team; 2] = [&Alone, &Scoped(3)];
         for team in teams {
