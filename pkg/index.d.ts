@@ -119,10 +119,15 @@ export interface Fallback {
 /** Options of `Pool.create`. */
 export interface PoolOptions {
   /**
-   * Lanes that may be used. Default: `gpu`, or `cpu` where there is none; beside a GPU that may be slower than the processor both
-   * are opened and measured, and the faster comes first.
+   * Lanes that may be used. Default: `gpu`, or the others where there is none; beside a GPU that may be slower than the processor
+   * all that the browser has are opened and measured, and the fastest comes first.
    */
   lanes?: readonly Lane[];
+  /**
+   * The device that the lane `webnn` asks the browser for, `cpu` unless it is said; the browser may give another:
+   * `pool.capabilities.devices` has what it says of itself.
+   */
+  webnn?: { deviceType?: 'cpu' | 'gpu' | 'npu' };
   /**
    * Most threads that the lane `cpu` takes; default: as many as the machine has, 8 at most. More than one needs a page that is
    * cross-origin isolated, which the console says once where it is not. Where no Worker can be made it runs in the page itself, by one

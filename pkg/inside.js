@@ -108,7 +108,9 @@ let asked;
 export const found = () => (asked ??= detected());
 
 /** What is wrong with options that only JavaScript reads. */
-function check({ records = 'indexeddb', onFallback }) {
+function check({ records = 'indexeddb', onFallback, webnn }) {
+  const device = webnn?.deviceType ?? 'cpu';
+  if (!['cpu', 'gpu', 'npu'].includes(device)) refuse(`WebNN has no device '${device}'`);
   if (records !== 'indexeddb' && records !== 'none') refuse(`there are no records '${records}'`);
   if (onFallback !== undefined && typeof onFallback !== 'function') refuse('onFallback must be a function');
 }
@@ -118,13 +120,14 @@ export async function opened(options) {
   check(options);
   // Before the lanes are measured, not beside that.
   const { wasm, webnn } = await found();
-  const { onFallback, records, worker, ...plain } = options;
+  const { onFallback, records, worker, webnn: asked, ...plain } = options;
   const { threads, processors } = possible(plain, wasm);
+  const device = asked?.deviceType ?? 'cpu';
   // Each is fetched when it is asked for.
   const processor = async (lane) =>
-    lane === 'webnn' ? (await import('./webnn/open.js')).open() : (await import('./cpu/open.js')).open(wasm, threads);
+    lane === 'webnn' ? (await import('./webnn/open.js')).open(device) : (await import('./cpu/open.js')).open(wasm, threads);
   const kept = records === 'none' ? undefined : shelf;
-  return call(() => WasmPool.create(plain, onFallback, kept, processor, threads, processors, webnn.available && webnn.cpu.available));
+  return call(() => WasmPool.create(plain, onFallback, kept, processor, threads, processors, webnn.available && webnn[device].available));
 }
 
 /** The same in a worker of its own. */

@@ -50,7 +50,10 @@ export class Context {
   _Greet() {
     const limits = this.#context.opSupportLimits();
     const types = TYPES.filter((type) => limits.input.dataTypes.includes(typeOf(type)));
-    return [{ Here: { threads: 1, features: [], device: `WebNN, ${this.#device}`, takes: { operators: Object.keys(OPERATORS), types } } }];
+    // What was asked for is a wish; what the context is it may say itself.
+    const { accelerated } = this.#context;
+    const features = accelerated === undefined ? [] : [accelerated ? 'accelerated' : 'not accelerated'];
+    return [{ Here: { threads: 1, features, device: `WebNN, asked for ${this.#device}`, takes: { operators: Object.keys(OPERATORS), types } } }];
   }
 
   async #brought({ shape }, [[type, bytes]]) {
@@ -84,7 +87,7 @@ export class Context {
   async _Prepare({ program, holder, order }) {
     const building = new Building(this.#context, order, this.#weights);
     const { graph, read } = await building.graph();
-    const { nodes, inputs, outputs, tensors } = order.special;
+    const { inputs, outputs, tensors } = order.special;
     const port = (id) => tensors[id].ty;
     const [given, made] = [inputs.map(port), outputs.map(port)];
     this.#programs.set(program, { graph, read, given, made, feeds: [], results: [] });
@@ -94,7 +97,7 @@ export class Context {
       return [weight.hash, weight.size];
     });
     const arena = [...given, ...made].reduce((sum, ty) => sum + bytesOf(ty), 0);
-    const costs = nodes.map((node) => costOf(order, node));
+    const costs = building.live.map((node) => costOf(order, node));
     return [{ Prepared: { costs, arena, scratch: 0, live: arena, layout: [], held, known: held.map(([hash]) => hash) } }];
   }
 

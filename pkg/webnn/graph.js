@@ -1,6 +1,7 @@
 // A graph for one set of shapes, as `processor::wire` orders it, built by MLGraphBuilder. Knows tensors and nodes; must never know
 // who asked for it.
 
+import { fused } from './fuse.js';
 import { OPERATORS, Unsupported } from './operators.js';
 
 /** ONNX's element types by the numbers under which they travel, and what WebNN calls them; nothing where it has none. */
@@ -63,6 +64,8 @@ export class Building {
     this.weights = weights;
     /** Names of the weights that it is made of. */
     this.used = new Set();
+    /** Nodes that are built. */
+    this.live = [];
   }
 
   refuse(why) {
@@ -112,7 +115,15 @@ export class Building {
   /** The graph, its inputs as `i0` and so on, those that somebody reads, and its outputs as `o0` and so on. */
   async graph() {
     const { nodes, inputs, outputs } = this.order.special;
-    for (const special of nodes) {
+    const { found, gone } = fused(this.order);
+    for (const [index, special] of nodes.entries()) {
+      if (gone.has(index)) continue;
+      this.live.push(special);
+      const one = found.get(index);
+      if (one) {
+        this.#operands.set(special.outputs[0], this.builder[one.op](this.operand(one.x)));
+        continue;
+      }
       const source = this.order.nodes[special.node];
       const node = new Node(this, special, source);
       try {

@@ -2,7 +2,7 @@
 // not take refused with its reason.
 
 import { Pool, Tensor } from '../pkg/index.js';
-import { assert, equal, test, withWorkers } from './harness.js';
+import { assert, equal, fails, test, withWorkers } from './harness.js';
 import { casesOf, distance, entry, index, load, relativeError, varied } from './models.js';
 import { agrees, cases } from './types.js';
 
@@ -118,6 +118,24 @@ test('webnn: shapes that it refuses run on another lane, and the session stays',
   assert(relativeError(entry('face_onet'), await session.run(feeds)) <= 1e-3, 'the answer');
   equal(session.lane, 'webnn');
   await pool.close();
+});
+
+test('webnn: other devices may be asked for, and what is none is refused', async () => {
+  await fails('invalid-input', ["'tpu'"], () => Pool.create({ lanes, webnn: { deviceType: 'tpu' } }));
+  const told = [];
+  for (const deviceType of ['gpu', 'npu']) {
+    try {
+      const pool = await Pool.create({ lanes, measure: 'asked', records: 'none', webnn: { deviceType } });
+      const { session, feeds } = await load(pool, entry('face_onet'));
+      assert(relativeError(entry('face_onet'), await session.run(feeds)) <= 2e-2, deviceType);
+      told.push(pool.capabilities.devices[0].description);
+      await pool.close();
+    } catch (error) {
+      assert(error.kind === 'unsupported', String(error.stack));
+      told.push(error.message);
+    }
+  }
+  return told.join('; ');
 });
 
 test('webnn: a pool that nobody tells its lanes has it beside a weak GPU and the processor', async () => {
