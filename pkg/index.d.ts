@@ -125,7 +125,7 @@ export interface PoolOptions {
   lanes?: readonly Lane[];
   /**
    * The device that the lane `webnn` asks the browser for, `cpu` unless it is said; the browser may give another:
-   * `pool.capabilities.devices` has what it says of itself.
+   * `pool.capabilities.devices` has what it says of itself. A `gpu` or `npu` may compute in fewer bits than float32 has.
    */
   webnn?: { deviceType?: 'cpu' | 'gpu' | 'npu' };
   /**

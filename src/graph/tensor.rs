@@ -11,9 +11,11 @@ macro_rules! types {
     ($($name:ident: $of:ty),*) => {
         /// The elements of a host tensor, in row-major order; a bool is 0 or 1.
         #[derive(Clone, Debug, PartialEq)]
-        #[allow(missing_docs)]
         pub enum Data {
-            $($name(Vec<$of>)),*
+            $(
+                #[doc = concat!("Elements that are `", stringify!($of), "`.")]
+                $name(Vec<$of>)
+            ),*
         }
 
         impl Data {

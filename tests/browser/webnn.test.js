@@ -120,6 +120,14 @@ test('webnn: shapes that it refuses run on another lane, and the session stays',
   await pool.close();
 });
 
+test('webnn: a pool in a worker of its own has it, too', async () => {
+  const pool = await Pool.create({ lanes, worker: true, measure: 'asked', records: 'none' });
+  const { session, feeds } = await load(pool, entry('ocr_cls'));
+  for (let i = 0; i < 3; i++) assert(relativeError(entry('ocr_cls'), await session.run(feeds)) <= 1e-3, 'the answer');
+  equal(session.lane, 'webnn');
+  await pool.close();
+});
+
 test('webnn: other devices may be asked for, and what is none is refused', async () => {
   await fails('invalid-input', ["'tpu'"], () => Pool.create({ lanes, webnn: { deviceType: 'tpu' } }));
   const told = [];
