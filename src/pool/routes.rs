@@ -7,11 +7,14 @@ use std::collections::{BTreeMap, VecDeque};
 const RECENT: usize = 5;
 /// Measured calls before a lane is compared with another.
 const ENOUGH: usize = 3;
-/// Measured calls that another lane is tried for.
+/// Measured calls that another lane is tried for: more of them where they are so short, in milliseconds, that what else the
+/// machine does is as long as they are.
 const TRIED: usize = 2;
+const TRIED_SHORT: usize = 5;
+const SHORT_MS: f64 = 2.0;
 /// Another lane is tried where its forecast is at most so many times what calls take now.
 const WORTH: f64 = 1.2;
-/// A call that took so many times as long ends the trial.
+/// A call that took so many times as long, and is no short one, ends the trial.
 const HOPELESS: f64 = 2.0;
 /// Another lane is taken where it takes at most so much of the time: less is noise.
 const BETTER: f64 = 0.97;
@@ -67,8 +70,8 @@ impl Routes {
         let Some(usual) = self.usual(now, shapes) else { return Next::Stay };
         let all = self.0.borrow();
         match all.get(&(other, shapes.clone())) {
-            Some(times) if times.iter().any(|&ms| ms > usual * HOPELESS) => Next::Stay,
-            Some(times) if times.len() < TRIED => Next::Try,
+            Some(times) if times.iter().any(|&ms| ms > usual * HOPELESS && ms > usual + SHORT_MS) => Next::Stay,
+            Some(times) if times.len() < if usual < SHORT_MS { TRIED_SHORT } else { TRIED } => Next::Try,
             Some(times) if median(times) < usual * BETTER => Next::Move,
             Some(_) => Next::Stay,
             None if forecast().is_some_and(|ms| ms <= usual * WORTH) => Next::Try,
@@ -109,6 +112,21 @@ mod tests {
         assert_eq!(twenty(&Routes::default(), [10.0, 5.0], 12.1), (0, 0), "it is not hoped for");
         assert_eq!(twenty(&Routes::default(), [10.0, 30.0], 8.0), (0, 1), "one such is enough");
         assert_eq!(twenty(&Routes::default(), [10.0, 9.9], 8.0), (0, 2), "too little to move for");
+    }
+
+    #[test]
+    fn one_hiccup_of_a_short_call_is_not_what_its_lane_takes() {
+        let (routes, shapes) = (Routes::default(), vec![vec![1, 8]]);
+        for _ in 0..ENOUGH {
+            routes.took(0, &shapes, 0.5);
+        }
+        for ms in [0.3, 1.9, 0.3, 0.3, 0.3] {
+            assert_eq!(routes.next(0, 1, &shapes, || Some(0.4)), Next::Try);
+            routes.took(1, &shapes, ms);
+        }
+        assert_eq!(routes.next(0, 1, &shapes, || None), Next::Move);
+        routes.took(1, &shapes, 4.0);
+        assert_eq!(routes.next(0, 1, &shapes, || None), Next::Stay, "that was none");
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub async fn a_session_moves_to_the_lane_that_is_measured_to_be_faster() {
 pub async fn a_lane_that_is_slower_is_tried_and_left() {
     let (lanes, pool, session) = raced([1.0, 1.5], Goal::Latency).await;
     let [first, second] = twenty(&pool, &session, &lanes, Keep::Nothing).await;
-    assert_eq!((first, second), (17, 3), "one call to warm up, and two that count");
+    assert_eq!((first, second), (14, 6), "one call to warm up, and five that count, as they are short");
     assert_eq!((session.lane(), lanes[1].counts().weights), ("first", 0));
     assert_eq!(twenty(&pool, &session, &lanes, Keep::Nothing).await, [20, 0]);
 }
