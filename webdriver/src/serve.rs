@@ -2,13 +2,10 @@
 
 use crate::package::conformance;
 use crate::setup::{npm_packages, peers};
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
-use tiny_http::{Header, Response, Server};
-
-/// Requests that are answered at once; a browser opens six connections.
-const THREADS: usize = 6;
 
 /// The running server; it ends with the program.
 pub struct Serving {
@@ -17,42 +14,48 @@ pub struct Serving {
 }
 
 /// Serves below `root` on `port`, or on a free one.
+///
+/// A thread for each connection, which ends with its answer: servers that keep connections in a pool of threads (tiny_http 0.12)
+/// leave one unread now and then where a browser opens several at once, and the page never begins.
 pub fn serve(root: &Path, port: Option<u16>) -> Result<Serving> {
-    let server = Server::http(("127.0.0.1", port.unwrap_or(0))).map_err(|e| anyhow!("cannot serve: {e}"))?;
-    let port = server.server_addr().to_ip().map_or(0, |a| a.port());
-    let server = Arc::new(server);
-    for _ in 0..THREADS {
-        let (server, root) = (Arc::clone(&server), root.to_owned());
-        std::thread::spawn(move || {
-            for request in server.incoming_requests() {
-                let answer = answer(&root, request.url());
-                // A browser that has gone away is no fault.
-                let _ = request.respond(answer);
-            }
-        });
-    }
+    let listener = TcpListener::bind(("127.0.0.1", port.unwrap_or(0))).context("cannot serve")?;
+    let port = listener.local_addr()?.port();
+    let root = root.to_owned();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let root = root.clone();
+            // A browser that has gone away is no fault.
+            std::thread::spawn(move || drop(answer(&root, &stream)));
+        }
+    });
     Ok(Serving { port })
 }
 
-fn answer(root: &Path, url: &str) -> Response<std::io::Cursor<Vec<u8>>> {
-    let found = place(root, url).and_then(|path| Some((std::fs::read(&path).ok()?, mime(&path))));
-    let (status, body, mime) = match found {
-        Some((body, mime)) => (200, body, mime),
-        None => (404, format!("there is no {url}\n").into_bytes(), "text/plain; charset=utf-8"),
-    };
-    let headers = [
-        ("Content-Type", mime),
-        ("Cache-Control", "no-store"),
-        ("Cross-Origin-Opener-Policy", "same-origin"),
-        ("Cross-Origin-Embedder-Policy", "require-corp"),
-    ];
-    let mut response = Response::from_data(body).with_status_code(status).with_chunked_threshold(usize::MAX);
-    for (name, value) in headers {
-        if let Ok(header) = Header::from_bytes(name, value) {
-            response.add_header(header);
+/// Reads one request and answers it.
+fn answer(root: &Path, mut stream: &TcpStream) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream).lines();
+    let first = lines.next().transpose()?.unwrap_or_default();
+    for line in lines {
+        if line?.is_empty() {
+            break;
         }
     }
-    response
+    let url = first.split(' ').nth(1).unwrap_or("/");
+    let found = place(root, url).and_then(|path| Some((std::fs::read(&path).ok()?, mime(&path))));
+    let (status, body, mime) = match found {
+        Some((body, mime)) => ("200 OK", body, mime),
+        None => ("404 Not Found", format!("there is no {url}\n").into_bytes(), "text/plain; charset=utf-8"),
+    };
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {mime}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
+         Cross-Origin-Opener-Policy: same-origin\r\nCross-Origin-Embedder-Policy: require-corp\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    if !first.starts_with("HEAD ") {
+        stream.write_all(&body)?;
+    }
+    stream.shutdown(std::net::Shutdown::Write)
 }
 
 /// The file behind a URL; none outside the folders that are served.
