@@ -68,7 +68,8 @@ fn native(root: &Path, steps: &mut Steps) -> Result<()> {
         run(in_root(root).args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
         // What only a page has is not built above.
         setup::wasm_target()?;
-        let packages = ["--package", "consort", "--package", "consort-conformance", "--package", "consort-worker"];
+        let packages = ["consort", "consort-conformance", "consort-worker", "consort-codec"];
+        let packages = packages.iter().flat_map(|name| ["--package", name]);
         let web = ["clippy", "--quiet", "--lib", "--tests"];
         run(in_root(root).args(web).args(packages).args(["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"]))
     })?;
