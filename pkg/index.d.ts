@@ -148,6 +148,11 @@ export interface PoolOptions {
   worker?: boolean;
   /** Told of each session whose calls run on another lane than before, since that one was lost or does not take it. */
   onFallback?: (fallback: Fallback) => void;
+  /**
+   * What the pool does while nobody sees the page: it computes by one thread and tunes nothing (`'yield'`, the default), or goes on as
+   * ever (`'work'`). A page in a worker of its own making does not know whether it is seen.
+   */
+  background?: 'yield' | 'work';
   /** Upper bound of the bytes that the pool may hold on each lane. */
   memoryBudget?: number;
   /** Default goal; `'latency'` where absent. */
@@ -354,6 +359,16 @@ export interface Accuracy {
     heldOut: boolean;
     /** Absolute relative error of that prediction. */
     error: number;
+    /** How many times as long everything took just then, as far as was known before it ran: what else the machine does. */
+    machine: number;
+    /** Whether the page was hidden. */
+    hidden: boolean;
+    /** How hard the processor was pressed, by the Compute Pressure API; `null` where the browser does not tell. */
+    pressure: 'nominal' | 'fair' | 'serious' | 'critical' | null;
+    /** Whether the machine lived on its battery; `null` where the browser does not tell. */
+    onBattery: boolean | null;
+    /** How many other executions of the pool were at work meanwhile, on average. */
+    busy: number;
   }[];
 }
 

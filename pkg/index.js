@@ -1,5 +1,6 @@
 // The package's entry point: the classes of index.d.ts over the wasm module. Checks and names; decides nothing.
 
+import { watch } from './machine.js';
 import { ConsortError, call, detected, found, known, opened, openedFar, refuse } from './inside.js';
 
 export { ConsortError, init } from './inside.js';
@@ -188,10 +189,12 @@ export const Capabilities = Object.freeze({ detect: async () => Object.freeze(aw
 
 export class Pool {
   #pool;
+  #unwatch;
 
-  constructor(token, pool, detected) {
+  constructor(token, pool, detected, background) {
     if (token !== inside) throw new TypeError('a Pool comes from Pool.create');
     this.#pool = pool;
+    this.#unwatch = watch(({ hidden, pressure, onBattery }) => pool.told(hidden, pressure, onBattery, background !== 'work'));
     this.capabilities = Object.freeze({ ...detected, ...pool.capabilities() });
     this.profiles = Object.freeze(pool.profiles().map(Object.freeze));
     this.profile = this.profiles[0];
@@ -200,7 +203,7 @@ export class Pool {
 
   static async create(options) {
     const pool = await (options?.worker ? openedFar : opened)(options ?? {});
-    return new Pool(inside, pool, await found());
+    return new Pool(inside, pool, await found(), options?.background);
   }
 
   async load(source, options = {}) {
@@ -251,6 +254,7 @@ export class Pool {
   }
 
   async close() {
+    this.#unwatch();
     await this.#pool.close();
   }
 

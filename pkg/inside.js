@@ -108,10 +108,11 @@ let asked;
 export const found = () => (asked ??= detected());
 
 /** What is wrong with options that only JavaScript reads. */
-function check({ records = 'indexeddb', onFallback, webnn }) {
+function check({ records = 'indexeddb', onFallback, webnn, background = 'yield' }) {
   const device = webnn?.deviceType ?? 'cpu';
   if (!['cpu', 'gpu', 'npu'].includes(device)) refuse(`WebNN has no device '${device}'`);
   if (records !== 'indexeddb' && records !== 'none') refuse(`there are no records '${records}'`);
+  if (background !== 'yield' && background !== 'work') refuse(`a page in the background does not '${background}'`);
   if (onFallback !== undefined && typeof onFallback !== 'function') refuse('onFallback must be a function');
 }
 
@@ -120,7 +121,7 @@ export async function opened(options) {
   check(options);
   // Before the lanes are measured, not beside that.
   const { wasm, webnn } = await found();
-  const { onFallback, records, worker, webnn: asked, ...plain } = options;
+  const { onFallback, records, worker, background, webnn: asked, ...plain } = options;
   const { threads, processors } = possible(plain, wasm);
   const device = asked?.deviceType ?? 'cpu';
   // Each is fetched when it is asked for.

@@ -88,7 +88,8 @@ export async function open({ onFallback, ...options }, source) {
     predict: (requests, options) => called('predict', requests, options),
     upload: (tensor) => called('upload', plain(tensor)),
     read: (tensor) => called('read', tensor),
-    // What nobody waits for may fail where the worker is gone: then there is nothing left to let go of.
+    // What nobody waits for may fail where the worker is gone: then there is nothing left to let go of, or to tell.
+    told: (...machine) => void called('told', ...machine).catch(() => {}),
     dispose: (tensor) => void called('dispose', tensor).catch(() => {}),
     release: (session) => called('release', session).catch(() => {}),
     async close() {

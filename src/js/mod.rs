@@ -10,7 +10,7 @@ mod workers;
 use crate::browser;
 use crate::error::{Error, Kind, Result};
 use crate::pool::{Keep, Listener, Measure, Pool, PoolOptions, Request, RunOptions, Shelf};
-use crate::predict::{Goal, Strategy};
+use crate::predict::{Goal, Machine, Pressure, Strategy};
 use futures_util::future::{Either, select};
 use serde::Deserialize;
 use std::pin::pin;
@@ -255,6 +255,13 @@ impl WasmPool {
             };
             to_js(&until(signal(&options), compare).await.map_err(|e| thrown(&e))?)
         })
+    }
+
+    /// Tells how the machine is: whether the page is hidden, how hard the processor is pressed from 0 (nominal) to 3 (critical),
+    /// whether it lives on its battery; and whether a hidden page leaves it to others.
+    pub fn told(&self, hidden: bool, pressure: Option<u8>, on_battery: Option<bool>, yields: bool) {
+        let pressure = pressure.and_then(|level| Pressure::ALL.get(usize::from(level)).copied());
+        self.pool.told(Machine { hidden, pressure, on_battery }, yields);
     }
 
     /// Frees what only this session holds.

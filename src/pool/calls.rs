@@ -6,7 +6,7 @@ use super::executing;
 use super::homes::{Form, Home, Ready};
 use super::lanes::Lanes;
 use super::options::{Fallback, Outputs, PoolOptions, Request, RunOptions};
-use super::queue::{Execution, Item};
+use super::queue::{Execution, Item, Part};
 use super::routes::Next;
 use super::session::Session;
 use super::spread::{Placed, Sharing, divided};
@@ -143,7 +143,8 @@ impl Calls {
             let own = all.iter().find(|(other, _)| Rc::ptr_eq(other, &desk)).map_or(0.0, |(_, ms)| *ms);
             // Threads are shared with those parts that take half as long at least: it is among them.
             let share = all.iter().filter(|(other, ms)| other.like(&desk) && *ms >= own / 2.0).count();
-            async move { (executing::run(&desk, items, options, share).await, places, desk) }
+            let part = Part { share, beside: all.len() > 1 };
+            async move { (executing::run(&desk, items, options, part).await, places, desk) }
         });
         let runs = join_all(runs).await;
         if runs.len() > 1 {

@@ -1,11 +1,13 @@
 //! What the pool keeps for one lane: its queue, its predictor, its measurement. Knows the lane by its interface; must
 //! never know another lane.
 
+use super::activity::Activity;
 use super::known::{Known, Shelf};
 use super::options::{Measure, PoolOptions};
 use super::probing::Probing;
 use super::queue::Queue;
 use crate::error::{Error, Kind, Result};
+use crate::lane::host::now_ms;
 use crate::lane::{Lane, Measured};
 use crate::predict::{Goal, Rates, Strategy};
 use crate::program::ProgramCost;
@@ -61,43 +63,6 @@ impl AtWork {
 impl Drop for Working<'_> {
     fn drop(&mut self) {
         self.of.ends.borrow_mut().retain(|(number, _)| *number != self.number);
-    }
-}
-
-/// Executions on the lanes of a pool: those that run beside others say little of what each takes alone.
-#[derive(Debug, Default)]
-pub struct Activity {
-    begun: Cell<u64>,
-    running: Cell<u64>,
-}
-
-/// An execution under way, until it is dropped.
-#[derive(Debug)]
-pub struct Active<'a> {
-    of: &'a Activity,
-    begun: u64,
-    alone: bool,
-}
-
-impl Activity {
-    /// One more is begun.
-    pub(super) fn begin(&self) -> Active<'_> {
-        let alone = self.running.replace(self.running.get() + 1) == 0;
-        self.begun.set(self.begun.get() + 1);
-        Active { of: self, begun: self.begun.get(), alone }
-    }
-}
-
-impl Active<'_> {
-    /// Whether no other ran beside it so far.
-    pub(super) fn alone(&self) -> bool {
-        self.alone && self.of.begun.get() == self.begun
-    }
-}
-
-impl Drop for Active<'_> {
-    fn drop(&mut self) {
-        self.of.running.set(self.of.running.get() - 1);
     }
 }
 
@@ -203,9 +168,10 @@ impl Desk {
         self.lane.name() == other.lane.name()
     }
 
-    /// What a call of `cost` is forecast to take here.
+    /// What a call of `cost` is forecast to take here, with nothing else at work.
     pub(super) fn forecast_ms(&self, cost: &ProgramCost) -> f64 {
-        self.predictor.borrow().forecast(&[cost], Strategy::Sequential, 1).total_ms
+        let conditions = self.activity.alone(now_ms());
+        self.predictor.borrow().forecast(&[cost], Strategy::Sequential, 1, conditions).total_ms
     }
 
     /// `Closed` where the pool was closed.

@@ -5,7 +5,7 @@ use super::desk::Desk;
 use super::homes::Ready;
 use super::options::RunOptions;
 use super::plan::Plan;
-use super::queue::{Execution, Item, Job};
+use super::queue::{Execution, Item, Job, Part};
 use crate::error::{Error, Kind, Result};
 use crate::lane::host::{next_turn, now_ms, spawn};
 use crate::lane::{Outcome, Work};
@@ -15,10 +15,9 @@ use futures_channel::oneshot;
 use std::rc::Rc;
 
 /// Queues a call and waits for it. A caller that stops waiting takes its call back.
-/// `share`: of how many parts of a set it is one, on lanes of that name.
-pub async fn run(desk: &Rc<Desk>, items: Vec<Item>, options: RunOptions, share: usize) -> Result<Execution> {
+pub(super) async fn run(desk: &Rc<Desk>, items: Vec<Item>, options: RunOptions, part: Part) -> Result<Execution> {
     let (reply, answer) = oneshot::channel();
-    desk.queue.push(Job { items, options, share, reply });
+    desk.queue.push(Job { items, options, part, reply });
     if !desk.queue.working.replace(true) {
         spawn(Box::pin(work(Rc::clone(desk))));
     }
@@ -42,8 +41,8 @@ async fn work(desk: Rc<Desk>) {
 async fn execute_batch(desk: &Desk, batch: Vec<Job>) {
     let options = batch[0].options;
     let items: Vec<Item> = batch.iter().flat_map(|job| job.items.iter().cloned()).collect();
-    let share = batch.iter().map(|job| job.share).max().unwrap_or(1);
-    let result = desk.execute(&items, options, share).await;
+    let part = batch.iter().fold(Part::default(), |all, job| all.and(job.part));
+    let result = desk.execute(&items, options, part).await;
     match result {
         Ok(execution) => {
             let mut outputs = execution.outputs.into_iter();
@@ -62,7 +61,7 @@ async fn execute_batch(desk: &Desk, batch: Vec<Job>) {
         // One of them may be at fault: alone, each meets only its own error.
         Err(_) => {
             for job in batch {
-                let result = desk.execute(&job.items, job.options, job.share).await;
+                let result = desk.execute(&job.items, job.options, job.part).await;
                 let _ = job.reply.send(result);
             }
         }
@@ -71,20 +70,22 @@ async fn execute_batch(desk: &Desk, batch: Vec<Job>) {
 
 impl Desk {
     /// Executes `items` at once by the best plan, or by the strategy asked for. Must not run beside another.
-    pub(super) async fn execute(&self, items: &[Item], options: RunOptions, share: usize) -> Result<Execution> {
+    pub(super) async fn execute(&self, items: &[Item], options: RunOptions, part: Part) -> Result<Execution> {
         self.open()?;
         let set: Vec<&Ready> = items.iter().map(|item| &*item.ready).collect();
+        // What lanes take from each other that share out a set is learned of the whole.
+        let plan = |strategy| if part.beside { self.plan(&set, strategy) } else { self.plan_now(&set, strategy) };
         let plan = match options.strategy {
-            Some(strategy) => self.plan(&set, strategy),
-            None if items.len() == 1 => self.plan(&set, Strategy::Sequential),
+            Some(strategy) => plan(strategy),
+            None if items.len() == 1 => plan(Strategy::Sequential),
             None => {
-                let mut plans = self.plans(&set);
+                let mut plans: Vec<Plan> = Strategy::OF_LANE.into_iter().map(plan).collect();
                 let choice = self.choice(&set, &plans, options.goal.unwrap_or(self.goal))?;
                 let at = plans.iter().position(|p| p.schedule.strategy == choice.strategy).unwrap_or(0);
                 plans.swap_remove(at)
             }
         };
-        let (mut outcome, clean, began_ms) = match self.execute_plan(items, &plan, share).await {
+        let (mut outcome, clean, began_ms) = match self.execute_plan(items, &plan, part).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 let error = self.lane.cause(error).await;
@@ -100,25 +101,31 @@ impl Desk {
         Ok(Execution { outputs, outcome: Rc::new(outcome), warm, clean, began_ms, forecast_ms })
     }
 
-    /// Runs `plan` and lets the predictor see what it took, where nothing else was under way: whether that was so on this lane, and
-    /// when it began.
-    async fn execute_plan(&self, items: &[Item], plan: &Plan, share: usize) -> Result<(Outcome, bool, f64)> {
+    /// Runs `plan` and lets the predictor see what it took, where nothing was made ready meanwhile: whether that was so, and when it
+    /// began.
+    async fn execute_plan(&self, items: &[Item], plan: &Plan, part: Part) -> Result<(Outcome, bool, f64)> {
         let works: Vec<Work> = items.iter().map(|item| item.work.clone()).collect();
         let _turn = self.lane.turn().await;
         let (before, quiet) = (self.preparations.get(), self.preparing.get() == 0);
-        let (active, began_ms) = (self.activity.begin(), now_ms());
+        let began_ms = now_ms();
+        let active = self.activity.begin(began_ms, plan.forecast.total_ms);
         let working = self.at_work.begin(began_ms, plan.forecast.total_ms);
-        let outcome = self.lane.execute(&works, &plan.schedule, share.max(working.share)).await?;
+        // Nobody sees what a hidden page does sooner.
+        let share = if self.activity.yielding() { usize::MAX } else { part.share.max(working.share) };
+        let outcome = self.lane.execute(&works, &plan.schedule, share).await?;
         drop(working);
+        let conditions = active.conditions(now_ms());
         let exclusive = quiet && self.preparations.get() == before;
         // Every program is warm from now on, also those behind one that was not.
         let cold = items.iter().filter(|item| !item.ready.warm.replace(true)).count();
         let clean = cold == 0 && exclusive && outcome.awaited;
-        if clean && active.alone() && self.probing.done() {
+        let conditions = conditions.filter(|conditions| clean && !(part.beside && conditions.busy > 0.0));
+        if let Some(conditions) = conditions {
             let costs: Vec<&ProgramCost> = items.iter().map(|item| &item.ready.compiled.cost).collect();
             let (submits, strategy) = (plan.schedule.submits(), plan.schedule.strategy);
             // What the predictor refuses as absurd is no fault of the call.
-            let _ = self.predictor.borrow_mut().observe(&costs, strategy, submits, &plan.forecast, outcome.total_ms);
+            let (forecast, took) = (&plan.forecast, outcome.total_ms);
+            let _ = self.predictor.borrow_mut().observe(&costs, strategy, submits, forecast, took, conditions);
         }
         Ok((outcome, clean, began_ms))
     }

@@ -1,7 +1,8 @@
 //! The lanes of a pool: those that are open, those that may be opened once they are needed, and those that were lost and come
 //! back. Knows lanes by their names; must never know where a session lives.
 
-use super::desk::{Activity, Counted, Desk};
+use super::activity::Activity;
+use super::desk::{Counted, Desk};
 use super::known::{Known, Shelf};
 use super::options::{Measure, PoolOptions};
 use super::session::Session;
@@ -104,6 +105,11 @@ impl Lanes {
     pub(super) fn close(&self) {
         self.closed.set(true);
         self.all().iter().for_each(|desk| desk.lane.close());
+    }
+
+    /// What all are at work on.
+    pub(super) fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     /// Every desk, the preferred first.

@@ -78,7 +78,7 @@ impl Desk {
     /// One step, begun beside no execution; where nobody waits, beside no preparation either. A call that comes meanwhile
     /// waits for one run of what is measured, not for the step: see [`crate::lane::Lane::turn`].
     async fn step<T>(&self, what: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
-        let idle = || self.queue.idle() && self.preparing.get() == 0;
+        let idle = || self.queue.idle() && self.preparing.get() == 0 && !self.activity.yielding();
         while !(self.probing.wanted.get() || self.closed.get() || idle()) {
             sleep(LOOK_MS).await;
         }

@@ -2,6 +2,7 @@
 //! Knows lanes by their interface, programs and the predictor; must never know a lane by name, JS values or how a file is
 //! fetched.
 
+mod activity;
 mod calls;
 mod compare;
 mod desk;

@@ -5,7 +5,8 @@ use super::homes::Ready;
 use super::report::StrategyPrediction;
 use crate::error::{Error, Kind, Result};
 use crate::lane::Compiled;
-use crate::predict::{Candidate, Choice, Forecast, Goal, Strategy, choose};
+use crate::lane::host::now_ms;
+use crate::predict::{Candidate, Choice, Conditions, Forecast, Goal, Strategy, choose};
 use crate::program::{Extent, ProgramCost, Schedule, schedule};
 use std::rc::Rc;
 
@@ -35,8 +36,18 @@ impl Plan {
 }
 
 impl Desk {
-    /// The plan of `strategy` for `set`.
+    /// The plan of `strategy` for `set`, were nothing else at work.
     pub(super) fn plan(&self, set: &[&Ready], strategy: Strategy) -> Plan {
+        self.plan_under(set, strategy, |_| self.activity.alone(now_ms()))
+    }
+
+    /// The plan of `strategy` for `set`, beside what is at work.
+    pub(super) fn plan_now(&self, set: &[&Ready], strategy: Strategy) -> Plan {
+        self.plan_under(set, strategy, |ms| self.activity.conditions(now_ms(), ms))
+    }
+
+    /// `conditions`: those of what takes so many milliseconds alone.
+    fn plan_under(&self, set: &[&Ready], strategy: Strategy, conditions: impl Fn(f64) -> Conditions) -> Plan {
         let predictor = self.predictor.borrow();
         let programs: Vec<Rc<Compiled>> = set.iter().map(|r| Rc::clone(&r.compiled)).collect();
         let costs: Vec<&ProgramCost> = set.iter().map(|r| &r.compiled.cost).collect();
@@ -44,7 +55,10 @@ impl Desk {
             costs.iter().map(|c| c.dispatches.iter().map(|d| predictor.dispatch_ms(d)).collect()).collect();
         let extents: Vec<Extent> = programs.iter().map(|p| p.extent).collect();
         let schedule = schedule(&extents, strategy, &dispatch_ms, SUBMIT_MS);
-        let forecast = predictor.forecast(&costs, strategy, schedule.submits());
+        let of = |conditions| predictor.forecast(&costs, strategy, schedule.submits(), conditions);
+        let alone = of(self.activity.alone(now_ms()));
+        let conditions = conditions(alone.total_ms);
+        let forecast = if conditions.busy > 0.0 { of(conditions) } else { alone };
         let bytes = self.lane.predict_bytes(&programs, &schedule.slots);
         Plan { schedule, forecast, bytes }
     }

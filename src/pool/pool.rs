@@ -1,9 +1,10 @@
 //! The pool: its lanes, sessions and tensors, and the calls that reach them. Knows which lane a session is on; must never
 //! know what a lane is.
 
+use super::activity::Activity;
 use super::calls::{Calls, Checked};
 use super::compare;
-use super::desk::{Activity, Desk};
+use super::desk::Desk;
 use super::homes::{Form, Home};
 use super::known::Shelf;
 use super::lanes::{Lanes, Opener, desk};
@@ -14,7 +15,7 @@ use super::tensors::Tensors;
 use crate::error::{Error, Kind, Result};
 use crate::graph::HostTensor;
 use crate::lane::{self, Lane, Resident, TrafficCounts};
-use crate::predict::Goal;
+use crate::predict::{Goal, Machine};
 use crate::refine::Accuracy;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -199,6 +200,14 @@ impl Pool {
     pub fn accuracy(&self) -> Vec<(&'static str, Accuracy)> {
         let of = |desk: &Rc<Desk>| (desk.lane.name(), desk.predictor.borrow().accuracy());
         self.inner.lanes.kinds().iter().map(of).collect()
+    }
+
+    /// Takes in how the machine is: what runs from now on is forecast and observed so. `yields`: whether a hidden page leaves
+    /// the machine to others.
+    pub fn told(&self, machine: Machine, yields: bool) {
+        let activity = self.inner.lanes.activity();
+        activity.machine.set(machine);
+        activity.yields.set(yields);
     }
 
     /// What the lanes run on.

@@ -29,13 +29,34 @@ impl Item {
     }
 }
 
+/// Whether it is a part of a set that several lanes share out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    /// Of how many parts it is one, on lanes of its name.
+    pub(super) share: usize,
+    /// Whether other lanes have parts, too.
+    pub(super) beside: bool,
+}
+
+impl Default for Part {
+    fn default() -> Part {
+        Part { share: 1, beside: false }
+    }
+}
+
+impl Part {
+    /// Both at once.
+    pub(super) fn and(self, other: Part) -> Part {
+        Part { share: self.share.max(other.share), beside: self.beside || other.beside }
+    }
+}
+
 /// One call that waits.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) items: Vec<Item>,
     pub(super) options: RunOptions,
-    /// Of how many parts of a set it is one, on lanes of its name.
-    pub(super) share: usize,
+    pub(super) part: Part,
     pub(super) reply: oneshot::Sender<Result<Execution>>,
 }
 

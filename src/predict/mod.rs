@@ -2,8 +2,12 @@
 //! Knows programs' costs and measured rates; must never know a device, a lane, sessions or JS.
 
 mod choose;
+mod conditions;
 mod model;
 
 pub use crate::program::Strategy;
 pub use choose::{Candidate, Choice, Goal, choose};
-pub use model::{Coefficients, FIXED, Forecast, Rates, RequestTerms, Span, SpanKind, Terms};
+pub use conditions::{Conditions, Machine, Pressure};
+pub use model::{
+    CONDITIONS, Coefficients, FIXED, Forecast, MACHINE, OVERLAP, Rates, RequestTerms, Span, SpanKind, Terms,
+};

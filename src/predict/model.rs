@@ -1,9 +1,11 @@
 //! The physical model: time as a sum of terms, each with a rate that the probes measured and a learned factor.
 //!
 //! device time = Σ max(F / ηP, B / ηβ) by kernel class, plus δ for each dispatch; executions add submits, transfers and one
-//! wait for the outputs. Interleaved requests take max + ω'·rest of their device times, ω' being 1 until learned.
+//! wait for the outputs. Interleaved requests take max + ω'·rest of their device times, ω' being 1 until learned. All of it is
+//! longer or shorter by the conditions it runs under, and by how the machine is just now.
 
 use super::Strategy;
+use super::conditions::{Conditions, LEVELS};
 use crate::kernels::Class;
 use crate::program::{DispatchCost, ProgramCost};
 use serde::Serialize;
@@ -30,13 +32,19 @@ pub struct Rates {
     pub utilisation: BTreeMap<Class, f64>,
 }
 
-/// Learned factors before those of single models: one per class, then dispatch, submit, wait, transfer, overlap.
-pub const FIXED: usize = Class::ALL.len() + 5;
+/// Learned factors before those of single models: one per class, then dispatch, submit, wait, transfer, overlap, those of the
+/// conditions, and the machine's.
+pub const FIXED: usize = MACHINE + 1;
 const DISPATCH: usize = Class::ALL.len();
 const SUBMIT: usize = DISPATCH + 1;
 const WAIT: usize = DISPATCH + 2;
 const TRANSFER: usize = DISPATCH + 3;
-const OVERLAP: usize = DISPATCH + 4;
+/// Of the shorter of requests that are interleaved.
+pub const OVERLAP: usize = DISPATCH + 4;
+/// The first of the conditions'.
+pub const CONDITIONS: usize = OVERLAP + 1;
+/// How much longer everything takes just now: it is forgotten within a minute.
+pub const MACHINE: usize = CONDITIONS + LEVELS;
 
 /// Logarithms of the learned factors: 0 is what the probes say.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +87,8 @@ pub struct Terms {
     pub submit_ms: f64,
     /// The wait for the outputs.
     pub wait_ms: f64,
+    /// What it runs under.
+    pub conditions: Conditions,
 }
 
 /// What a stretch of time is spent on.
@@ -133,8 +143,8 @@ impl Rates {
         (cost.flops / self.flops_per_s).max(cost.bytes / self.bytes_per_s) / reached * 1e3
     }
 
-    /// The terms of executing `costs` by `strategy` in `submits` submits.
-    pub fn terms(&self, costs: &[&ProgramCost], strategy: Strategy, submits: usize) -> Terms {
+    /// The terms of executing `costs` by `strategy` in `submits` submits under `conditions`.
+    pub fn terms(&self, costs: &[&ProgramCost], strategy: Strategy, submits: usize, conditions: Conditions) -> Terms {
         let requests = costs
             .iter()
             .map(|cost| {
@@ -156,6 +166,7 @@ impl Rates {
             requests,
             submit_ms: submits.saturating_sub(1) as f64 * self.submit_s * 1e3,
             wait_ms: self.readback_s * 1e3,
+            conditions,
         }
     }
 
@@ -163,6 +174,13 @@ impl Rates {
     pub fn dispatch_ms(&self, cost: &DispatchCost, coefficients: &Coefficients) -> f64 {
         self.class_ms(cost) * coefficients.fixed[cost.class as usize].exp()
             + self.dispatch_s * 1e3 * coefficients.fixed[DISPATCH].exp()
+    }
+}
+
+impl Terms {
+    /// The same where `class` is measured by a share of the ceilings that is `by` times as large.
+    pub fn rescale(&mut self, class: Class, by: f64) {
+        self.requests.iter_mut().for_each(|request| request.class_ms[class as usize] /= by);
     }
 }
 
@@ -179,6 +197,13 @@ impl Coefficients {
     fn device_ms(&self, request: &RequestTerms) -> f64 {
         let classes: f64 = request.class_ms.iter().enumerate().map(|(c, ms)| ms * self.factor(c)).sum();
         (classes + request.dispatch_ms * self.factor(DISPATCH)) * self.model_factor(&request.model)
+    }
+
+    /// How many times as long all takes under its conditions, and as the machine is.
+    fn slowed(&self, terms: &Terms) -> f64 {
+        let levels = terms.conditions.levels();
+        let log: f64 = levels.iter().zip(&self.fixed[CONDITIONS..]).map(|(level, by)| level * by).sum();
+        (log + self.fixed[MACHINE]).exp()
     }
 
     /// How much of each request's device time counts: less or more than all where others run in between.
@@ -217,7 +242,9 @@ impl Coefficients {
             total += device + transfer;
         }
         by.iter_mut().for_each(|d| *d /= total);
-        (total, by)
+        by[CONDITIONS..MACHINE].copy_from_slice(&terms.conditions.levels());
+        by[MACHINE] = 1.0;
+        (total * self.slowed(terms), by)
     }
 
     /// Whether the request runs between the dispatches of a longer one.
@@ -230,9 +257,9 @@ impl Coefficients {
     /// What happens when: uploads, each model's dispatches, the wait for the outputs.
     pub fn timeline(&self, terms: &Terms) -> Vec<Span> {
         let mut spans = vec![];
-        let mut now = 0.0;
+        let (mut now, slowed) = (0.0, self.slowed(terms));
         let mut push = |kind, model: &str, ms: f64| {
-            let (model, place) = (model.to_owned(), String::new());
+            let (model, place, ms) = (model.to_owned(), String::new(), ms * slowed);
             spans.push(Span { kind, model, place, start_ms: now, end_ms: now + ms });
             now += ms;
         };
@@ -262,6 +289,7 @@ impl Coefficients {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Machine, Pressure};
     use super::*;
 
     fn rates() -> Rates {
@@ -285,7 +313,7 @@ mod tests {
     #[test]
     fn a_total_is_the_sum_of_its_terms() {
         let (a, b) = (cost("a", 1e6), cost("b", 2e6));
-        let terms = rates().terms(&[&a, &b], Strategy::Sequential, 3);
+        let terms = rates().terms(&[&a, &b], Strategy::Sequential, 3, Conditions::default());
         let (total, _) = Coefficients::default().total(&terms, &[]);
         // 10 × 2 ms + 10 × 4 ms, 20 dispatches, 2 submits more, 1 ms wait, 2 MB.
         assert!((total - (20.0 + 40.0 + 2.0 + 0.4 + 1.0 + 2.0)).abs() < 1e-9, "{total}");
@@ -297,7 +325,9 @@ mod tests {
     fn derivatives_are_those_of_the_total() {
         let (a, b) = (cost("a", 1e6), cost("b", 2e6));
         let models = ["a".to_owned(), "b".to_owned()];
-        let terms = rates().terms(&[&a, &b], Strategy::Parallel, 4);
+        let machine = Machine { hidden: true, pressure: Some(Pressure::Serious), on_battery: None };
+        let conditions = Conditions { machine, busy: 1.5, ..Conditions::default() };
+        let terms = rates().terms(&[&a, &b], Strategy::Parallel, 4, conditions);
         let (total, by) = Coefficients::default().total(&terms, &models);
         for (i, expected) in by.iter().enumerate() {
             let mut moved = Coefficients::default();

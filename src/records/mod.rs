@@ -17,6 +17,8 @@ pub struct Observation {
     pub interval_ms: [f64; 2],
     /// Measured, in milliseconds.
     pub measured_ms: f64,
+    /// Logarithm of how much longer everything took just then, as far as was known before it ran.
+    pub machine: f64,
     /// Whether the fit never sees it.
     pub held_out: bool,
 }
@@ -56,6 +58,11 @@ impl Records {
         }
         self.kept.push_back(observation);
         self.added += 1;
+    }
+
+    /// Changes what all consist of: what they are measured by is another than it was.
+    pub fn restate(&mut self, change: impl Fn(&mut Terms)) {
+        self.kept.iter_mut().for_each(|observation| change(&mut observation.terms));
     }
 
     /// Those kept, oldest first.

@@ -1,7 +1,7 @@
 //! The predictor's error on observations that the fit never saw, in the shape that `pkg/index.d.ts` states.
 
-use crate::predict::{Strategy, Terms};
-use crate::records::Records;
+use crate::predict::{Conditions, Strategy};
+use crate::records::{Observation, Records};
 use serde::Serialize;
 
 /// One observation: what was predicted before it ran, what was measured.
@@ -22,6 +22,11 @@ pub struct Past {
     pub held_out: bool,
     /// Absolute relative error of that prediction.
     pub error: f64,
+    /// How many times as long everything took just then, as far as was known before it ran.
+    pub machine: f64,
+    /// What it ran under.
+    #[serde(flatten)]
+    pub conditions: Conditions,
 }
 
 /// Error of the predictor on held-out observations.
@@ -44,18 +49,18 @@ pub struct Accuracy {
 
 pub(super) fn accuracy(
     records: &Records,
-    by_probes: impl Fn(&Terms) -> f64,
-    by_fit: impl Fn(&Terms) -> f64,
+    by_probes: impl Fn(&Observation) -> f64,
+    by_fit: impl Fn(&Observation) -> f64,
 ) -> Accuracy {
     let held_out: Vec<_> = records.iter().filter(|o| o.held_out).collect();
-    let mean = |of: &dyn Fn(&crate::records::Observation) -> f64| {
+    let mean = |of: &dyn Fn(&Observation) -> f64| {
         (!held_out.is_empty()).then(|| held_out.iter().map(|o| of(o)).sum::<f64>() / held_out.len() as f64)
     };
     Accuracy {
         observations: records.added(),
         held_out: held_out.len(),
-        error_before: mean(&|o| (by_probes(&o.terms) / o.measured_ms - 1.0).abs()),
-        error_after: mean(&|o| (by_fit(&o.terms) / o.measured_ms - 1.0).abs()),
+        error_before: mean(&|o| (by_probes(o) / o.measured_ms - 1.0).abs()),
+        error_after: mean(&|o| (by_fit(o) / o.measured_ms - 1.0).abs()),
         coverage: mean(&|o| f64::from(u8::from(o.covered()))),
         history: records
             .iter()
@@ -67,6 +72,8 @@ pub(super) fn accuracy(
                 measured_ms: o.measured_ms,
                 held_out: o.held_out,
                 error: o.error(),
+                machine: o.machine.exp(),
+                conditions: o.terms.conditions,
             })
             .collect(),
     }

@@ -2,22 +2,33 @@
 //! Knows coefficients and their doubt; must never know when an observation is held out.
 
 use crate::kernels::Class;
-use crate::predict::{Coefficients, FIXED, Terms};
+use crate::predict::{CONDITIONS, Coefficients, FIXED, MACHINE, OVERLAP, Terms};
 use nalgebra::{DMatrix, DVector};
 
 /// Doubt of the probes' values, as standard deviations of logarithms: a class's utilisation was seen on one shape only,
 /// waits and transfers were measured as they are used, and nothing is known of overlap.
 const CLASS_DOUBT: f64 = 1.0;
 const MEASURED_DOUBT: f64 = 0.5;
+/// How far a probe is off where nothing else is known.
+const PROBED: f64 = 0.3;
 const OVERLAP_DOUBT: f64 = 0.15;
 /// A model is like its kernels say until it shows otherwise.
 const MODEL_DOUBT: f64 = 0.3;
+/// What a condition does is not known before it was there.
+const CONDITION_DOUBT: f64 = 0.5;
+/// How far the machine is from what it usually is, where nothing was seen for long, and in how many milliseconds what it was is
+/// forgotten.
+const MACHINE_DOUBT: f64 = 0.1;
+const MACHINE_MS: f64 = 60e3;
+/// Noise that each other execution at work adds: what it takes depends on what it is.
+const BUSY_NOISE: f64 = 0.3;
 /// Noise of a measurement at first; then what the residuals show, never less than the floor.
 const FIRST_NOISE: f64 = 0.1;
 const NOISE_FLOOR: f64 = 0.01;
 /// Weight that an observation loses with each later one.
 const FORGETTING: f64 = 0.995;
-/// An innovation counts up to so many of its standard deviations: an outlier is not followed.
+/// An innovation counts up to so many of its standard deviations: an outlier is not followed. A second one to the same side is none:
+/// the machine has changed.
 const CLIP: f64 = 2.5;
 
 /// Coefficients with their covariance.
@@ -27,21 +38,34 @@ pub struct Fit {
     models: Vec<String>,
     covariance: DMatrix<f64>,
     noise: f64,
+    /// When the last observation began.
+    seen_ms: Option<f64>,
+    /// The last innovation, in standard deviations.
+    surprise: f64,
+}
+
+fn first_doubt(i: usize) -> f64 {
+    match i {
+        i if i < Class::ALL.len() => CLASS_DOUBT,
+        i if i < OVERLAP => MEASURED_DOUBT,
+        OVERLAP => OVERLAP_DOUBT,
+        i if (CONDITIONS..MACHINE).contains(&i) => CONDITION_DOUBT,
+        MACHINE => 1.0,
+        _ => MODEL_DOUBT,
+    }
 }
 
 impl Default for Fit {
     fn default() -> Self {
-        let doubt = |i: usize| match i {
-            i if i < Class::ALL.len() => CLASS_DOUBT,
-            i if i + 1 < FIXED => MEASURED_DOUBT,
-            _ => OVERLAP_DOUBT,
-        };
-        let diagonal = DVector::from_fn(FIXED, |i, _| doubt(i) * doubt(i));
+        // As it is at first is as it is.
+        let variance = |i: usize| if i == MACHINE { 0.0 } else { first_doubt(i) * first_doubt(i) };
         Fit {
             coefficients: Coefficients::default(),
             models: vec![],
-            covariance: DMatrix::from_diagonal(&diagonal),
+            covariance: DMatrix::from_diagonal(&DVector::from_fn(FIXED, |i, _| variance(i))),
             noise: FIRST_NOISE,
+            seen_ms: None,
+            surprise: 0.0,
         }
     }
 }
@@ -55,12 +79,57 @@ impl Fit {
     /// Time of an execution in milliseconds, and the standard deviation of its logarithm.
     pub fn predict(&self, terms: &Terms) -> (f64, f64) {
         let (total, slopes) = self.coefficients.total(terms, &self.models);
-        let slopes = DVector::from_vec(slopes);
-        let variance = slopes.dot(&(&self.covariance * &slopes));
+        let (left, more) = self.left(terms);
+        let mut slopes = DVector::from_vec(slopes);
+        slopes[MACHINE] *= left;
+        let total = total * (self.coefficients.fixed[MACHINE] * (left - 1.0)).exp();
+        let variance = slopes.dot(&(&self.covariance * &slopes)) + more + self.noise_of(terms);
         // A model not met yet has a doubt of its own.
         let new = terms.requests.iter().any(|r| !self.models.contains(&r.model));
         let more = if new { MODEL_DOUBT * MODEL_DOUBT } else { 0.0 };
-        (total, (variance.max(0.0) + more + self.noise * self.noise).sqrt())
+        (total, (variance.max(0.0) + more).sqrt())
+    }
+
+    /// Time of an execution in milliseconds were the machine as `machine` says, a logarithm.
+    pub fn predict_as(&self, terms: &Terms, machine: f64) -> f64 {
+        self.coefficients.total(terms, &[]).0 * (machine - self.coefficients.fixed[MACHINE]).exp()
+    }
+
+    /// How the machine is when `terms` begin: the logarithm of how much longer everything takes.
+    pub fn machine(&self, terms: &Terms) -> f64 {
+        self.coefficients.fixed[MACHINE] * self.left(terms).0
+    }
+
+    /// What is left of what was known of the machine when `terms` begin, and the variance that has grown since.
+    fn left(&self, terms: &Terms) -> (f64, f64) {
+        let passed = self.seen_ms.map_or(0.0, |seen| (terms.conditions.now_ms - seen).max(0.0));
+        let left = (-passed / MACHINE_MS).exp();
+        (left, (1.0 - left * left) * MACHINE_DOUBT * MACHINE_DOUBT)
+    }
+
+    fn noise_of(&self, terms: &Terms) -> f64 {
+        let busy = BUSY_NOISE * terms.conditions.busy;
+        self.noise * self.noise + busy * busy
+    }
+
+    /// The share of the ceilings that `class` is measured by is another one, `by` times as large. What was learned stays; of what
+    /// was not, the new share says more.
+    pub fn rescale(&mut self, class: Class, by: f64) {
+        let i = class as usize;
+        self.coefficients.fixed[i] += by.ln();
+        let doubt = self.covariance[(i, i)];
+        let gain = self.covariance.column(i) / (doubt + PROBED * PROBED);
+        self.step(&gain, -self.coefficients.fixed[i]);
+    }
+
+    /// Forgets of the machine what time has made old.
+    fn age(&mut self, terms: &Terms) {
+        let (left, more) = self.left(terms);
+        self.coefficients.fixed[MACHINE] *= left;
+        self.covariance.row_mut(MACHINE).scale_mut(left);
+        self.covariance.column_mut(MACHINE).scale_mut(left);
+        self.covariance[(MACHINE, MACHINE)] += more;
+        self.seen_ms = Some(terms.conditions.now_ms);
     }
 
     /// Standard deviation of the logarithm of the ratio of two executions' times: what both depend on does not count.
@@ -75,29 +144,43 @@ impl Fit {
         for request in &terms.requests {
             self.meet(&request.model);
         }
+        self.age(terms);
         let (total, slopes) = self.coefficients.total(terms, &self.models);
         let slopes = DVector::from_vec(slopes);
-        let spread = &self.covariance * &slopes;
-        let variance = slopes.dot(&spread) + self.noise * self.noise;
         let innovation = (measured_ms / total).ln();
+        let known = (slopes.dot(&(&self.covariance * &slopes)) + self.noise_of(terms)).sqrt();
+        let surprise = innovation / known;
+        if surprise.abs() > CLIP && surprise * self.surprise > CLIP * CLIP {
+            self.covariance[(MACHINE, MACHINE)] += (innovation * innovation).min(1.0);
+        }
+        self.surprise = surprise;
+        let spread = &self.covariance * &slopes;
+        let variance = slopes.dot(&spread) + self.noise_of(terms);
         let most = CLIP * variance.sqrt();
         let clipped = innovation.clamp(-most, most);
         let gain = &spread / variance;
-        let step = &gain * clipped;
         self.covariance -= &gain * spread.transpose();
         self.forget();
-        for (i, step) in step.iter().enumerate() {
+        self.step(&gain, clipped);
+        // What the step leaves unexplained is noise; it is learned slowly, and an outlier teaches it little.
+        if terms.conditions.busy > 0.0 {
+            return;
+        }
+        let left = (measured_ms / self.coefficients.total(terms, &self.models).0).ln().clamp(-most, most);
+        self.noise = (0.95 * self.noise * self.noise + 0.05 * left * left).sqrt().max(NOISE_FLOOR);
+    }
+
+    /// Moves the coefficients by `gain` times `apart`.
+    fn step(&mut self, gain: &DVector<f64>, apart: f64) {
+        for (i, gain) in gain.iter().enumerate() {
             match i.checked_sub(FIXED) {
-                None => self.coefficients.fixed[i] = (self.coefficients.fixed[i] + step).clamp(-5.0, 5.0),
+                None => self.coefficients.fixed[i] = (self.coefficients.fixed[i] + gain * apart).clamp(-5.0, 5.0),
                 Some(m) => {
                     let model = self.coefficients.models.entry(self.models[m].clone()).or_insert(0.0);
-                    *model = (*model + step).clamp(-2.0, 2.0);
+                    *model = (*model + gain * apart).clamp(-2.0, 2.0);
                 }
             }
         }
-        // What the step leaves unexplained is noise; it is learned slowly, and an outlier teaches it little.
-        let left = (measured_ms / self.coefficients.total(terms, &self.models).0).ln().clamp(-most, most);
-        self.noise = (0.95 * self.noise * self.noise + 0.05 * left * left).sqrt().max(NOISE_FLOOR);
     }
 
     /// Opens what was learned, never beyond what was doubted at first. The whole matrix: opening the diagonal alone would
@@ -105,21 +188,12 @@ impl Fit {
     fn forget(&mut self) {
         self.covariance /= FORGETTING;
         for i in 0..self.covariance.nrows() {
-            let excess = self.covariance[(i, i)].sqrt() / self.first_doubt(i);
+            let excess = self.covariance[(i, i)].sqrt() / first_doubt(i);
             if excess > 1.0 {
                 self.covariance.row_mut(i).unscale_mut(excess);
                 self.covariance.column_mut(i).unscale_mut(excess);
             }
             self.covariance[(i, i)] = self.covariance[(i, i)].max(1e-9);
-        }
-    }
-
-    fn first_doubt(&self, i: usize) -> f64 {
-        match i {
-            i if i < Class::ALL.len() => CLASS_DOUBT,
-            i if i + 1 < FIXED => MEASURED_DOUBT,
-            i if i < FIXED => OVERLAP_DOUBT,
-            _ => MODEL_DOUBT,
         }
     }
 

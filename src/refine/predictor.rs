@@ -4,7 +4,7 @@ use super::accuracy::{Accuracy, accuracy};
 use super::fit::Fit;
 use crate::error::{Error, Kind, Result};
 use crate::kernels::Class;
-use crate::predict::{Coefficients, Forecast, Rates, Strategy, Terms};
+use crate::predict::{Coefficients, Conditions, Forecast, Rates, Strategy, Terms};
 use crate::program::{DispatchCost, ProgramCost};
 use crate::records::{Observation, Records};
 use std::collections::{BTreeMap, VecDeque};
@@ -55,9 +55,13 @@ impl Predictor {
         }
     }
 
-    /// Takes in the share of the ceilings, in (0, 1], that a probe of `class` reached; before any observation.
+    /// Takes in the share of the ceilings, in (0, 1], that a probe of `class` reached.
     pub fn reaches(&mut self, class: Class, share: f64) {
-        self.rates.utilisation.insert(class, share);
+        let by = share / self.rates.utilisation.insert(class, share).unwrap_or(1.0);
+        if self.records.added() > 0 {
+            self.fit.rescale(class, by);
+            self.records.restate(|terms| terms.rescale(class, by));
+        }
     }
 
     /// One dispatch, in milliseconds.
@@ -85,9 +89,15 @@ impl Predictor {
         self.trials.iter().map(of).sum::<f64>() / self.trials.len().max(1) as f64
     }
 
-    /// What executing `costs` by `strategy` in `submits` submits is expected to take.
-    pub fn forecast(&self, costs: &[&ProgramCost], strategy: Strategy, submits: usize) -> Forecast {
-        let terms = self.rates.terms(costs, strategy, submits);
+    /// What executing `costs` by `strategy` in `submits` submits is expected to take under `conditions`.
+    pub fn forecast(
+        &self,
+        costs: &[&ProgramCost],
+        strategy: Strategy,
+        submits: usize,
+        conditions: Conditions,
+    ) -> Forecast {
+        let terms = self.rates.terms(costs, strategy, submits, conditions);
         let (total_ms, doubt) = self.predict(&terms);
         let width = (self.width() * doubt).exp();
         Forecast {
@@ -102,7 +112,7 @@ impl Predictor {
     /// How well the ratio of the times of two ways to execute `costs` is known, each a strategy in so many submits: the
     /// standard deviation of its logarithm.
     pub fn ratio_doubt(&self, costs: &[&ProgramCost], a: (Strategy, usize), b: (Strategy, usize)) -> f64 {
-        let terms = |(strategy, submits)| self.rates.terms(costs, strategy, submits);
+        let terms = |(strategy, submits)| self.rates.terms(costs, strategy, submits, Conditions::default());
         self.fit.ratio_doubt(&terms(a), &terms(b))
     }
 
@@ -118,7 +128,7 @@ impl Predictor {
         }
     }
 
-    /// Takes in that what was forecast took `measured_ms`. Refuses a time that cannot be.
+    /// Takes in that what was forecast took `measured_ms` under `conditions`. Refuses a time that cannot be.
     pub fn observe(
         &mut self,
         costs: &[&ProgramCost],
@@ -126,8 +136,9 @@ impl Predictor {
         submits: usize,
         forecast: &Forecast,
         measured_ms: f64,
+        conditions: Conditions,
     ) -> Result<()> {
-        let terms = self.rates.terms(costs, strategy, submits);
+        let terms = self.rates.terms(costs, strategy, submits, conditions);
         let probes = self.by_probes(&terms);
         let sound = measured_ms.is_finite() && measured_ms > 0.0 && (measured_ms / probes).ln().abs() < 7.0;
         if !sound || costs.is_empty() {
@@ -135,6 +146,7 @@ impl Predictor {
         }
         let (fitted, doubt) = self.fit.predict(&terms);
         let mut observation = Observation {
+            machine: self.fit.machine(&terms),
             terms,
             predicted_ms: forecast.total_ms,
             interval_ms: forecast.interval_ms,
@@ -160,7 +172,10 @@ impl Predictor {
 
     /// How well it does on what the fit never saw: the current fit and the probes' model, over all that was held out.
     pub fn accuracy(&self) -> Accuracy {
-        accuracy(&self.records, |terms| self.by_probes(terms), |terms| self.predict(terms).0)
+        let by_fit = |o: &Observation| {
+            if self.rolled_back { self.by_probes(&o.terms) } else { self.fit.predict_as(&o.terms, o.machine) }
+        };
+        accuracy(&self.records, |o| self.by_probes(&o.terms), by_fit)
     }
 }
 
@@ -174,6 +189,10 @@ fn keep<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::predict::{MACHINE, Machine};
+
+    const NOW: Conditions =
+        Conditions { now_ms: 0.0, machine: Machine { hidden: false, pressure: None, on_battery: None }, busy: 0.0 };
 
     fn rates() -> Rates {
         Rates {
@@ -197,6 +216,7 @@ mod tests {
     struct World {
         rng: u64,
         truth: Coefficients,
+        now_ms: f64,
     }
 
     impl World {
@@ -205,7 +225,7 @@ mod tests {
             truth.fixed[Class::Conv as usize] = 0.6;
             truth.fixed[Class::Matmul as usize] = -0.4;
             truth.models.insert("b".to_owned(), 0.2);
-            World { rng: seed, truth }
+            World { rng: seed, truth, now_ms: 0.0 }
         }
 
         /// Within 3 % of nothing, evenly.
@@ -215,9 +235,23 @@ mod tests {
         }
 
         fn run(&mut self, predictor: &mut Predictor, costs: &[&ProgramCost], strategy: Strategy) {
-            let forecast = predictor.forecast(costs, strategy, 3);
-            let truth = self.truth.total(&rates().terms(costs, strategy, 3), &[]).0;
-            predictor.observe(costs, strategy, 3, &forecast, truth * self.noise().exp()).unwrap();
+            self.run_in(predictor, costs, strategy, Machine::default());
+        }
+
+        /// The error of the forecast.
+        fn run_in(
+            &mut self,
+            predictor: &mut Predictor,
+            costs: &[&ProgramCost],
+            strategy: Strategy,
+            machine: Machine,
+        ) -> f64 {
+            let at = Conditions { now_ms: self.now_ms, machine, busy: 0.0 };
+            let forecast = predictor.forecast(costs, strategy, 3, at);
+            let took = self.truth.total(&rates().terms(costs, strategy, 3, at), &[]).0 * self.noise().exp();
+            self.now_ms += took;
+            predictor.observe(costs, strategy, 3, &forecast, took, at).unwrap();
+            (forecast.total_ms / took - 1.0).abs()
         }
     }
 
@@ -241,8 +275,8 @@ mod tests {
             covered.push(accuracy.coverage.unwrap());
             // A set that was never run, of models that were.
             let thrice = [&a, &b, &b];
-            let truth = world.truth.total(&rates().terms(&thrice, Strategy::Sequential, 3), &[]).0;
-            let forecast = predictor.forecast(&thrice, Strategy::Sequential, 3);
+            let truth = world.truth.total(&rates().terms(&thrice, Strategy::Sequential, 3, NOW), &[]).0;
+            let forecast = predictor.forecast(&thrice, Strategy::Sequential, 3, NOW);
             assert!((forecast.total_ms / truth - 1.0).abs() < 0.04, "{} against {truth}", forecast.total_ms);
         }
         let mean = covered.iter().sum::<f64>() / covered.len() as f64;
@@ -271,7 +305,7 @@ mod tests {
         let a = cost("a", Class::Conv, 2e7);
         let (mut predictor, mut world) = (Predictor::new(rates()), World::new(3));
         let width = |p: &Predictor| {
-            let [low, high] = p.forecast(&[&a], Strategy::Sequential, 3).interval_ms;
+            let [low, high] = p.forecast(&[&a], Strategy::Sequential, 3, NOW).interval_ms;
             (high / low).ln()
         };
         let first = width(&predictor);
@@ -284,12 +318,75 @@ mod tests {
         let a = cost("a", Class::Conv, 2e7);
         let (mut predictor, mut world) = (Predictor::new(rates()), World::new(5));
         (0..40).for_each(|_| world.run(&mut predictor, &[&a], Strategy::Sequential));
-        let before = predictor.forecast(&[&a], Strategy::Sequential, 3);
-        predictor.observe(&[&a], Strategy::Sequential, 3, &before, before.total_ms * 20.0).unwrap();
-        let after = predictor.forecast(&[&a], Strategy::Sequential, 3).total_ms;
+        let before = predictor.forecast(&[&a], Strategy::Sequential, 3, NOW);
+        predictor.observe(&[&a], Strategy::Sequential, 3, &before, before.total_ms * 20.0, NOW).unwrap();
+        let after = predictor.forecast(&[&a], Strategy::Sequential, 3, NOW).total_ms;
         assert!((after / before.total_ms - 1.0).abs() < 0.1, "{after} after {}", before.total_ms);
         for nonsense in [f64::NAN, 0.0, -1.0, f64::INFINITY] {
-            assert!(predictor.observe(&[&a], Strategy::Sequential, 3, &before, nonsense).is_err());
+            assert!(predictor.observe(&[&a], Strategy::Sequential, 3, &before, nonsense, NOW).is_err());
         }
+    }
+
+    #[test]
+    fn a_load_on_the_machine_is_followed_within_ten_runs_and_so_is_its_end() {
+        let (a, b) = (cost("a", Class::Conv, 2e7), cost("b", Class::Matmul, 3e7));
+        for (seed, load) in [(1, 1.8f64), (2, 1.3), (3, 3.0), (4, 0.6)] {
+            let (mut predictor, mut world) = (Predictor::new(rates()), World::new(seed * 104_729));
+            let mut mean = |world: &mut World, runs: usize| {
+                let run = |i: usize| {
+                    let sets: [&[&ProgramCost]; 3] = [&[&a], &[&b], &[&a, &b]];
+                    world.run_in(&mut predictor, sets[i % 3], Strategy::Sequential, Machine::default())
+                };
+                (0..runs).map(run).sum::<f64>() / runs as f64
+            };
+            mean(&mut world, 50);
+            let calm = mean(&mut world, 10);
+            for log in [load.ln(), 0.0] {
+                world.truth.fixed[MACHINE] = log;
+                let first = mean(&mut world, 2);
+                mean(&mut world, 8);
+                let then = mean(&mut world, 10);
+                assert!(first > 0.2 && then < calm.max(0.03) * 1.5, "x{load}: {calm}, first {first}, then {then}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_hidden_page_takes_is_known_when_it_is_hidden_again() {
+        let a = cost("a", Class::Conv, 2e7);
+        let (mut predictor, mut world) = (Predictor::new(rates()), World::new(17));
+        let (seen, hidden) = (Machine::default(), Machine { hidden: true, ..Machine::default() });
+        let mut errors = vec![];
+        for round in 0..6 {
+            let machine = if round % 2 == 0 { seen } else { hidden };
+            world.truth.fixed[MACHINE] = if machine.hidden { 0.9 } else { 0.0 };
+            // Long enough apart that nothing is known of the machine any more.
+            world.now_ms += 300e3;
+            let mut run = || world.run_in(&mut predictor, &[&a], Strategy::Sequential, machine);
+            errors.push(run());
+            (0..20).for_each(|_| {
+                run();
+            });
+        }
+        assert!(errors[1] > 0.4, "it was never hidden: {errors:?}");
+        assert!(errors[5] < 0.15, "{errors:?}");
+    }
+
+    #[test]
+    fn what_was_learned_before_a_class_is_probed_stays_known() {
+        let a = cost("a", Class::Conv, 2e7);
+        let (mut predictor, mut world) = (Predictor::new(rates()), World::new(23));
+        (0..40).for_each(|_| world.run(&mut predictor, &[&a], Strategy::Sequential));
+        let now = Conditions { now_ms: world.now_ms, ..NOW };
+        let before = predictor.forecast(&[&a], Strategy::Sequential, 3, now).total_ms;
+        let error = predictor.accuracy().error_after.unwrap();
+        predictor.reaches(Class::Conv, 0.25);
+        let after = predictor.forecast(&[&a], Strategy::Sequential, 3, now).total_ms;
+        assert!((after / before - 1.0).abs() < 0.05, "{after} after {before}");
+        assert!((predictor.accuracy().error_after.unwrap() - error).abs() < 0.05);
+        predictor.reaches(Class::Pool, 0.5);
+        let pooled = predictor.forecast(&[&cost("p", Class::Pool, 2e7)], Strategy::Sequential, 3, now).total_ms;
+        let whole = Predictor::new(rates()).forecast(&[&cost("p", Class::Pool, 2e7)], Strategy::Sequential, 3, NOW);
+        assert!(pooled > 1.7 * whole.total_ms, "what was not learned is as the probe says: {pooled}");
     }
 }

@@ -18,9 +18,11 @@ const OPENS: Duration = Duration::from_secs(60);
 /// Browsers that are started for a page that does not begin.
 const STARTS: usize = 3;
 
-/// Lines said since the last time, the result or `null`, the error or `null`.
-const ASK: &str = "const d = globalThis.driven; if (!d) return [[], null, null];
-    return [d.lines.splice(0), d.result ?? null, d.error ?? null];";
+/// Lines said since the last time, the result or `null`, the error or `null`, and what is to be done with the page's window: `'hide'`,
+/// `'show'` or `null`.
+const ASK: &str = "const d = globalThis.driven; if (!d) return [[], null, null, null];
+    const { wish = null } = d; d.wish = undefined;
+    return [d.lines.splice(0), d.result ?? null, d.error ?? null, wish];";
 
 /// What to drive.
 pub struct Drive<'a> {
@@ -93,7 +95,7 @@ impl Drive<'_> {
         let mut heard = Instant::now();
         loop {
             let answer = client.execute(ASK, vec![]).await?;
-            let [lines, result, error] = answer.as_array().map(Vec::as_slice).unwrap_or_default() else {
+            let [lines, result, error, wish] = answer.as_array().map(Vec::as_slice).unwrap_or_default() else {
                 bail!("the page answered {answer}");
             };
             for text in lines.as_array().into_iter().flatten() {
@@ -107,6 +109,11 @@ impl Drive<'_> {
             if !result.is_null() {
                 self.pictures(client).await?;
                 return Ok(result.clone());
+            }
+            match wish.as_str() {
+                Some("hide") => client.minimize_window().await?,
+                Some("show") => client.set_window_size(1280, 900).await?,
+                _ => {}
             }
             if heard.elapsed() > SILENCE {
                 return Err(anyhow!("the page has said nothing for {} s", SILENCE.as_secs()));

@@ -158,6 +158,9 @@ fn wasm(root: &Path, package: &str, profile: &str, out: &Path) -> Result<()> {
         cargo.args(["--no-default-features", "--features", "gpu"]);
         // A sixteenth less to download: the standard library's sorts and number formats are half as long when made for size.
         with_std(&mut cargo)?.args(["-Z", "build-std-features=optimize_for_size"]);
+        // A panic says what was wrong; where that was, the browser's own trace tells by offsets into the wasm, and the places of all
+        // panics need not be downloaded.
+        cargo.env("RUSTFLAGS", "-Zlocation-detail=none");
     }
     run(&mut cargo)?;
     let folder = target(root).join("wasm32-unknown-unknown").join(if profile == "dev" { "debug" } else { profile });

@@ -148,14 +148,14 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>) -> Res
     }
     if browser == Browser::ChromiumWebnn {
         // It is a Chromium in all that the others test.
-        return tests(root, browser, true, port, "capabilities,webnn,webnn-kernels", false);
+        return tests(root, browser, true, port, "capabilities,webnn,webnn-kernels,machine", false);
     }
     tests(
         root,
         browser,
         true,
         port,
-        "capabilities,kernels,models,shapes,types,callers,pool,generation,errors,cpu,here,memory,several,far",
+        "capabilities,kernels,models,shapes,types,callers,pool,generation,errors,cpu,here,memory,several,machine,far",
         false,
     )?;
     tests(root, browser, false, port, "capabilities,no-webgpu,cpu", false)?;

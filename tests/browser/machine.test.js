@@ -1,0 +1,90 @@
+// What a pool does about its machine: a hidden page and other work on the processor stand in the observations, and forecasts follow
+// both within ten runs.
+
+import { assert, test } from './harness.js';
+import { entry, load } from './models.js';
+import { Pool } from '../pkg/index.js';
+
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** How far the forecasts of some runs were from what they took, each made just before: other tests may be at work beside. */
+const off = (runs) => median(runs.map((r) => r.error));
+
+/** How far they may be: twice as far as what the runs took is from its own median, and a fifth. */
+function bound(runs) {
+  const times = runs.map((r) => r.measuredMs);
+  return 0.2 + 2 * median(times.map((ms) => Math.abs(ms / median(times) - 1)));
+}
+
+/** Has the driver hide or show the page's window, and waits until that is so. */
+async function visibility(wish) {
+  const wanted = wish === 'hide' ? 'hidden' : 'visible';
+  globalThis.driven.wish = wish;
+  for (let tries = 0; document.visibilityState !== wanted; tries++) {
+    assert(tries < 100, `the page is not ${wanted} after 10 s`);
+    await sleep(100);
+  }
+}
+
+/** A session that is warm, and what runs it so often: the observations of that. */
+async function runner(options) {
+  const pool = await Pool.create({ records: 'none', lanes: ['cpu'], ...options });
+  const { session, feeds } = await load(pool, entry('squeezenet1_1'));
+  const runs = async (count) => {
+    for (let i = 0; i < count; i++) await session.run(feeds);
+    // A pool in a worker tells a moment later.
+    await sleep(300);
+    return pool.accuracy('cpu').history.slice(-count);
+  };
+  await runs(20);
+  return { pool, runs };
+}
+
+test('a hidden page computes by one thread, that stands in its observations, and forecasts follow', async () => {
+  const { pool, runs } = await runner({ measure: 'asked' });
+  try {
+    const before = await runs(10);
+    await visibility('hide');
+    const first = await runs(10);
+    const then = await runs(10);
+    await visibility('show');
+    await runs(10);
+    const after = await runs(10);
+    assert([...first, ...then].every(({ hidden }) => hidden), 'a run of a hidden page is not told to be one');
+    assert([...before, ...after].every(({ hidden }) => !hidden), 'a run of a page that is seen is told to be hidden');
+    assert(off(then) < bound(then), `hidden, the forecast is ${off(then)} off, more than ${bound(then)}`);
+    assert(off(after) < bound(after), `seen again, the forecast is ${off(after)} off, more than ${bound(after)}`);
+    const ms = (of) => median(of.map((r) => r.measuredMs)).toFixed(1);
+    return `${ms(before)} ms seen, ${ms(then)} hidden, ${ms(after)} seen again; forecasts ${[then, after].map((r) => `${(off(r) * 100).toFixed(0)} %`)} off`;
+  } finally {
+    await visibility('show');
+    await pool.close();
+  }
+});
+
+test('other work on the processor is seen in the observations, and forecasts follow when it comes and when it goes', async () => {
+  const { pool, runs } = await runner({ measure: 'asked' });
+  const url = URL.createObjectURL(new Blob(['for (;;);'], { type: 'text/javascript' }));
+  let busy = [];
+  try {
+    const before = await runs(10);
+    busy = Array.from({ length: navigator.hardwareConcurrency }, () => new Worker(url));
+    await sleep(500);
+    await runs(10);
+    const loaded = await runs(10);
+    busy.forEach((worker) => worker.terminate());
+    await sleep(500);
+    await runs(10);
+    const after = await runs(10);
+    const ms = (of) => median(of.map((r) => r.measuredMs));
+    assert(off(loaded) < bound(loaded), `under the load the forecast is ${off(loaded)} off, more than ${bound(loaded)}`);
+    assert(off(after) < bound(after), `after it the forecast is ${off(after)} off, more than ${bound(after)}`);
+    const seen = median(loaded.map((r) => r.machine));
+    return `${ms(before).toFixed(1)} ms, ${ms(loaded).toFixed(1)} beside the load (machine ${seen.toFixed(2)}x), ${ms(after).toFixed(1)} after it; forecasts ${[loaded, after].map((r) => `${(off(r) * 100).toFixed(0)} %`)} off`;
+  } finally {
+    busy.forEach((worker) => worker.terminate());
+    URL.revokeObjectURL(url);
+    await pool.close();
+  }
+});
