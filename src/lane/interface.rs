@@ -3,6 +3,7 @@
 
 use super::host::Task;
 use super::measured::{Counts, Facts, Measured};
+use super::pace::Pace;
 use super::tensor::Resident;
 use super::traffic::TrafficCounts;
 use super::work::{Compiled, Order, Outcome, Progress, Work};
@@ -107,6 +108,12 @@ pub trait Lane: Debug {
 
     /// What was measured last.
     fn measured(&self) -> Measured;
+
+    /// Has it take what it measures of itself in moments of `pace`, now that it is open; false where each of [`Lane::tune`],
+    /// [`Lane::prepare_classes`] and [`Lane::utilisation`] is one moment, which the caller takes.
+    fn paced(&self, _pace: Pace) -> bool {
+        false
+    }
 
     /// The kernel variants that programs are made of from now on.
     fn tuning(&self) -> Tuning;

@@ -11,6 +11,7 @@ use super::routes::Next;
 use super::session::Session;
 use super::spread::{Placed, Sharing, divided};
 use super::tensors::{Feed, Keep};
+use super::warming::warm;
 use crate::error::{Error, Kind, Result};
 use crate::graph::HostTensor;
 use crate::lane::host::spawn;
@@ -341,7 +342,14 @@ impl Calls {
         let home = home.unwrap_or_else(|| self.settled(session, desk));
         let (session, desk, form) = (Rc::clone(session), Rc::clone(desk), form.clone());
         spawn(Box::pin(async move {
-            if desk.prepare(&session, &home, form, None).await.is_ok() && session.home().is_some() {
+            if let Ok(ready) = desk.prepare(&session, &home, form.clone(), None).await {
+                // Lanes of one name share what a browser compiled.
+                if session.home().is_some_and(|home| home.lane.name() != desk.lane.name()) {
+                    warm(&session, &desk, &ready, &form).await;
+                }
+                if session.home().is_none() {
+                    return;
+                }
                 if new {
                     session.visits(&home);
                 }

@@ -182,6 +182,8 @@ impl Desk {
     /// Fails what waits; nothing is begun any more.
     pub(super) fn stop(&self) {
         self.closed.set(true);
+        // What is measured is not to wait for a moment any more.
+        self.probing.wanted.set(true);
         self.queue.fail_all(&Error::new(Kind::Closed, "the pool was closed"));
     }
 }

@@ -119,8 +119,9 @@ impl Desk {
         // Every program is warm from now on, also those behind one that was not.
         let cold = items.iter().filter(|item| !item.ready.warm.replace(true)).count();
         let clean = cold == 0 && exclusive && outcome.awaited;
-        let conditions = conditions.filter(|conditions| clean && !(part.beside && conditions.busy > 0.0));
-        if let Some(conditions) = conditions {
+        let clean = clean && conditions.is_some();
+        let learned = conditions.filter(|conditions| clean && !(part.beside && conditions.busy > 0.0));
+        if let Some(conditions) = learned {
             let costs: Vec<&ProgramCost> = items.iter().map(|item| &item.ready.compiled.cost).collect();
             let (submits, strategy) = (plan.schedule.submits(), plan.schedule.strategy);
             // What the predictor refuses as absurd is no fault of the call.

@@ -64,6 +64,7 @@ pub(super) async fn desk(
         Err(error) => return Err(lane.cause(error).await),
     };
     let desk = Rc::new(desk);
+    desk.pace();
     if let Some(known) = known {
         desk.take_in(&known);
     }

@@ -6,13 +6,11 @@ use super::known::Known;
 use super::options::Measure;
 use crate::error::Result;
 use crate::kernels::Class;
-use crate::lane::host::{LocalFuture, sleep, spawn};
+use crate::lane::host::{LocalFuture, spawn};
+use crate::lane::{Moment, Pace};
 use futures_util::FutureExt as _;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-
-/// How often, in milliseconds, a measurement that nobody waits for looks whether the lane idles.
-const LOOK_MS: u32 = 20;
 
 impl Desk {
     /// Goes by what was measured before.
@@ -75,13 +73,28 @@ impl Desk {
         Ok(())
     }
 
-    /// One step, begun beside no execution; where nobody waits, beside no preparation either. A call that comes meanwhile
-    /// waits for one run of what is measured, not for the step: see [`crate::lane::Lane::turn`].
+    /// Has the lane measure in moments in which nobody is in the way, or at once while somebody waits.
+    pub(super) fn pace(&self) {
+        let (activity, hurried, hurries) =
+            (Rc::clone(&self.activity), Rc::clone(&self.probing), Rc::clone(&self.probing));
+        let wait = move || -> LocalFuture<Moment> {
+            let hurried = Rc::clone(&hurried);
+            Box::pin(Rc::clone(&activity).moment(move || hurried.wanted.get()))
+        };
+        let pace = Pace::new(wait, move || hurries.wanted.get());
+        // Where the lane takes no moments itself each step is one.
+        let steps = if self.lane.paced(pace.clone()) { None } else { Some(pace) };
+        self.probing.steps.replace(steps);
+    }
+
+    /// One step. A call that comes meanwhile waits for one run of what is measured, not for the step: see
+    /// [`crate::lane::Lane::turn`].
     async fn step<T>(&self, what: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
-        let idle = || self.queue.idle() && self.preparing.get() == 0 && !self.activity.yielding();
-        while !(self.probing.wanted.get() || self.closed.get() || idle()) {
-            sleep(LOOK_MS).await;
-        }
+        let pace = self.probing.steps.borrow().clone();
+        let _moment = match pace {
+            Some(pace) => Some(pace.moment().await),
+            None => None,
+        };
         self.open()?;
         what().await
     }

@@ -26,6 +26,7 @@ mod session;
 mod split;
 mod spread;
 mod tensors;
+mod warming;
 
 pub use crate::lane::{Facts, Far, Opening, Output, Resident, Told, TrafficCounts, Workers};
 pub use known::{Known, Recalled, Shelf};

@@ -3,6 +3,7 @@
 
 use super::known::{Known, Shelf};
 use crate::error::Result;
+use crate::lane::Pace;
 use crate::lane::host::LocalFuture;
 use futures_util::future::Shared;
 use std::cell::{Cell, RefCell};
@@ -20,6 +21,8 @@ pub struct Probing {
     pub(super) begun: Cell<bool>,
     /// Whether someone waits for it.
     pub(super) wanted: Cell<bool>,
+    /// What each of its steps waits for, where the lane waits for nothing itself.
+    pub(super) steps: RefCell<Option<Pace>>,
 }
 
 impl std::fmt::Debug for Probing {
@@ -39,6 +42,7 @@ impl Probing {
             known: RefCell::default(),
             begun: Cell::default(),
             wanted: Cell::default(),
+            steps: RefCell::default(),
         }
     }
 

@@ -10,7 +10,9 @@ const ENOUGH: usize = 3;
 /// Measured calls that another lane is tried for: more of them where they are so short, in milliseconds, that what else the
 /// machine does is as long as they are.
 const TRIED: usize = 2;
-const TRIED_SHORT: usize = 5;
+const TRIED_SHORT: usize = RECENT;
+/// It is tried once more where the last such call took so much less of the time of the one before: it is not warm yet.
+const WARMING: f64 = 0.8;
 const SHORT_MS: f64 = 2.0;
 /// Another lane is tried where its forecast is at most so many times what calls take now.
 const WORTH: f64 = 1.2;
@@ -45,6 +47,11 @@ fn median(times: &VecDeque<f64>) -> f64 {
     sorted[sorted.len() / 2]
 }
 
+/// The median of the last three: those before may have been cold.
+fn latest(times: &VecDeque<f64>) -> f64 {
+    median(&times.iter().rev().take(ENOUGH).copied().collect())
+}
+
 impl Routes {
     /// Takes in that a call of `shapes` took so long on a lane, its first there not counted.
     pub(super) fn took(&self, lane: u64, shapes: &Shapes, ms: f64) {
@@ -69,10 +76,15 @@ impl Routes {
     pub(super) fn next(&self, now: u64, other: u64, shapes: &Shapes, forecast: impl FnOnce() -> Option<f64>) -> Next {
         let Some(usual) = self.usual(now, shapes) else { return Next::Stay };
         let all = self.0.borrow();
+        let warming = |times: &VecDeque<f64>| {
+            let last: Vec<f64> = times.iter().rev().take(2).copied().collect();
+            times.len() < RECENT && matches!(last[..], [last, before] if last < WARMING * before && before > SHORT_MS)
+        };
         match all.get(&(other, shapes.clone())) {
+            Some(times) if warming(times) => Next::Try,
             Some(times) if times.iter().any(|&ms| ms > usual * HOPELESS && ms > usual + SHORT_MS) => Next::Stay,
             Some(times) if times.len() < if usual < SHORT_MS { TRIED_SHORT } else { TRIED } => Next::Try,
-            Some(times) if median(times) < usual * BETTER => Next::Move,
+            Some(times) if latest(times) < usual * BETTER => Next::Move,
             Some(_) => Next::Stay,
             None if forecast().is_some_and(|ms| ms <= usual * WORTH) => Next::Try,
             None => Next::Stay,

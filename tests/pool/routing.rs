@@ -19,10 +19,10 @@ async fn raced(slower: [f64; 2], goal: Goal) -> ([Rc<Reference>; 2], Pool, Rc<Se
     (lanes, pool, session)
 }
 
-/// Twenty calls, one after another, all right; how many ran on each lane.
-async fn twenty(pool: &Pool, session: &Session, lanes: &[Rc<Reference>; 2], keep: Keep) -> [usize; 2] {
+/// Forty calls, one after another, all right; how many ran on each lane.
+async fn forty(pool: &Pool, session: &Session, lanes: &[Rc<Reference>; 2], keep: Keep) -> [usize; 2] {
     lanes.iter().for_each(|lane| drop(lane.executed.take()));
-    for i in 0..20 {
+    for i in 0..40 {
         let asked = Request { keep: keep.clone(), ..request(session, "x", tensor([2, 8], i)) };
         let outputs = run(pool, asked).await.unwrap();
         if keep == Keep::Nothing {
@@ -34,43 +34,44 @@ async fn twenty(pool: &Pool, session: &Session, lanes: &[Rc<Reference>; 2], keep
 
 pub async fn a_session_moves_to_the_lane_that_is_measured_to_be_faster() {
     let (lanes, pool, session) = raced([1.0, 0.5], Goal::Latency).await;
-    let [first, second] = twenty(&pool, &session, &lanes, Keep::Nothing).await;
-    assert!(first <= 6 && second >= 14, "{first} and {second}");
+    let [first, second] = forty(&pool, &session, &lanes, Keep::Nothing).await;
+    assert!(first <= 20 && second >= 20, "{first} and {second}");
     assert_eq!(session.lane(), "second");
     assert_eq!(lanes[0].counts().weights, 0, "weights lie on a lane only when it is used there");
     assert!(lanes[1].counts().weights > 0);
     // It is corrected by what it measures.
     lanes[1].faults.slower.set(4.0);
-    twenty(&pool, &session, &lanes, Keep::Nothing).await;
+    forty(&pool, &session, &lanes, Keep::Nothing).await;
     assert_eq!(session.lane(), "first");
     assert_eq!(lanes[1].counts().weights, 0);
 }
 
 pub async fn a_lane_that_is_slower_is_tried_and_left() {
     let (lanes, pool, session) = raced([1.0, 1.5], Goal::Latency).await;
-    let [first, second] = twenty(&pool, &session, &lanes, Keep::Nothing).await;
-    assert_eq!((first, second), (14, 6), "one call to warm up, and five that count, as they are short");
+    let [first, second] = forty(&pool, &session, &lanes, Keep::Nothing).await;
+    // What its runs took that nobody waited for is enough to see it; a call that meets it ends that.
+    assert!(first >= 35 && (2..=11).contains(&second), "{first} and {second}");
     assert_eq!((session.lane(), lanes[1].counts().weights), ("first", 0));
-    assert_eq!(twenty(&pool, &session, &lanes, Keep::Nothing).await, [20, 0]);
+    assert_eq!(forty(&pool, &session, &lanes, Keep::Nothing).await, [40, 0]);
 }
 
 pub async fn nothing_is_tried_where_a_call_would_pay_for_it() {
     let (lanes, pool, session) = raced([1.0, 0.5], Goal::Memory).await;
-    assert_eq!(twenty(&pool, &session, &lanes, Keep::Nothing).await, [20, 0], "weights on two lanes take memory");
+    assert_eq!(forty(&pool, &session, &lanes, Keep::Nothing).await, [40, 0], "weights on two lanes take memory");
     let (lanes, pool, session) = raced([1.0, 0.5], Goal::Latency).await;
-    assert_eq!(twenty(&pool, &session, &lanes, Keep::All).await, [20, 0], "what stays would have to follow");
+    assert_eq!(forty(&pool, &session, &lanes, Keep::All).await, [40, 0], "what stays would have to follow");
     let (lanes, pool, _) = raced([1.0, 0.5], Goal::Latency).await;
     let only = Source { lanes: Some(vec!["first".to_owned()]), ..source("only", dense(1)) };
     let only = pool.load(only, &|_, _, _| {}).await.unwrap();
-    assert_eq!(twenty(&pool, &only, &lanes, Keep::Nothing).await, [20, 0], "it may not run there");
+    assert_eq!(forty(&pool, &only, &lanes, Keep::Nothing).await, [40, 0], "it may not run there");
     *lanes[1].faults.refused.borrow_mut() = Some("MatMul".to_owned());
     let net = pool.load(source("net", dense(1)), &|_, _, _| {}).await.unwrap();
-    assert_eq!(twenty(&pool, &net, &lanes, Keep::Nothing).await, [20, 0], "the lane does not take it");
+    assert_eq!(forty(&pool, &net, &lanes, Keep::Nothing).await, [40, 0], "the lane does not take it");
 }
 
 pub async fn a_lane_that_cannot_be_made_ready_is_not_tried_again() {
     let (lanes, pool, session) = raced([1.0, 0.5], Goal::Latency).await;
     lanes[1].faults.preparations.set(1);
-    assert_eq!(twenty(&pool, &session, &lanes, Keep::Nothing).await, [20, 0]);
+    assert_eq!(forty(&pool, &session, &lanes, Keep::Nothing).await, [40, 0]);
     assert_eq!(lanes[1].counts().weights, 0);
 }

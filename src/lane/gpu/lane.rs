@@ -11,6 +11,7 @@ use crate::kernels::{Class, Registry, Tuning};
 use crate::lane::host::Task;
 use crate::lane::interface::{Lane, Turn};
 use crate::lane::measured::{Counts, Facts, Measured};
+use crate::lane::pace::Pace;
 use crate::lane::tensor::{Input, Resident};
 use crate::lane::traffic::TrafficCounts;
 use crate::lane::work::{Compiled, Footprint, Order, Outcome, Progress, Work};
@@ -158,6 +159,11 @@ impl Lane for GpuLane {
 
     fn tuning(&self) -> Tuning {
         self.tuning()
+    }
+
+    fn paced(&self, pace: Pace) -> bool {
+        self.set_pace(pace);
+        true
     }
 
     fn tune(&self) -> Task<'_, Result<()>> {

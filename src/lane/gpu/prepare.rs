@@ -12,6 +12,7 @@ use crate::graph::ContentHash;
 use crate::kernels::{QUAD, Tuning};
 use crate::lane::interface::NOBODY;
 use crate::lane::measured::{Counts, Facts, Measured};
+use crate::lane::pace::Pace;
 use crate::lane::tensor::Resident;
 use crate::lane::tensor::opening;
 use crate::lane::traffic::{Traffic, TrafficCounts};
@@ -51,6 +52,8 @@ pub struct GpuLane {
     tuning: Cell<Tuning>,
     pub(super) measured: Cell<Measured>,
     turn: Mutex<()>,
+    /// For what it measures of itself once it is open.
+    pace: RefCell<Option<Pace>>,
     pub(super) traffic: Traffic,
     weights: Weights,
     pipelines: Pipelines,
@@ -74,6 +77,7 @@ impl GpuLane {
             tuning: Cell::default(),
             measured: Cell::default(),
             turn: Mutex::default(),
+            pace: RefCell::default(),
             traffic: Traffic::default(),
             weights: Weights::default(),
             pipelines: Pipelines::new(Rc::clone(&gpu)),
@@ -120,6 +124,16 @@ impl GpuLane {
     /// compiled or brought meanwhile needs no turn.
     pub async fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().await
+    }
+
+    /// Has it take what it measures of itself in moments of `pace`.
+    pub fn set_pace(&self, pace: Pace) {
+        self.pace.replace(Some(pace));
+    }
+
+    /// By what it takes what it measures of itself.
+    pub fn pace(&self) -> Option<Pace> {
+        self.pace.borrow().clone()
     }
 
     /// The kernel variants that programs for this lane are built with.

@@ -8,6 +8,7 @@ use crate::kernels::{Class, QUAD, Tuning};
 use crate::lane::host::{next_turn, now_ms};
 use crate::lane::interface::NOBODY;
 use crate::lane::measured::Measured;
+use crate::lane::pace::Moment;
 use crate::lane::tensor::Output;
 use crate::lane::work::{Outcome, Progress};
 use crate::program::{DispatchCost, Program, Strategy, probe, schedule};
@@ -202,8 +203,24 @@ pub async fn utilisation(lane: &GpuLane, class: Class, measured: &Measured) -> R
     Ok(Some(sampled.utilisation(measured.flops_per_s, measured.bytes_per_s, measured.dispatch_s)))
 }
 
-/// Compiles what `programs` need side by side, so that no probe waits for its own.
+/// A moment to measure in, as soon as there is one.
+async fn moment(lane: &GpuLane) -> Option<Moment> {
+    match lane.pace() {
+        Some(pace) => Some(pace.moment().await),
+        None => None,
+    }
+}
+
+/// Compiles what `programs` need so that no probe waits for its own: side by side where somebody waits, one in each moment where
+/// nobody does.
 async fn compiled(lane: &GpuLane, programs: Vec<Program>) -> Result<()> {
+    if lane.pace().is_some_and(|pace| !pace.hurries()) {
+        for program in programs {
+            let _moment = moment(lane).await;
+            lane.prepare(NOBODY, program, &Progress::SILENT).await?;
+        }
+        return Ok(());
+    }
     let prepared = programs.into_iter().map(|program| lane.prepare(NOBODY, program, &Progress::SILENT));
     futures_util::future::try_join_all(prepared).await.map(drop)
 }
@@ -307,6 +324,7 @@ struct Probe<'a> {
 impl<'a> Probe<'a> {
     async fn new(lane: &'a GpuLane, program: Program) -> Result<Probe<'a>> {
         let inputs = program.inputs.iter().map(|p| Input::Words(Rc::from(vec![0u32; p.ty.len()]))).collect();
+        let _moment = moment(lane).await;
         let prepared = lane.prepare(NOBODY, program, &Progress::SILENT).await?;
         Ok(Probe { lane, work: Work { prepared: Rc::new(prepared), inputs } })
     }
@@ -337,10 +355,11 @@ impl<'a> Probe<'a> {
         let program = &*self.work.prepared.program;
         let each = vec![vec![1.0; program.dispatches.len()]];
         let schedule = schedule(&[program.extent()], Strategy::Sequential, &each, submit_ms);
+        let moment = moment(self.lane).await;
         let turn = self.lane.turn().await;
         let pending = self.lane.submit(std::slice::from_ref(&self.work), &schedule).await?;
         let outcome = self.lane.finish(pending).await;
-        drop(turn);
+        drop((turn, moment));
         // Who waits for a turn has it before the next run.
         next_turn().await;
         outcome
