@@ -139,8 +139,8 @@ impl Drop for Active<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lane::host::block_on;
-    use futures_util::future::join;
+    #[cfg(not(target_arch = "wasm32"))]
+    use {crate::lane::host::block_on, futures_util::future::join};
 
     #[test]
     fn what_runs_beside_an_execution_is_counted_by_its_time() {
@@ -160,6 +160,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(not(target_arch = "wasm32"))]
     fn what_nobody_waits_for_is_measured_when_no_call_is_in_the_way() {
         block_on(async {
             let all = Rc::new(Activity::default());
