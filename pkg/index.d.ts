@@ -249,7 +249,10 @@ export class Session {
   readonly outputNames: readonly string[];
   readonly inputMetadata: readonly ValueMetadata[];
   readonly outputMetadata: readonly ValueMetadata[];
-  /** Runs the model once. Any number of calls may be in flight at once. */
+  /**
+   * Runs the model once. Any number of calls may be in flight at once: those of equal shapes that wait together are computed as one
+   * call of more rows where the model keeps rows apart and that is measured to take less; outputs may then differ in their last bits.
+   */
   run(feeds: Readonly<Tensors>, options?: RunOptions): Promise<Tensors>;
   /** Where the tensors of the shapes that ran last lie in the arena; `null` before anything was compiled. */
   memoryMap(): MemoryMap | null;

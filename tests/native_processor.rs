@@ -5,7 +5,7 @@
 
 use consort::graph::{
     Attribute, Attributes, DType, Graph, HostTensor, Node, Source, SpecialNode, SpecialTensor, Specialised, TensorId,
-    TensorType, reference, specialise,
+    TensorType, candidates, reference, specialise, stacks,
 };
 use consort::kernels::Registry;
 use consort::onnx::{ExternalData, content_hash, read};
@@ -303,4 +303,88 @@ proptest! {
     ) {
         prop_assert_eq!(agrees(&plan, &outputs), Ok(()));
     }
+}
+
+/// The same tensor with other numbers in it; what is whole stays in its range.
+fn varied(tensor: &HostTensor, seed: usize) -> HostTensor {
+    match tensor.data() {
+        consort::graph::Data::Float32(v) => {
+            let other =
+                v.iter().enumerate().map(|(i, x)| x * (1.0 - seed as f32 / 64.0) + ((i + seed) as f32).sin() / 8.0);
+            HostTensor::f32(tensor.shape(), other.collect()).unwrap()
+        }
+        consort::graph::Data::Int64(v) => {
+            let mut other = v.clone();
+            let by = seed % other.len().max(1);
+            other.rotate_left(by);
+            HostTensor::i64(tensor.shape(), other).unwrap()
+        }
+        _ => tensor.clone(),
+    }
+}
+
+/// `parts` one after another along `axis`.
+fn joined(parts: &[&HostTensor], axis: usize) -> HostTensor {
+    let shape = parts[0].shape();
+    let (outer, run) = (shape[..axis].iter().product::<usize>(), shape[axis..].iter().product::<usize>());
+    let places =
+        (0..outer).flat_map(|o| (0..parts.len()).flat_map(move |p| (p * outer + o) * run..(p * outer + o + 1) * run));
+    let mut whole = shape.to_vec();
+    whole[axis] *= parts.len();
+    HostTensor::joined(parts[0].dtype(), parts).unwrap().pick(whole, places).unwrap()
+}
+
+#[test]
+fn calls_of_a_model_are_one_call_where_their_rows_are_apart() {
+    let mut stackable = vec![];
+    for model in MODELS {
+        let (graph, inputs) = graph(&model);
+        let special = |inputs: &[HostTensor]| {
+            let shapes: Vec<Vec<usize>> = inputs.iter().map(|t| t.shape().to_vec()).collect();
+            specialise(&graph, &Registry, content_hash, &shapes)
+        };
+        let base = special(&inputs).unwrap();
+        for axes in candidates(&graph) {
+            let given: Vec<Vec<HostTensor>> = (0..3)
+                .map(|seed| {
+                    let own = |(tensor, axis): (&HostTensor, &Option<usize>)| match axis {
+                        Some(_) => varied(tensor, seed),
+                        None => tensor.clone(),
+                    };
+                    inputs.iter().zip(&axes).map(own).collect()
+                })
+                .collect();
+            let stack = |i: usize| match axes[i] {
+                Some(axis) => joined(&given.iter().map(|given| &given[i]).collect::<Vec<_>>(), axis),
+                None => inputs[i].clone(),
+            };
+            let all: Vec<HostTensor> = (0..inputs.len()).map(stack).collect();
+            let Ok(stacked) = special(&all) else { continue };
+            let Some(outputs) = stacks(&graph, &Registry, (&base, &stacked), &axes, 3) else { continue };
+            stackable.push(model.name);
+            let run = |inputs: &[HostTensor], holder: u64| {
+                let mut store = Store::default();
+                let loaded = loaded(&mut store, holder, &graph, inputs);
+                let inputs: Vec<&HostTensor> = inputs.iter().collect();
+                execute(&loaded, &mut Arena::default(), &Scoped(2), &inputs, &|_| String::new()).unwrap()
+            };
+            let whole = run(&all, 0);
+            let alone: Vec<Vec<HostTensor>> = given.iter().map(|given| run(given, 0)).collect();
+            for (o, axis) in outputs.iter().enumerate() {
+                let parts: Vec<&HostTensor> = alone.iter().map(|alone| &alone[o]).collect();
+                let expected = match axis {
+                    Some(axis) => joined(&parts, *axis),
+                    None => parts[0].clone(),
+                };
+                assert_eq!(whole[o].shape(), expected.shape(), "{}", model.name);
+                let pairs = whole[o].to_f64().into_iter().zip(expected.to_f64());
+                let most = expected.to_f64().iter().fold(0.0f64, |most, x| most.max(x.abs()));
+                let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / most.max(1e-9);
+                assert!(off < 1e-4, "{} output {o} by {axes:?}: {off}", model.name);
+            }
+            break;
+        }
+    }
+    println!("{stackable:?}");
+    assert_eq!(stackable.len(), MODELS.len(), "{stackable:?}");
 }

@@ -6,6 +6,7 @@ mod dtype;
 mod ir;
 mod operator;
 pub mod reference;
+mod rows;
 mod specialise;
 mod tensor;
 
@@ -13,6 +14,7 @@ pub use attributes::{Attribute, Attributes};
 pub use dtype::DType;
 pub use ir::{Constant, ContentHash, Dim, Graph, Node, Value, ValueId};
 pub use operator::{Call, Operand, Operator, OperatorSet, TensorType};
+pub use rows::{Axes, apart, candidates, even, renamed, stacked, stacks, unstacked};
 pub use specialise::{
     FOLDED_ELEMENTS, Source, SpecialNode, SpecialTensor, Specialised, TensorId, specialise, specialise_with,
 };

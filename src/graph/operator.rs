@@ -113,6 +113,12 @@ pub trait Operator: Sync {
         Err(Error::new(Kind::Internal, format!("{} has no reference here", self.op_type())))
     }
 
+    /// Which axis of each output the rows of a batch lie along, where those of the inputs lie along `axes`; `None` of an input that
+    /// all rows share. Nothing where rows are mixed, or nobody has said that they are not.
+    fn along(&self, _call: &Call<'_>, _axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        None
+    }
+
     /// Whether the outputs depend on the inputs' elements: false where types alone decide them, as for `Shape`.
     fn reads_elements(&self) -> bool {
         true

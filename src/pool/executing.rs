@@ -3,9 +3,10 @@
 
 use super::desk::Desk;
 use super::homes::Ready;
-use super::options::RunOptions;
+use super::options::{Outputs, RunOptions};
 use super::plan::Plan;
 use super::queue::{Execution, Item, Job, Part};
+use super::stacking::Member;
 use crate::error::{Error, Kind, Result};
 use crate::lane::host::{next_turn, now_ms, spawn};
 use crate::lane::{Outcome, Work};
@@ -38,7 +39,7 @@ async fn work(desk: Rc<Desk>) {
     }
 }
 
-async fn execute_batch(desk: &Desk, batch: Vec<Job>) {
+async fn execute_batch(desk: &Rc<Desk>, batch: Vec<Job>) {
     let options = batch[0].options;
     let items: Vec<Item> = batch.iter().flat_map(|job| job.items.iter().cloned()).collect();
     let part = batch.iter().fold(Part::default(), |all, job| all.and(job.part));
@@ -69,9 +70,41 @@ async fn execute_batch(desk: &Desk, batch: Vec<Job>) {
 }
 
 impl Desk {
-    /// Executes `items` at once by the best plan, or by the strategy asked for. Must not run beside another.
-    pub(super) async fn execute(&self, items: &[Item], options: RunOptions, part: Part) -> Result<Execution> {
+    /// Executes `items` at once by the best plan, those of one session as one call where that is worth it, or by the strategy asked
+    /// for. Must not run beside another.
+    async fn execute(self: &Rc<Self>, items: &[Item], options: RunOptions, part: Part) -> Result<Execution> {
         self.open()?;
+        let mut members = if options.strategy.is_some() { Member::each(items) } else { self.stacked(items) };
+        let execution = loop {
+            let together: Vec<Item> = members.iter().map(|member| member.item.clone()).collect();
+            match self.execute_all(&together, options, part).await {
+                Ok(execution) => break execution,
+                Err(error)
+                    if together.len() == items.len() || matches!(error.kind(), Kind::DeviceLost | Kind::Closed) =>
+                {
+                    return Err(error);
+                }
+                // Each by itself may do.
+                Err(_) => members = Member::each(items),
+            }
+        };
+        if items.len() == 1 {
+            return Ok(execution);
+        }
+        if execution.warm && options.strategy.is_none() {
+            Desk::stacking_took(&members, execution.outcome.total_ms);
+        }
+        let mut outputs: Vec<Outputs> = vec![vec![]; items.len()];
+        for (member, own) in members.iter().zip(execution.outputs) {
+            if !member.apart(own, &mut outputs) {
+                return Err(Error::new(Kind::Internal, "outputs of several requests could not be taken apart"));
+            }
+        }
+        Ok(Execution { outputs, clean: false, ..execution })
+    }
+
+    /// Executes `items` as they are.
+    async fn execute_all(&self, items: &[Item], options: RunOptions, part: Part) -> Result<Execution> {
         let set: Vec<&Ready> = items.iter().map(|item| &*item.ready).collect();
         // What lanes take from each other that share out a set is learned of the whole.
         let plan = |strategy| if part.beside { self.plan(&set, strategy) } else { self.plan_now(&set, strategy) };

@@ -1,8 +1,9 @@
 //! Where a session lives: a home on each lane that holds its weights, and the programs made ready there. Knows one session's
 //! side of a lane; must never know why it lives there.
 
+use super::stacks::Stacks;
 use crate::error::Result;
-use crate::graph::HostTensor;
+use crate::graph::{Axes, HostTensor};
 use crate::kernels::Tuning;
 use crate::lane::host::LocalFuture;
 use crate::lane::{Compiled, Lane};
@@ -37,6 +38,17 @@ pub struct Ready {
     pub(super) compiled: Rc<Compiled>,
     /// Whether it has run before: a first run still pays the driver's own warm-up.
     pub(super) warm: Cell<bool>,
+    /// Programs for several of its requests.
+    pub(super) stacks: RefCell<Stacks<Stack>>,
+}
+
+/// A program for several requests of one form, whose tensors lie one after another along these axes; what has none all share.
+#[derive(Debug)]
+pub(super) struct Stack {
+    pub(super) times: usize,
+    pub(super) inputs: Axes,
+    pub(super) outputs: Axes,
+    pub(super) ready: Rc<Ready>,
 }
 
 /// A program on its way.

@@ -25,6 +25,8 @@ mod routes;
 mod session;
 mod split;
 mod spread;
+mod stacking;
+mod stacks;
 mod tensors;
 mod warming;
 

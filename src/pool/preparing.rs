@@ -13,7 +13,7 @@ use crate::lane::{Order, Progress};
 use crate::onnx::content_hash;
 use crate::program::Residency;
 use futures_util::FutureExt as _;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -125,6 +125,6 @@ impl Desk {
         home.furnished.set(true);
         session.forget(&compiled);
         compiled.cost.model.clone_from(&session.name);
-        Ok(Rc::new(Ready { compiled: Rc::new(compiled), warm: Cell::new(false) }))
+        Ok(Rc::new(Ready { compiled: Rc::new(compiled), warm: Cell::new(false), stacks: RefCell::default() }))
     }
 }

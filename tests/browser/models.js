@@ -3,7 +3,7 @@
 import { Tensor } from '../pkg/index.js';
 import { catalogue, feedsOf } from '../work.js';
 
-export { distance, feedsOf, load, relativeError } from '../work.js';
+export { distance, feedsOf, load, median, relativeError } from '../work.js';
 
 export const index = await catalogue();
 

@@ -15,6 +15,17 @@ pub struct Rows {
     pub inner: usize,
 }
 
+impl Rows {
+    /// Where `axis` of a tensor of shape `from` is in one of `rank` axes, of which these are the rows; nothing where it is in them.
+    pub fn along(&self, from: &[usize], axis: usize, rank: usize) -> Option<usize> {
+        let after: usize = from[axis + 1..].iter().product();
+        if after >= self.len * self.inner {
+            return Some(axis);
+        }
+        (after * from[axis] <= self.inner).then(|| (rank + axis).checked_sub(from.len())).flatten()
+    }
+}
+
 /// Threads in a workgroup of a kernel over rows.
 pub const GROUP: usize = 64;
 /// Workgroups in x before a dispatch goes on in y.

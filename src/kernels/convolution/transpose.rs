@@ -111,6 +111,11 @@ impl Operator for ConvTranspose {
         Ok(vec![real(call, rule(call)?.shape)])
     }
 
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        // Pictures are apart; what a kernel sees of one is not.
+        call.only_first(axes).filter(|&axis| axis == 0).map(|axis| vec![axis])
+    }
+
     fn foldable(&self) -> bool {
         // Nobody has this of constants; the page goes without the reference.
         false

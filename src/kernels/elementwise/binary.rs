@@ -117,6 +117,10 @@ impl Operator for Binary {
         Ok(vec![self.output(call)?])
     }
 
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        Some(vec![call.aligned(axes, self.infer(call).ok()?.first()?.shape.len())?])
+    }
+
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let ty = self.output(call)?;
         let a_at = places(&call.input(0)?.ty.shape, &ty.shape);

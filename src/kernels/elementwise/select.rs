@@ -50,6 +50,10 @@ impl Operator for Where {
         Ok(vec![TensorType::new(x.dtype, broadcast(&c.shape, &broadcast(&x.shape, &y.shape)?)?)])
     }
 
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        Some(vec![call.aligned(axes, self.infer(call).ok()?.first()?.shape.len())?])
+    }
+
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let ty = self.infer(call)?.remove(0);
         let given = |i: usize| {
@@ -97,6 +101,10 @@ impl Operator for Cast {
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
         Ok(vec![TensorType::new(Cast::to(call)?, call.input(0)?.ty.shape.clone())])
+    }
+
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        Some(vec![call.only_first(axes)?])
     }
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
@@ -151,6 +159,10 @@ impl Operator for Clip {
             }
         }
         Ok(vec![ty.clone()])
+    }
+
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        Some(vec![call.only_first(axes)?])
     }
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
@@ -222,6 +234,10 @@ impl Operator for Not {
             return Err(Error::new(Kind::InvalidModel, format!("Not of type {}", ty.dtype.name())));
         }
         Ok(vec![ty.clone()])
+    }
+
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        Some(vec![call.only_first(axes)?])
     }
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {

@@ -124,6 +124,10 @@ impl Operator for Unary {
         Ok(vec![ty.clone()])
     }
 
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        Some(vec![call.only_first(axes)?])
+    }
+
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let ty = &call.input(0)?.ty;
         let parameters: Vec<f64> = self.parameters(call.attributes)?.into_iter().map(f64::from).collect();

@@ -3,7 +3,7 @@
 mod gpu;
 
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Call, HostTensor, Operator, TensorType};
+use crate::graph::{Call, HostTensor, Operand, Operator, TensorType};
 use crate::kernels::base::Entry;
 use crate::kernels::base::operand::axis;
 
@@ -45,6 +45,14 @@ impl Operator for Concat {
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
         Ok(vec![rule(call)?.1])
+    }
+
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        let (joined, ty) = rule(call).ok()?;
+        let axis = call.aligned(axes, ty.shape.len()).filter(|&axis| axis != joined)?;
+        // What is not stretched as a sum would be has as many rows as there are.
+        let whole = |operand: &Operand| operand.ty.shape[axis] == ty.shape[axis];
+        call.inputs.iter().flatten().all(whole).then(|| vec![axis])
     }
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {

@@ -3,7 +3,7 @@
 mod gpu;
 
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
+use crate::graph::{Call, DType, HostTensor, Operator, TensorType, apart};
 use crate::kernels::base::Entry;
 use crate::kernels::base::operand::axis;
 
@@ -39,6 +39,21 @@ impl Operator for Gather {
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
         Ok(vec![rule(call)?.1])
+    }
+
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        let (of, indices) = (rule(call).ok()?.0, call.input(1).ok()?.ty.shape.len());
+        match *axes {
+            [Some(axis), None] if axis < of => Some(vec![axis]),
+            [Some(axis), None] if axis > of => Some(vec![axis - 1 + indices]),
+            [None, Some(axis)] => Some(vec![of + axis]),
+            // Rows lie one after another in one axis, of which each index takes one of its own row.
+            [Some(0), None] if of == 0 => {
+                let (data, indices) = (call.input(0).ok()?, call.input(1).ok()?);
+                Some(vec![apart(indices.value.as_ref()?, data.ty.shape[0])?])
+            }
+            _ => None,
+        }
     }
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {

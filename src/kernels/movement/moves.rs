@@ -22,6 +22,14 @@ pub(super) struct Read {
     pub(super) strides: Vec<i64>,
 }
 
+impl Read {
+    /// Where `axis` of a tensor of shape `from` is in what is read of it; nothing where less than all of it is read, or in another order.
+    pub(super) fn along(&self, from: &[usize], axis: usize) -> Option<usize> {
+        let own = contiguous(from)[axis];
+        (0..self.shape.len()).find(|&to| self.shape[to] == from[axis] && self.strides[to] == own)
+    }
+}
+
 /// One such operator: its read is all of it.
 #[derive(Debug)]
 pub struct Move {
@@ -115,6 +123,10 @@ impl Operator for Move {
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
         Ok(vec![TensorType::new(call.input(0)?.ty.dtype, (self.rule)(call)?.shape)])
+    }
+
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        Some(vec![(self.rule)(call).ok()?.along(&call.input(0).ok()?.ty.shape, call.only_first(axes)?)?])
     }
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {

@@ -124,6 +124,11 @@ impl Operator for Pad {
         Ok(vec![TensorType::new(call.input(0)?.ty.dtype, rule(call)?.shape)])
     }
 
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        let (rule, axis) = (rule(call).ok()?, call.only_first(axes)?);
+        (rule.shape[axis] == rule.from[axis] && rule.source(axis, 0) == Some(0)).then(|| vec![axis])
+    }
+
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let rule = rule(call)?;
         let x = inputs.first().copied().flatten().ok_or_else(|| invalid("input 0 is missing".to_owned()))?;

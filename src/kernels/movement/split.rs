@@ -58,6 +58,11 @@ impl Operator for Split {
         Ok(parts(call)?.into_iter().map(|part| TensorType::new(dtype, part.shape)).collect())
     }
 
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        let (from, axis) = (&call.input(0).ok()?.ty.shape, call.only_first(axes)?);
+        parts(call).ok()?.iter().map(|part| part.along(from, axis)).collect()
+    }
+
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let x = inputs.first().copied().flatten();
         let x = x.ok_or_else(|| Error::new(Kind::InvalidModel, "input 0 is missing"))?;

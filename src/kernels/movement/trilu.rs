@@ -49,6 +49,11 @@ impl Operator for Trilu {
         Ok(vec![x.clone()])
     }
 
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        let rank = call.input(0).ok()?.ty.shape.len();
+        call.only_first(axes).filter(|axis| axis + 2 < rank).map(|axis| vec![axis])
+    }
+
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let x = inputs.first().copied().flatten();
         let x = x.ok_or_else(|| Error::new(Kind::InvalidModel, "input 0 is missing"))?;

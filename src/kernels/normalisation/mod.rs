@@ -54,6 +54,11 @@ impl Operator for LayerNormalization {
         Ok(vec![real(call, float_shape(call, 0)?)])
     }
 
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        let (from, axis) = (&call.input(0).ok()?.ty.shape, call.only_first(axes)?);
+        Some(vec![layer_rows(call).ok()?.along(from, axis, from.len())?])
+    }
+
     fn foldable(&self) -> bool {
         // Nobody has this of constants; the page goes without the reference.
         false
@@ -108,6 +113,11 @@ impl Operator for BatchNormalization {
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
         channels(call)?;
         Ok(vec![real(call, float_shape(call, 0)?)])
+    }
+
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        // Pictures are apart; what a kernel sees of one is not.
+        call.only_first(axes).filter(|&axis| axis == 0).map(|axis| vec![axis])
     }
 
     fn foldable(&self) -> bool {

@@ -116,6 +116,22 @@ impl Operator for MatMul {
         Ok(vec![real(call, shapes(call)?.output)])
     }
 
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        let rank = shapes(call).ok()?.output.len();
+        // Vectors have no such axes.
+        [0, 1].iter().all(|&i| call.input(i).is_ok_and(|operand| operand.ty.shape.len() > 1)).then_some(())?;
+        let from_last = |i: usize| Some(call.input(i).ok()?.ty.shape.len() - axes[i]?);
+        // The axes of a that are no rows of a product, and those of b.
+        match (from_last(0), from_last(1)) {
+            (Some(2), None) => Some(vec![rank - 2]),
+            (None, Some(1)) => Some(vec![rank - 1]),
+            (Some(3..), _) | (_, Some(3..)) if [0, 1].iter().all(|&i| from_last(i).is_none_or(|at| at > 2)) => {
+                Some(vec![call.aligned(&axes[..2], rank)?])
+            }
+            _ => None,
+        }
+    }
+
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let s = shapes(call)?;
         let (a, b, bias) = (values(inputs, 0)?, values(inputs, 1)?, optional_values(inputs, 2));
@@ -238,6 +254,12 @@ impl Operator for Gemm {
         Activation::of(call.attributes)?;
         let s = gemm(call)?;
         Ok(vec![real(call, [s.m, s.n])])
+    }
+
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        let rows = usize::from(call.attributes.int("transA", 0).ok()? != 0);
+        let one = call.optional(2).is_none_or(|c| c.ty.shape.len() < 2 || c.ty.shape[0] == 1);
+        (call.only_first(axes)? == rows && one).then(|| vec![0])
     }
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {

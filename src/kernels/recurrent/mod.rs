@@ -7,7 +7,7 @@ mod sizes;
 use self::cells::{Activation, All, Cell, Weights};
 use self::sizes::Sizes;
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Call, HostTensor, Operator, TensorType};
+use crate::graph::{Call, HostTensor, Operand, Operator, TensorType, even};
 use crate::kernels::base::operand::{optional_values, real, result, values};
 use crate::kernels::base::{Entry, Kernel, Lowering};
 
@@ -105,6 +105,16 @@ impl Operator for Recurrent {
             Cell::Lstm => vec![real(call, sizes.sequence_shape()), state.clone(), state],
             _ => vec![real(call, sizes.sequence_shape()), state],
         })
+    }
+
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        let (batch, sequence) = if call.attributes.int("layout", 0).ok()? == 0 { (1, 2) } else { (0, 0) };
+        let same = |state: &Operand| state.value.as_ref().is_some_and(|value| even(value, batch));
+        let own = |i: usize| call.optional(i).is_none_or(|state| axes.get(i) == Some(&Some(batch)) || same(state));
+        let shared = |i: usize| axes.get(i).is_none_or(Option::is_none);
+        let apart = axes.first() == Some(&Some(batch)) && call.optional(4).is_none();
+        (apart && [5, 6].into_iter().all(own) && [1, 2, 3, 7].into_iter().all(shared))
+            .then(|| vec![sequence, batch, batch])
     }
 
     fn foldable(&self) -> bool {

@@ -124,6 +124,11 @@ impl Operator for Reduce {
         Ok(vec![real(call, self.rule(call)?.1)])
     }
 
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        let (from, (rows, shape)) = (&call.input(0).ok()?.ty.shape, self.rule(call).ok()?);
+        Some(vec![rows.along(from, call.only_first(axes)?, shape.len())?])
+    }
+
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let (rows, shape) = self.rule(call)?;
         let x = values(inputs, 0)?;

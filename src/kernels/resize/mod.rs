@@ -208,6 +208,11 @@ impl Operator for Resize {
         Ok(vec![real(call, rule(call)?.shape)])
     }
 
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        let (from, to) = (&call.input(0).ok()?.ty.shape, rule(call).ok()?.shape);
+        call.only_first(axes).filter(|&axis| axis == 0 && from[0] == to[0]).map(|axis| vec![axis])
+    }
+
     fn foldable(&self) -> bool {
         // Nobody has this of constants; the page goes without the reference.
         false

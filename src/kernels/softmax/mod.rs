@@ -46,6 +46,11 @@ impl Operator for Softmax {
         Ok(vec![real(call, float_shape(call, 0)?)])
     }
 
+    fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
+        let (from, axis) = (&call.input(0).ok()?.ty.shape, call.only_first(axes)?);
+        Some(vec![rows(call).ok()?.along(from, axis, from.len())?])
+    }
+
     fn foldable(&self) -> bool {
         // Nobody has this of constants; the page goes without the reference.
         false
