@@ -13,7 +13,7 @@ mod tensor;
 pub use attributes::{Attribute, Attributes};
 pub use dtype::DType;
 pub use ir::{Constant, ContentHash, Dim, Graph, Node, Value, ValueId};
-pub use operator::{Call, Operand, Operator, OperatorSet, TensorType};
+pub use operator::{Call, Follows, Operand, Operator, OperatorSet, TensorType};
 pub use rows::{Axes, apart, candidates, even, renamed, stacked, stacks, unstacked};
 pub use specialise::{
     FOLDED_ELEMENTS, Source, SpecialNode, SpecialTensor, Specialised, TensorId, specialise, specialise_with,

@@ -90,6 +90,17 @@ impl Call<'_> {
     }
 }
 
+/// How a constant that an operator reads may follow how many rows there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follows {
+    /// Not at all.
+    Nothing,
+    /// It is the shape of the output, which is looked at.
+    Shape,
+    /// It is places in input 0, each row's in its own part.
+    Places,
+}
+
 /// An operator's meaning: attributes, shape rule and CPU reference.
 pub trait Operator: Sync {
     /// ONNX name, e.g. `Conv`.
@@ -117,6 +128,11 @@ pub trait Operator: Sync {
     /// all rows share. Nothing where rows are mixed, or nobody has said that they are not.
     fn along(&self, _call: &Call<'_>, _axes: &[Option<usize>]) -> Option<Vec<usize>> {
         None
+    }
+
+    /// How input `i`, where it is a constant, may follow how many rows there are.
+    fn follows(&self, _i: usize) -> Follows {
+        Follows::Nothing
     }
 
     /// Whether the outputs depend on the inputs' elements: false where types alone decide them, as for `Shape`.

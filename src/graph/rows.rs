@@ -2,7 +2,7 @@
 //! operators say of axes; must never know what runs the calls.
 
 use super::specialise::{FOLDED_ELEMENTS, Source, SpecialNode, Specialised, TensorId};
-use super::{Call, Data, Dim, Graph, HostTensor, Operand, OperatorSet};
+use super::{Call, Data, Dim, Follows, Graph, HostTensor, Operand, OperatorSet};
 
 /// Which axis of each tensor the rows of a batch lie along, as its equal parts; `None` of a tensor that all rows share.
 pub type Axes = Vec<Option<usize>>;
@@ -99,11 +99,10 @@ pub fn stacks(
     }
     let free = |node: &SpecialNode, i: usize, before: TensorId| {
         let (was, is) = (&base.tensors[before.0], node.inputs[i].map(|id| &stacked.tensors[id.0]));
-        match graph.nodes[node.node].op_type.as_str() {
-            // Where the shape that they ask for is another, so is that of their output, which is looked at.
-            "Reshape" | "Expand" => i == 1,
-            // Places of each row's own: what was said of the rows rests on these.
-            "Gather" if i == 1 => match (&was.source, is.map(|is| &is.source)) {
+        let of = &graph.nodes[node.node];
+        match operators.find(&of.domain, &of.op_type).map(|operator| operator.follows(i)) {
+            Some(Follows::Shape) => true,
+            Some(Follows::Places) => match (&was.source, is.map(|is| &is.source)) {
                 (Source::Constant(_, Some(was)), Some(Source::Constant(_, Some(is)))) => {
                     let axis = node.inputs[0].and_then(|data| apart(is, *stacked.tensors[data.0].ty.shape.first()?));
                     axis.is_some_and(|axis| {

@@ -3,7 +3,7 @@
 mod gpu;
 
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Call, DType, HostTensor, Operator, TensorType, apart};
+use crate::graph::{Call, DType, Follows, HostTensor, Operator, TensorType, apart};
 use crate::kernels::base::Entry;
 use crate::kernels::base::operand::axis;
 
@@ -39,6 +39,10 @@ impl Operator for Gather {
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
         Ok(vec![rule(call)?.1])
+    }
+
+    fn follows(&self, i: usize) -> Follows {
+        if i == 1 { Follows::Places } else { Follows::Nothing }
     }
 
     fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {

@@ -3,7 +3,7 @@
 mod gpu;
 
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Call, HostTensor, Operator, TensorType};
+use crate::graph::{Call, Follows, HostTensor, Operator, TensorType};
 use crate::kernels::base::Entry;
 use crate::kernels::base::operand::{axis, broadcast};
 use crate::kernels::base::strides::{broadcast_strides, contiguous, strided_places};
@@ -123,6 +123,10 @@ impl Operator for Move {
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
         Ok(vec![TensorType::new(call.input(0)?.ty.dtype, (self.rule)(call)?.shape)])
+    }
+
+    fn follows(&self, i: usize) -> Follows {
+        if i == 1 && self.op == "Expand" { Follows::Shape } else { Follows::Nothing }
     }
 
     fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {

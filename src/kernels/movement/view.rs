@@ -1,7 +1,7 @@
 //! Operators that only rename the same bytes: Identity, Reshape, Flatten, Squeeze, Unsqueeze.
 
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Call, HostTensor, Operator, TensorType, renamed};
+use crate::graph::{Call, Follows, HostTensor, Operator, TensorType, renamed};
 use crate::kernels::base::operand::axis;
 use crate::kernels::base::{Entry, Kernel, Lowering};
 
@@ -102,6 +102,10 @@ impl Operator for View {
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
         Ok(vec![TensorType::new(call.input(0)?.ty.dtype, (self.shape)(call)?)])
+    }
+
+    fn follows(&self, i: usize) -> Follows {
+        if i == 1 && self.op == "Reshape" { Follows::Shape } else { Follows::Nothing }
     }
 
     fn along(&self, call: &Call<'_>, axes: &[Option<usize>]) -> Option<Vec<usize>> {
