@@ -75,6 +75,8 @@ export type ErrorKind =
   | 'device-lost'
   | 'out-of-memory'
   | 'aborted'
+  | 'deadline'
+  | 'busy'
   | 'closed'
   | 'internal';
 
@@ -153,6 +155,8 @@ export interface PoolOptions {
    * ever (`'work'`). A page in a worker of its own making does not know whether it is seen.
    */
   background?: 'yield' | 'work';
+  /** Most calls that may be unanswered at a time: one more rejects at once with kind `busy`. Default: any number. */
+  maxPending?: number;
   /** Upper bound of the bytes that the pool may hold on each lane. */
   memoryBudget?: number;
   /** Default goal; `'latency'` where absent. */
@@ -227,8 +231,22 @@ export interface ValueMetadata {
 /** Tensors by name. */
 export type Tensors = Record<string, Tensor>;
 
+/** How urgent a call is: the words of the Prioritized Task Scheduling API. */
+export type Priority = 'user-blocking' | 'user-visible' | 'background';
+
 /** Options of one run. */
 export interface RunOptions {
+  /**
+   * Of the calls that wait for a lane the more urgent run first, however many they are; of equal ones those whose session had least of
+   * the lane lately, so that who calls often keeps nobody waiting. Default `'user-visible'`.
+   */
+  priority?: Priority;
+  /**
+   * Milliseconds from now within which the answer is needed. A call that would be late in its turn goes before others of its priority; one
+   * that cannot be in time, as far as is known, rejects at once with kind `deadline`, before it runs. One that took longer than forecast is
+   * answered all the same.
+   */
+  deadlineMs?: number;
   /** A fired signal rejects the call with kind `aborted`; other calls go on. */
   signal?: AbortSignal;
   /** Where the outputs go, all or by name; default `'cpu'`. One on the GPU can be fed to any session of the pool and moves no bytes. */
@@ -423,6 +441,31 @@ export interface MemoryMap {
   tensors: readonly { name: string; offset: number; bytes: number; firstStep: number; lastStep: number }[];
 }
 
+/** A call that has no answer yet. */
+export interface QueuedCall {
+  /** Names of its sessions, in the order of its requests. */
+  sessions: readonly string[];
+  lane: Lane;
+  state: 'running' | 'waiting';
+  priority: Priority;
+  /** Since it came to the lane. */
+  waitedMs: number;
+  /** What it takes of the lane, run by itself. */
+  predictedMs: number;
+  /** How long until it begins; below zero since it did. */
+  predictedStartMs: number;
+  /** What is left until its deadline; `null` where it has none. */
+  deadlineMs: number | null;
+}
+
+/** What `pool.queue` returns. */
+export interface QueueReport {
+  /** Calls without an answer, those among them whose sessions are made ready first. */
+  pending: number;
+  /** Those that are on their lanes, by lane, in the order in which they are to run; one over several lanes is on each. */
+  calls: readonly QueuedCall[];
+}
+
 /** What crossed between page and GPU since the pool was made. */
 export interface TrafficReport {
   executions: number;
@@ -552,6 +595,8 @@ export class Pool {
   compare(requests: readonly Request[], options?: { repeats?: number; goal?: Goal; signal?: AbortSignal }): Promise<Comparison>;
   /** Copies a tensor to the GPU, where it stays: an input that many calls share is uploaded once. */
   upload<T extends TensorType>(tensor: Tensor<T>): Promise<Tensor<T>>;
+  /** The calls that have no answer yet, and when each is expected to run. */
+  queue(): Promise<QueueReport>;
   traffic(): TrafficReport;
   memory(): MemoryReport;
   /** On a lane; default: the preferred one. */

@@ -153,7 +153,8 @@ export class Session {
   async run(feeds, options) {
     return call(async () => {
       const request = { session: this.#id, feeds: fed(feeds, this.#pool), keep: kept(options?.outputLocation) };
-      const [outputs] = await this.#pool.runAll([request], { signal: options?.signal });
+      const { signal, priority, deadlineMs } = options ?? {};
+      const [outputs] = await this.#pool.runAll([request], { signal, priority, deadlineMs });
       return tensors(outputs, this.#pool);
     });
   }
@@ -235,6 +236,10 @@ export class Pool {
   async upload(tensor) {
     const id = await call(() => this.#pool.upload(tensor));
     return onGpu(this.#pool, { type: tensor.type, dims: tensor.dims, resident: id });
+  }
+
+  async queue() {
+    return call(() => this.#pool.queue());
   }
 
   traffic() {

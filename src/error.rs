@@ -27,6 +27,10 @@ pub enum Kind {
     OutOfMemory,
     /// The caller's `AbortSignal` fired.
     Aborted,
+    /// The answer cannot be there when the caller needs it.
+    Deadline,
+    /// The pool has as many unanswered calls as it may.
+    Busy,
     /// The session or pool was released.
     Closed,
     /// A fault of Consort itself.
@@ -46,6 +50,8 @@ impl Kind {
             Kind::DeviceLost => "device-lost",
             Kind::OutOfMemory => "out-of-memory",
             Kind::Aborted => "aborted",
+            Kind::Deadline => "deadline",
+            Kind::Busy => "busy",
             Kind::Closed => "closed",
             Kind::Internal => "internal",
         }

@@ -9,7 +9,7 @@ mod workers;
 
 use crate::browser;
 use crate::error::{Error, Kind, Result};
-use crate::pool::{Keep, Listener, Measure, Pool, PoolOptions, Request, RunOptions, Shelf};
+use crate::pool::{Keep, Listener, Measure, Pool, PoolOptions, Priority, Request, RunOptions, Shelf};
 use crate::predict::{Goal, Machine, Pressure, Strategy};
 use futures_util::future::{Either, select};
 use serde::Deserialize;
@@ -31,16 +31,19 @@ pub struct WasmPool {
 struct CreateOptions {
     lanes: Option<Vec<String>>,
     memory_budget: Option<f64>,
+    max_pending: Option<f64>,
     goal: Option<String>,
     measure: Measure,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct CallOptions {
     strategy: Option<String>,
     goal: Option<String>,
     repeats: Option<f64>,
+    priority: Option<Priority>,
+    deadline_ms: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -66,7 +69,13 @@ impl CallOptions {
                     .ok_or_else(|| Error::new(Kind::InvalidInput, format!("there is no strategy '{name}'")))?,
             ),
         };
-        Ok(RunOptions { strategy, goal: goal(self.goal.as_deref())? })
+        let goal = goal(self.goal.as_deref())?;
+        let options = RunOptions { strategy, goal, priority: self.priority.unwrap_or_default(), deadline_ms: None };
+        match self.deadline_ms {
+            Some(ms) if ms.is_finite() => Ok(options.within(ms)),
+            Some(ms) => Err(Error::new(Kind::InvalidInput, format!("a deadline of {ms} ms"))),
+            None => Ok(options),
+        }
     }
 }
 
@@ -124,6 +133,12 @@ impl WasmPool {
                 }
                 bytes => bytes.map(|b| b as u64),
             };
+            let max_pending = match options.max_pending {
+                Some(calls) if calls.is_nan() || calls < 1.0 => {
+                    return Err(Error::new(Kind::InvalidInput, format!("at most {calls} pending calls")));
+                }
+                calls => calls.map(|calls| calls as usize),
+            };
             let goal = goal(options.goal.as_deref())?.unwrap_or_default();
             let shelf: Option<Rc<dyn Shelf>> =
                 if shelf.is_object() { Some(Rc::new(shelf::JsShelf(shelf))) } else { None };
@@ -135,8 +150,16 @@ impl WasmPool {
                 })
             });
             let workers = Some(workers::opened_by(workers, threads, graphs));
-            let options =
-                PoolOptions { lanes, memory_budget, goal, measure, workers, several: processors, on_fallback };
+            let options = PoolOptions {
+                lanes,
+                memory_budget,
+                goal,
+                measure,
+                workers,
+                several: processors,
+                max_pending,
+                on_fallback,
+            };
             Pool::create(options, shelf).await
         };
         open.await.map(|pool| WasmPool { pool }).map_err(|e| thrown(&e))
@@ -175,6 +198,12 @@ impl WasmPool {
     /// Name of the lane on which a session's next call runs.
     pub fn lane(&self, session: f64) -> std::result::Result<String, JsValue> {
         self.pool.lane(session as u64).map(str::to_owned).map_err(|e| thrown(&e))
+    }
+
+    /// `QueueReport`, the calls of this turn of the page in it.
+    pub fn queue(&self) -> js_sys::Promise {
+        let pool = self.pool.clone();
+        wasm_bindgen_futures::future_to_promise(async move { to_js(&pool.queue()) })
     }
 
     /// `TrafficReport`.

@@ -66,14 +66,25 @@ mod imp {
     /// Resolves after `ms` milliseconds.
     pub async fn sleep(ms: u32) {
         let until = Instant::now() + Duration::from_millis(ms.into());
-        std::future::poll_fn(|_| if Instant::now() >= until { Poll::Ready(()) } else { Poll::Pending }).await;
+        looked_at_until(|| Instant::now() >= until).await;
     }
 
     /// Resolves once every other task has had a turn.
     pub async fn next_turn() {
         let mut waited = false;
-        std::future::poll_fn(|_| if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending })
-            .await;
+        looked_at_until(|| std::mem::replace(&mut waited, true)).await;
+    }
+
+    /// Asks to be polled again for as long as nothing is `over`: whoever holds many tasks polls only those that ask.
+    async fn looked_at_until(mut over: impl FnMut() -> bool) {
+        std::future::poll_fn(|context| {
+            if over() {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Runs `future`, and the tasks that were spawned, to the end of `future`.

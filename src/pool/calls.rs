@@ -1,7 +1,7 @@
 //! Calls on their way to a lane: each request checked, given a home, made ready there and run; where a lane is lost, on another
 //! that can, or on the same opened again. Knows sessions and lanes; must never know how either computes.
 
-use super::desk::Desk;
+use super::desk::{Counted, Desk};
 use super::executing;
 use super::homes::{Form, Home, Ready};
 use super::lanes::Lanes;
@@ -67,12 +67,14 @@ pub(super) struct Calls {
     holders: Cell<u64>,
     /// What lanes take from each other that run at once.
     pub(super) sharing: Cell<Sharing>,
+    /// Calls without an answer.
+    pub(super) pending: Cell<usize>,
 }
 
 impl Calls {
     pub(super) fn new(lanes: &Rc<Lanes>, options: &PoolOptions) -> Calls {
         let (lanes, holders) = (Rc::clone(lanes), Cell::new(1));
-        Calls { lanes, options: options.clone(), holders, sharing: Cell::default() }
+        Calls { lanes, options: options.clone(), holders, sharing: Cell::default(), pending: Cell::default() }
     }
 
     /// A new home for `session` at `desk`.
@@ -97,6 +99,10 @@ impl Calls {
 
     /// Runs all: those of one lane in one execution, lanes side by side. Outputs come in their order.
     pub(super) async fn run(self: &Rc<Self>, calls: &[Checked], options: RunOptions) -> Result<Vec<Outputs>> {
+        if let Some(most) = self.options.max_pending.filter(|&most| self.pending.get() >= most) {
+            return Err(Error::new(Kind::Busy, format!("{most} calls have no answer yet, as many as there may be")));
+        }
+        let _pending = Counted::new(&self.pending);
         let mut answers: Vec<Option<Outputs>> = calls.iter().map(|_| None).collect();
         let mut left: Vec<usize> = (0..calls.len()).collect();
         let mut attempt = 1;

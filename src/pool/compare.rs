@@ -41,7 +41,7 @@ struct Measured {
 impl Way {
     async fn run(&self, calls: &Calls, names: &[String]) -> Result<Measured> {
         // Through the queues: a call with a strategy shares its execution with no other.
-        let options = RunOptions { strategy: Some(self.prediction.strategy), goal: None };
+        let options = RunOptions::by(self.prediction.strategy);
         let mut parts = vec![];
         for (result, requests, _) in calls.at_once(self.sets.clone(), options).await {
             parts.push((result?, requests));

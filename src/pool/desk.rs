@@ -5,11 +5,11 @@ use super::activity::Activity;
 use super::known::{Known, Shelf};
 use super::options::{Measure, PoolOptions};
 use super::probing::Probing;
-use super::queue::Queue;
+use super::queue::{Item, Queue};
 use crate::error::{Error, Kind, Result};
 use crate::lane::host::now_ms;
 use crate::lane::{Lane, Measured};
-use crate::predict::{Goal, Rates, Strategy};
+use crate::predict::{Forecast, Goal, Rates, Strategy};
 use crate::program::ProgramCost;
 use crate::refine::Predictor;
 use std::cell::{Cell, RefCell};
@@ -170,8 +170,18 @@ impl Desk {
 
     /// What a call of `cost` is forecast to take here, with nothing else at work.
     pub(super) fn forecast_ms(&self, cost: &ProgramCost) -> f64 {
+        self.forecast(cost).total_ms
+    }
+
+    fn forecast(&self, cost: &ProgramCost) -> Forecast {
         let conditions = self.activity.alone(now_ms());
-        self.predictor.borrow().forecast(&[cost], Strategy::Sequential, 1, conditions).total_ms
+        self.predictor.borrow().forecast(&[cost], Strategy::Sequential, 1, conditions)
+    }
+
+    /// What `items` are forecast to take one after another, and what they take at least.
+    pub(super) fn forecasts(&self, items: &[Item]) -> (f64, f64) {
+        let each = items.iter().map(|item| self.forecast(&item.ready.compiled.cost));
+        each.fold((0.0, 0.0), |(all, least), own| (all + own.total_ms, least + own.interval_ms[0]))
     }
 
     /// `Closed` where the pool was closed.

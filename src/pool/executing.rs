@@ -12,13 +12,12 @@ use crate::lane::host::{next_turn, now_ms, spawn};
 use crate::lane::{Outcome, Work};
 use crate::predict::Strategy;
 use crate::program::ProgramCost;
-use futures_channel::oneshot;
 use std::rc::Rc;
 
 /// Queues a call and waits for it. A caller that stops waiting takes its call back.
 pub(super) async fn run(desk: &Rc<Desk>, items: Vec<Item>, options: RunOptions, part: Part) -> Result<Execution> {
-    let (reply, answer) = oneshot::channel();
-    desk.queue.push(Job { items, options, part, reply });
+    let costs = desk.forecasts(&items);
+    let answer = desk.queue.enter(items, options, part, costs)?;
     if !desk.queue.working.replace(true) {
         spawn(Box::pin(work(Rc::clone(desk))));
     }
@@ -36,6 +35,7 @@ async fn work(desk: Rc<Desk>) {
             return;
         }
         execute_batch(&desk, batch).await;
+        desk.queue.ended();
     }
 }
 

@@ -13,6 +13,7 @@ mod known;
 mod lanes;
 mod measuring;
 mod options;
+mod order;
 mod plan;
 // The room's own subject.
 #[allow(clippy::module_inception)]
@@ -34,10 +35,12 @@ pub use crate::lane::{Facts, Far, Opening, Output, Resident, Told, TrafficCounts
 pub use known::{Known, Recalled, Shelf};
 pub use lanes::Opener;
 pub use options::{
-    Fallback, Feeds, Files, Listener, LoadProgress, Measure, Origin, Outputs, Phase, PoolOptions, Request, RunOptions,
-    Shapes, Source,
+    Fallback, Feeds, Files, Listener, LoadProgress, Measure, Origin, Outputs, Phase, PoolOptions, Priority, Request,
+    RunOptions, Shapes, Source,
 };
 pub use pool::Pool;
-pub use report::{Capabilities, Comparison, Device, LaneMemory, MemoryMap, MemoryReport, Prediction, Profile};
+pub use report::{
+    Capabilities, Comparison, Device, LaneMemory, MemoryMap, MemoryReport, Prediction, Profile, QueueReport,
+};
 pub use session::{Session, ValueInfo};
 pub use tensors::{Feed, Keep};

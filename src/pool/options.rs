@@ -2,7 +2,7 @@
 
 use super::tensors::{Feed, Keep};
 use crate::error::Result;
-use crate::lane::host::LocalFuture;
+use crate::lane::host::{LocalFuture, now_ms};
 use crate::lane::{Output, Workers};
 use crate::onnx::ExternalData;
 use crate::predict::{Goal, Strategy};
@@ -34,6 +34,8 @@ pub struct PoolOptions {
     pub workers: Option<Workers>,
     /// How many lanes of a name are opened at most, where there may be several; at least one.
     pub several: usize,
+    /// How many calls may be unanswered at a time; one more fails with `Busy`. As many as there are where absent.
+    pub max_pending: Option<usize>,
     /// Who is told where a session runs on another lane.
     pub on_fallback: Option<Listener>,
 }
@@ -51,6 +53,19 @@ pub enum Measure {
     Asked,
 }
 
+/// How urgent a call is, in the words of the Prioritized Task Scheduling API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Priority {
+    /// Nobody waits for it.
+    Background,
+    /// Somebody will see it.
+    #[default]
+    UserVisible,
+    /// Somebody can do nothing before it.
+    UserBlocking,
+}
+
 /// How a set of requests is to be run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RunOptions {
@@ -58,6 +73,23 @@ pub struct RunOptions {
     pub strategy: Option<Strategy>,
     /// The goal of that choice; the pool's where absent.
     pub goal: Option<Goal>,
+    /// Before whom it runs.
+    pub priority: Priority,
+    /// When its answer is to be there, by the host's clock; one that cannot be in time fails with `Deadline` at once.
+    pub deadline_ms: Option<f64>,
+}
+
+impl RunOptions {
+    /// By this strategy.
+    pub fn by(strategy: Strategy) -> RunOptions {
+        RunOptions { strategy: Some(strategy), ..RunOptions::default() }
+    }
+
+    /// With an answer in so many milliseconds, or none.
+    #[must_use]
+    pub fn within(self, ms: f64) -> RunOptions {
+        RunOptions { deadline_ms: Some(now_ms() + ms), ..self }
+    }
 }
 
 /// One call of a session.

@@ -9,7 +9,9 @@ use super::homes::{Form, Home};
 use super::known::Shelf;
 use super::lanes::{Lanes, Opener, desk};
 use super::options::{LoadProgress, Outputs, Phase, PoolOptions, Request, RunOptions, Shapes, Source};
-use super::report::{Capabilities, Comparison, Device, MemoryMap, MemoryReport, Prediction, Profile, SessionMemory};
+use super::report::{
+    Capabilities, Comparison, Device, MemoryMap, MemoryReport, Prediction, Profile, QueueReport, SessionMemory,
+};
 use super::session::Session;
 use super::tensors::Tensors;
 use crate::error::{Error, Kind, Result};
@@ -194,6 +196,12 @@ impl Pool {
     /// What crossed between host and lanes so far.
     pub fn traffic(&self) -> TrafficCounts {
         self.inner.lanes.all().iter().map(|desk| desk.lane.traffic()).sum()
+    }
+
+    /// The calls that have no answer yet.
+    pub fn queue(&self) -> QueueReport {
+        let calls = self.inner.lanes.all().iter().flat_map(|desk| desk.queue.report(desk.lane.name())).collect();
+        QueueReport { pending: self.inner.calls.pending.get(), calls }
     }
 
     /// How well the predictor has done, by lane.

@@ -3,12 +3,14 @@
 
 use super::homes::Ready;
 use super::options::{Outputs, RunOptions};
+use super::order::{Account, Claim, order};
+use super::report::{CallState, QueuedCall};
 use super::session::Session;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::lane::host::now_ms;
 use crate::lane::{Input, Outcome, Work};
 use futures_channel::oneshot;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// Requests that one execution takes at most when calls are merged.
@@ -58,6 +60,8 @@ pub(super) struct Job {
     pub(super) options: RunOptions,
     pub(super) part: Part,
     pub(super) reply: oneshot::Sender<Result<Execution>>,
+    since_ms: f64,
+    claim: Claim,
 }
 
 impl Job {
@@ -65,12 +69,63 @@ impl Job {
     fn merges(&self) -> bool {
         self.options.strategy.is_none()
     }
+
+    fn sessions(&self) -> impl Iterator<Item = u64> + Clone {
+        self.items.iter().map(|item| item.session.id)
+    }
+
+    /// It as it is told, wherever it is.
+    fn report(&self, state: CallState) -> QueuedCall {
+        QueuedCall {
+            sessions: self.items.iter().map(|item| item.session.name.clone()).collect(),
+            lane: "",
+            state,
+            priority: self.claim.priority,
+            waited_ms: 0.0,
+            predicted_ms: self.claim.cost_ms,
+            predicted_start_ms: 0.0,
+            deadline_ms: None,
+        }
+    }
+
+    /// The error of one that cannot be in time, which may begin at `from` at the soonest.
+    fn too_late(&self, now: f64, from: f64) -> Error {
+        let (before, own) = (from - now, self.claim.least_ms);
+        let left = self.claim.deadline_ms.unwrap_or(now) - now;
+        let text =
+            format!("{left:.1} ms are left, its run takes {own:.1} ms at least, what is under way {before:.1} ms");
+        let error = Error::new(Kind::Deadline, format!("the call cannot be in time: {text}"));
+        if let [only] = &self.items[..] { error.in_model(&only.session.name) } else { error }
+    }
+}
+
+/// A call with where and when it is.
+fn at(
+    call: QueuedCall,
+    lane: &'static str,
+    waited_ms: f64,
+    deadline_ms: Option<f64>,
+    predicted_start_ms: f64,
+) -> QueuedCall {
+    QueuedCall { lane, waited_ms, deadline_ms, predicted_start_ms, ..call }
+}
+
+/// A call that a lane is at work on.
+#[derive(Debug)]
+struct Running {
+    report: QueuedCall,
+    since_ms: f64,
+    deadline_ms: Option<f64>,
+    least_ms: f64,
 }
 
 /// Calls that wait, and whether someone is working on them.
 #[derive(Debug, Default)]
 pub struct Queue {
-    jobs: RefCell<VecDeque<Job>>,
+    jobs: RefCell<Vec<Job>>,
+    account: Account,
+    /// The calls of the execution under way, and when it began.
+    running: RefCell<(f64, Vec<Running>)>,
     pub(super) working: Cell<bool>,
 }
 
@@ -82,8 +137,33 @@ impl Queue {
         }
     }
 
-    pub(super) fn push(&self, job: Job) {
-        self.jobs.borrow_mut().push_back(job);
+    /// Takes in a call that is forecast to take `cost_ms`, and `least_ms` at least; its answer comes through what is returned. `Deadline`
+    /// where that cannot be in time.
+    pub(super) fn enter(
+        &self,
+        items: Vec<Item>,
+        options: RunOptions,
+        part: Part,
+        (cost_ms, least_ms): (f64, f64),
+    ) -> Result<oneshot::Receiver<Result<Execution>>> {
+        let ((reply, answer), now) = (oneshot::channel(), now_ms());
+        let (priority, deadline_ms) = (options.priority, options.deadline_ms);
+        let claim = Claim { priority, cost_ms, least_ms, deadline_ms, start: 0.0 };
+        let mut job = Job { items, options, part, reply, since_ms: now, claim };
+        let from = now + self.least_left(now);
+        if job.claim.hopeless(from) {
+            return Err(job.too_late(now, from));
+        }
+        job.claim.start = self.account.enter(job.sessions(), cost_ms);
+        self.jobs.borrow_mut().push(job);
+        Ok(answer)
+    }
+
+    /// How long what is under way takes still, at least.
+    fn least_left(&self, now: f64) -> f64 {
+        let (began, running) = &*self.running.borrow();
+        let least = running.iter().map(|running| running.least_ms).fold(0.0, f64::max);
+        (began + least - now).max(0.0)
     }
 
     /// Whether no call waits or runs.
@@ -91,27 +171,80 @@ impl Queue {
         !self.working.get()
     }
 
-    /// The next call, with those behind it that may run along.
+    /// The next call, with those behind it that may run along. Those that cannot be in time any more are told so.
     pub(super) fn next(&self) -> Vec<Job> {
-        let mut jobs = self.jobs.borrow_mut();
+        let (mut jobs, now) = (self.jobs.borrow_mut(), now_ms());
         // An aborted call has dropped its end.
         jobs.retain(|job| !job.reply.is_canceled());
-        let mut batch: Vec<Job> = vec![];
-        let mut requests = 0;
-        while let Some(job) = jobs.pop_front() {
-            let fits = batch.is_empty()
-                || (batch[0].merges()
+        let all = std::mem::take(&mut *jobs).into_iter();
+        let (late, left): (Vec<Job>, Vec<Job>) = all.partition(|job| job.claim.hopeless(now));
+        *jobs = left;
+        for job in late {
+            let error = job.too_late(now, now);
+            let _ = job.reply.send(Err(error));
+        }
+        let claims: Vec<Claim> = jobs.iter().map(|job| job.claim.clone()).collect();
+        let mut chosen: Vec<usize> = vec![];
+        let (mut requests, mut ends, mut deadline) = (0, now, f64::INFINITY);
+        for i in order(&claims, now) {
+            let job = &jobs[i];
+            let (with, own) = (ends + job.claim.cost_ms, job.claim.deadline_ms.unwrap_or(f64::INFINITY));
+            let fits = chosen.first().is_none_or(|&first| {
+                let first = &jobs[first];
+                first.merges()
                     && job.merges()
-                    && batch[0].options.goal == job.options.goal
-                    && requests + job.items.len() <= MERGED);
+                    && first.options.goal == job.options.goal
+                    && first.options.priority == job.options.priority
+                    && requests + job.items.len() <= MERGED
+                    // One that is in time alone need not be late for company.
+                    && (with <= deadline || ends > deadline)
+            });
             if !fits {
-                jobs.push_front(job);
                 break;
             }
             requests += job.items.len();
-            batch.push(job);
+            (ends, deadline) = (with, deadline.min(own));
+            chosen.push(i);
         }
+        let mut all: Vec<Option<Job>> = std::mem::take(&mut *jobs).into_iter().map(Some).collect();
+        let batch: Vec<Job> = chosen.into_iter().filter_map(|i| all[i].take()).collect();
+        *jobs = all.into_iter().flatten().collect();
+        batch.iter().for_each(|job| self.account.reached(job.claim.start));
+        let running = batch.iter().map(|job| Running {
+            report: job.report(CallState::Running),
+            since_ms: job.since_ms,
+            deadline_ms: job.claim.deadline_ms,
+            least_ms: job.claim.least_ms,
+        });
+        self.running.replace((now, running.collect()));
         batch
+    }
+
+    /// What was under way has its answers.
+    pub(super) fn ended(&self) {
+        self.running.borrow_mut().1.clear();
+    }
+
+    /// The calls under way and those that wait, in the order in which they are to run.
+    pub(super) fn report(&self, lane: &'static str) -> Vec<QueuedCall> {
+        let now = now_ms();
+        let (began, running) = &*self.running.borrow();
+        let done = |running: &Running| {
+            let call = &running.report;
+            at(call.clone(), lane, now - running.since_ms, running.deadline_ms.map(|at| at - now), began - now)
+        };
+        let mut calls: Vec<QueuedCall> = running.iter().map(done).collect();
+        let left = running.iter().map(|running| running.report.predicted_ms).sum::<f64>() + began - now;
+        let jobs = self.jobs.borrow();
+        let claims: Vec<Claim> = jobs.iter().map(|job| job.claim.clone()).collect();
+        let mut begins = left.max(0.0);
+        for job in order(&claims, now).into_iter().map(|i| &jobs[i]).filter(|job| !job.reply.is_canceled()) {
+            let call = job.report(CallState::Waiting);
+            let deadline = job.claim.deadline_ms.map(|at| at - now);
+            calls.push(at(call, lane, now - job.since_ms, deadline, begins));
+            begins += job.claim.cost_ms;
+        }
+        calls
     }
 }
 

@@ -1,9 +1,52 @@
 //! What the pool tells: the plain values that cross to JS, in the shapes that `pkg/index.d.ts` states.
 
+use super::options::Priority;
 use crate::lane::{Counts, Facts, Lane};
 use crate::predict::{Candidate, Span, Strategy};
 use crate::program::Placed;
 use serde::Serialize;
+
+/// A call that has no answer yet, as it is told.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueuedCall {
+    /// Names of its sessions, in the order of its requests.
+    pub sessions: Vec<String>,
+    /// Name of the lane.
+    pub lane: &'static str,
+    /// Whether it waits.
+    pub state: CallState,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Milliseconds since it came to the lane.
+    pub waited_ms: f64,
+    /// What it is forecast to take, in milliseconds.
+    pub predicted_ms: f64,
+    /// In so many milliseconds it is expected to begin; below zero since it did.
+    pub predicted_start_ms: f64,
+    /// Milliseconds that are left to it; none where it has no deadline.
+    pub deadline_ms: Option<f64>,
+}
+
+/// How far a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallState {
+    /// Its lane is at work on it.
+    Running,
+    /// Others are before it.
+    Waiting,
+}
+
+/// What `pool.queue` returns.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueReport {
+    /// Calls without an answer, those among them whose sessions are made ready first.
+    pub pending: usize,
+    /// Those that are on their lanes, by lane, in the order in which they are to run; one over several lanes is on each.
+    pub calls: Vec<QueuedCall>,
+}
 
 /// What one strategy is expected to cost.
 #[derive(Clone, Debug, Serialize)]

@@ -21,7 +21,7 @@ const WARM: f64 = 0.8;
 /// Runs `session` at `desk` until it takes as long as before. What fails here fails again when it is called.
 pub(super) async fn warm(session: &Rc<Session>, desk: &Rc<Desk>, ready: &Rc<Ready>, form: &Form) {
     let Some(inputs) = nothing(session, form) else { return };
-    let options = RunOptions { strategy: Some(Strategy::Sequential), goal: None };
+    let options = RunOptions::by(Strategy::Sequential);
     let (mut before, mut all) = (f64::INFINITY, 0.0);
     for _ in 0..MOST {
         let item = Item::new(Rc::clone(session), Rc::clone(ready), inputs.clone());

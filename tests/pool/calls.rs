@@ -153,7 +153,7 @@ pub async fn several_models_in_one_call_give_what_each_gives_alone() {
     let all = three(&pool).await;
     for strategy in [None, Some(Strategy::Sequential), Some(Strategy::Parallel)] {
         let requests = all.iter().map(|(_, _, request, _)| request.clone()).collect();
-        let outputs = pool.run(requests, RunOptions { strategy, goal: None }).await.unwrap();
+        let outputs = pool.run(requests, RunOptions { strategy, ..RunOptions::default() }).await.unwrap();
         for ((session, bytes, _, given), outputs) in all.iter().zip(&outputs) {
             let want = expected(bytes, std::slice::from_ref(given));
             assert!(off(&host(outputs)[0], &want[0]) < 1e-5, "{} by {strategy:?}", session.name);
@@ -337,7 +337,7 @@ pub async fn what_runs_took_is_learned_from() {
     let (_, seen) = pool.accuracy().remove(0);
     let requests: Vec<Request> = all.iter().map(|(_, _, request, _)| request.clone()).collect();
     for _ in 0..8 {
-        pool.run(requests.clone(), RunOptions { strategy: Some(Strategy::Sequential), goal: None }).await.unwrap();
+        pool.run(requests.clone(), RunOptions::by(Strategy::Sequential)).await.unwrap();
     }
     let (_, learned) = pool.accuracy().remove(0);
     // The first run of a program is no observation.

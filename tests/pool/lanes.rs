@@ -50,7 +50,7 @@ pub async fn calls_of_one_turn_share_an_execution_but_not_with_one_that_names_a_
     let answers = join_all((0..20).map(|_| run(&pool, ask(&session)))).await;
     assert!(answers.iter().all(|answer| right(answer.as_ref().unwrap())));
     assert_eq!(lane.executed.take(), [16, 4]);
-    let named = RunOptions { strategy: Some(Strategy::Parallel), goal: None };
+    let named = RunOptions::by(Strategy::Parallel);
     let (a, b) = join(pool.run(vec![ask(&session)], named), run(&pool, ask(&session))).await;
     assert!(right(&a.unwrap()[0]) && right(&b.unwrap()));
     assert_eq!(lane.executed.take(), [1, 1]);

@@ -117,7 +117,7 @@ pub async fn a_set_is_split_where_that_is_asked_for_or_worth_it() {
     let session = load(&pool, "net", model.clone()).await;
     let set = || (0..4).map(|seed| ask(&session, seed)).unzip::<_, _, Vec<_>, Vec<_>>();
     let (requests, inputs) = set();
-    let split = RunOptions { strategy: Some(Strategy::Split), goal: None };
+    let split = RunOptions::by(Strategy::Split);
     let outputs = pool.run(requests, split).await.unwrap();
     assert!(outputs.iter().zip(&inputs).all(|(outputs, x)| right(outputs, &model, x)));
     assert_eq!(executed(&opened), [2, 2]);
@@ -127,7 +127,7 @@ pub async fn a_set_is_split_where_that_is_asked_for_or_worth_it() {
     assert!(outputs.iter().zip(&inputs).all(|(outputs, x)| right(outputs, &model, x)));
     assert_eq!(executed(&opened), [4, 4]);
     // Who asks for one lane has one.
-    let one = RunOptions { strategy: Some(Strategy::Sequential), goal: None };
+    let one = RunOptions::by(Strategy::Sequential);
     pool.run(set().0, one).await.unwrap();
     assert_eq!(executed(&opened), [8, 4]);
 }
