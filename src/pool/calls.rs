@@ -144,12 +144,13 @@ impl Calls {
             let each = items.iter().map(|(_, item)| desk.forecast_ms(&item.ready.compiled.cost));
             (Rc::clone(desk), each.sum())
         };
-        let all: Vec<(Rc<Desk>, f64)> = sets.iter().map(ms).collect();
+        // One alone shares nothing: what it takes need not be known here.
+        let all: Vec<(Rc<Desk>, f64)> = if sets.len() > 1 { sets.iter().map(ms).collect() } else { vec![] };
         let runs = sets.into_iter().map(|(desk, items)| {
             let (places, items): (Vec<usize>, Vec<Item>) = items.into_iter().unzip();
             let own = all.iter().find(|(other, _)| Rc::ptr_eq(other, &desk)).map_or(0.0, |(_, ms)| *ms);
             // Threads are shared with those parts that take half as long at least: it is among them.
-            let share = all.iter().filter(|(other, ms)| other.like(&desk) && *ms >= own / 2.0).count();
+            let share = all.iter().filter(|(other, ms)| other.like(&desk) && *ms >= own / 2.0).count().max(1);
             let part = Part { share, beside: all.len() > 1 };
             async move { (executing::run(&desk, items, options, part).await, places, desk) }
         });
