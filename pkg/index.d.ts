@@ -390,6 +390,8 @@ export interface Accuracy {
     onBattery: boolean | null;
     /** How many other executions of the pool were at work meanwhile, on average. */
     busy: number;
+    /** When it began, by `performance.now()`. */
+    nowMs: number;
   }[];
 }
 
@@ -439,6 +441,16 @@ export interface MemoryMap {
   /** Step 0 is the upload, then one for each dispatch, the last is the download. */
   steps: number;
   tensors: readonly { name: string; offset: number; bytes: number; firstStep: number; lastStep: number }[];
+}
+
+/** What a pool measured, and what its predictor learned from. */
+export interface PoolRecords {
+  /**
+   * All of it as JSON text: `schema`, its version; `fingerprint` of browser and machine; `timeOrigin`, when the times of observations
+   * begin; `lanes`, each with its rates and its observations: what was executed, under which conditions, how long that was forecast to
+   * take, with which interval, and how long it took, in milliseconds.
+   */
+  export(format?: 'json'): Promise<string>;
 }
 
 /** A call that has no answer yet. */
@@ -597,6 +609,7 @@ export class Pool {
   upload<T extends TensorType>(tensor: Tensor<T>): Promise<Tensor<T>>;
   /** The calls that have no answer yet, and when each is expected to run. */
   queue(): Promise<QueueReport>;
+  readonly records: PoolRecords;
   traffic(): TrafficReport;
   memory(): MemoryReport;
   /** On a lane; default: the preferred one. */

@@ -199,6 +199,7 @@ export class Pool {
     this.capabilities = Object.freeze({ ...detected, ...pool.capabilities() });
     this.profiles = Object.freeze(pool.profiles().map(Object.freeze));
     this.profile = this.profiles[0];
+    this.records = Object.freeze({ export: (format) => this.#exported(format) });
     Object.freeze(this);
   }
 
@@ -261,6 +262,14 @@ export class Pool {
   async close() {
     this.#unwatch();
     await this.#pool.close();
+  }
+
+  async #exported(format = 'json') {
+    if (format !== 'json') refuse(`there is no format '${format}': 'json'`);
+    const { fingerprint } = this.capabilities;
+    const lanes = await call(() => this.#pool.records());
+    // Times of observations are the page's own: how long after it began.
+    return JSON.stringify({ schema: 1, fingerprint, timeOrigin: performance.timeOrigin, lanes });
   }
 
   #requests(requests, location) {

@@ -189,6 +189,11 @@ impl WasmPool {
         to_js(&of.ok_or_else(unknown).map_err(|e| thrown(&e))?.1)
     }
 
+    /// The records of each lane.
+    pub fn records(&self) -> std::result::Result<JsValue, JsValue> {
+        to_js(&self.pool.records())
+    }
+
     /// `MemoryMap`, or `null` before a program is ready.
     #[wasm_bindgen(js_name = memoryMap)]
     pub fn memory_map(&self, session: f64) -> std::result::Result<JsValue, JsValue> {

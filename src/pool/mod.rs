@@ -40,7 +40,8 @@ pub use options::{
 };
 pub use pool::Pool;
 pub use report::{
-    Capabilities, Comparison, Device, LaneMemory, MemoryMap, MemoryReport, Prediction, Profile, QueueReport,
+    Capabilities, Comparison, Device, LaneMemory, LaneRecords, MemoryMap, MemoryReport, Prediction, Profile,
+    QueueReport,
 };
 pub use session::{Session, ValueInfo};
 pub use tensors::{Feed, Keep};

@@ -10,12 +10,14 @@ use super::known::Shelf;
 use super::lanes::{Lanes, Opener, desk};
 use super::options::{LoadProgress, Outputs, Phase, PoolOptions, Request, RunOptions, Shapes, Source};
 use super::report::{
-    Capabilities, Comparison, Device, MemoryMap, MemoryReport, Prediction, Profile, QueueReport, SessionMemory,
+    Capabilities, Comparison, Device, LaneRecords, MemoryMap, MemoryReport, Prediction, Profile, QueueReport,
+    SessionMemory,
 };
 use super::session::Session;
 use super::tensors::Tensors;
 use crate::error::{Error, Kind, Result};
 use crate::graph::HostTensor;
+use crate::kernels::Class;
 use crate::lane::{self, Lane, Resident, TrafficCounts};
 use crate::predict::{Goal, Machine};
 use crate::refine::Accuracy;
@@ -207,6 +209,21 @@ impl Pool {
     /// How well the predictor has done, by lane.
     pub fn accuracy(&self) -> Vec<(&'static str, Accuracy)> {
         let of = |desk: &Rc<Desk>| (desk.lane.name(), desk.predictor.borrow().accuracy());
+        self.inner.lanes.kinds().iter().map(of).collect()
+    }
+
+    /// What each lane was measured by and learned from.
+    pub fn records(&self) -> Vec<LaneRecords> {
+        let of = |desk: &Rc<Desk>| {
+            let predictor = desk.predictor.borrow();
+            LaneRecords {
+                lane: desk.lane.name(),
+                fingerprint: desk.lane.facts().fingerprint(),
+                rates: predictor.rates().clone(),
+                classes: &Class::ALL,
+                observations: predictor.records().iter().cloned().collect(),
+            }
+        };
         self.inner.lanes.kinds().iter().map(of).collect()
     }
 

@@ -1,9 +1,11 @@
 //! What the pool tells: the plain values that cross to JS, in the shapes that `pkg/index.d.ts` states.
 
 use super::options::Priority;
+use crate::kernels::Class;
 use crate::lane::{Counts, Facts, Lane};
-use crate::predict::{Candidate, Span, Strategy};
+use crate::predict::{Candidate, Rates, Span, Strategy};
 use crate::program::Placed;
+use crate::records::Observation;
 use serde::Serialize;
 
 /// A call that has no answer yet, as it is told.
@@ -36,6 +38,22 @@ pub enum CallState {
     Running,
     /// Others are before it.
     Waiting,
+}
+
+/// What one lane was measured by, and what its predictor learned from.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LaneRecords {
+    /// Name of the lane.
+    pub lane: &'static str,
+    /// Name of the combination of device, features and limits.
+    pub fingerprint: String,
+    /// What the probes measured.
+    pub rates: Rates,
+    /// The kernel classes, in the order in which observations state their times.
+    pub classes: &'static [Class],
+    /// Each execution that was learned from or held out, oldest first.
+    pub observations: Vec<Observation>,
 }
 
 /// What `pool.queue` returns.

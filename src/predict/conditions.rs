@@ -1,9 +1,9 @@
 //! How the machine is while something runs, as far as it tells. Plain values; must never know who told.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How hard the processor is pressed, as the Compute Pressure API names it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pressure {
     /// As usual.
@@ -23,7 +23,7 @@ impl Pressure {
 }
 
 /// What a page is told of its machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Machine {
     /// Whether nobody sees the page.
@@ -35,11 +35,10 @@ pub struct Machine {
 }
 
 /// The conditions under which something runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Conditions {
     /// When it begins, in milliseconds by a clock that never goes back.
-    #[serde(skip)]
     pub now_ms: f64,
     /// What the page was told.
     #[serde(flatten)]

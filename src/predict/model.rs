@@ -8,11 +8,12 @@ use super::Strategy;
 use super::conditions::{Conditions, LEVELS};
 use crate::kernels::Class;
 use crate::program::{DispatchCost, ProgramCost};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What the probes measured. Times in seconds, rates per second.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Rates {
     /// Floating-point operations; a multiply-add counts two.
     pub flops_per_s: f64,
@@ -62,7 +63,8 @@ impl Default for Coefficients {
 }
 
 /// One request's terms by the probes' rates, in milliseconds.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RequestTerms {
     /// Name of the model.
     pub model: String,
@@ -77,7 +79,8 @@ pub struct RequestTerms {
 }
 
 /// An execution's terms by the probes' rates, in milliseconds.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Terms {
     /// How it is executed.
     pub strategy: Strategy,

@@ -1,13 +1,15 @@
 //! Observations, kept in order and bounded. Knows what an observation is; must never know how it is fitted.
 
 use crate::predict::Terms;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Observations kept at most; the oldest go first.
 const KEPT: usize = 4096;
 
 /// What was measured of one execution, beside what was predicted before it ran.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Observation {
     /// What it consists of.
     pub terms: Terms,

@@ -97,15 +97,19 @@ impl Predictor {
         submits: usize,
         conditions: Conditions,
     ) -> Forecast {
-        let terms = self.rates.terms(costs, strategy, submits, conditions);
-        let (total_ms, doubt) = self.predict(&terms);
+        self.expect(&self.rates.terms(costs, strategy, submits, conditions))
+    }
+
+    /// What an execution of these terms is expected to take.
+    pub fn expect(&self, terms: &Terms) -> Forecast {
+        let (total_ms, doubt) = self.predict(terms);
         let width = (self.width() * doubt).exp();
         Forecast {
-            strategy,
+            strategy: terms.strategy,
             total_ms,
             interval_ms: [total_ms / width, total_ms * width],
-            throughput: costs.len() as f64 / total_ms * 1e3,
-            timeline: self.coefficients().timeline(&terms),
+            throughput: terms.requests.len() as f64 / total_ms * 1e3,
+            timeline: self.coefficients().timeline(terms),
         }
     }
 
@@ -138,10 +142,14 @@ impl Predictor {
         measured_ms: f64,
         conditions: Conditions,
     ) -> Result<()> {
-        let terms = self.rates.terms(costs, strategy, submits, conditions);
+        self.learn(self.rates.terms(costs, strategy, submits, conditions), forecast, measured_ms)
+    }
+
+    /// Takes in that an execution of `terms` took `measured_ms`.
+    pub fn learn(&mut self, terms: Terms, forecast: &Forecast, measured_ms: f64) -> Result<()> {
         let probes = self.by_probes(&terms);
         let sound = measured_ms.is_finite() && measured_ms > 0.0 && (measured_ms / probes).ln().abs() < 7.0;
-        if !sound || costs.is_empty() {
+        if !sound || terms.requests.is_empty() {
             return Err(Error::new(Kind::InvalidInput, format!("an observation of {measured_ms} ms")));
         }
         let (fitted, doubt) = self.fit.predict(&terms);
@@ -153,6 +161,7 @@ impl Predictor {
             measured_ms,
             held_out: false,
         };
+        let strategy = observation.terms.strategy;
         let seen = self.strata.entry((strategy, observation.models())).or_insert(0);
         *seen += 1;
         observation.held_out = seen.is_multiple_of(HELD_OUT_EVERY);
@@ -168,6 +177,16 @@ impl Predictor {
         }
         self.records.add(observation);
         Ok(())
+    }
+
+    /// What the probes measured.
+    pub fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    /// What it learned from, oldest first.
+    pub fn records(&self) -> &Records {
+        &self.records
     }
 
     /// How well it does on what the fit never saw: the current fit and the probes' model, over all that was held out.

@@ -1,6 +1,7 @@
-//! `cargo demo`, `cargo kernels`, `cargo peers` and `cargo verify`: everything that is done to Consort from outside, on a fresh machine too.
+//! `cargo accuracy`, `cargo demo`, `cargo kernels`, `cargo peers` and `cargo verify`: everything that is done to Consort from outside, on a fresh machine too.
 //! Knows tools, browsers and files; must never know how a model is run.
 
+mod accuracy;
 mod browsers;
 mod data;
 mod demo;
@@ -28,6 +29,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measures how right forecasts and choices are, on executions that the predictor never saw.
+    Accuracy(accuracy::Options),
     /// Opens the demo page; with no display, or --headless, drives it and prints its tables.
     Demo(demo::Options),
     /// Measures every kernel family against the adapter's own ceilings.
@@ -40,6 +43,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Accuracy(options) => accuracy::accuracy(&options),
         Command::Demo(options) => demo::demo(&options),
         Command::Kernels(options) => kernels::kernels(&options),
         Command::Peers(options) => peers::peers(&options),

@@ -76,6 +76,7 @@ fn place(root: &Path, url: &str) -> Option<PathBuf> {
             Some(rest) => (peers(root).join("node_modules"), rest),
             None => (root.join("webdriver/peers"), rest),
         },
+        "accuracy" => (root.join("webdriver/accuracy"), rest),
         "tests" => (root.join("tests/browser"), rest),
         _ => (root.join("www"), path),
     };

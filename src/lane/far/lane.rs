@@ -70,6 +70,18 @@ impl FarLane {
         })
     }
 
+    /// Bytes of what executing `programs` touches: each weight once, and what all of them compute in, as it is or will be.
+    fn needed<'a>(&self, programs: impl Iterator<Item = &'a Rc<Compiled>>) -> u64 {
+        let programs: Vec<&Program> = programs.filter_map(|compiled| own(compiled).ok()).collect();
+        let mut weights = BTreeMap::new();
+        programs.iter().for_each(|program| weights.extend(program.prepared.held.iter().copied()));
+        let most = |of: &dyn Fn(&Program) -> u64, now: u64| programs.iter().map(|p| of(p)).fold(now, u64::max);
+        // They run one after another: whatever the slots, one arena is enough for all.
+        weights.values().map(|&bytes| weight_bytes(bytes)).sum::<u64>()
+            + most(&|p| p.prepared.arena, self.held.arena.get())
+            + most(&|p| p.prepared.scratch, self.held.scratch.get())
+    }
+
     /// Refuses `more` bytes that the budget has no room for.
     fn room(&self, more: u64) -> Result<()> {
         let held = self.held.bytes();
@@ -312,12 +324,15 @@ impl Lane for FarLane {
             let (Answer::Executed(spans), told) = asked.await? else { return Err(unexpected()) };
             let mut parts = told.parts.into_iter();
             let mut outputs: Vec<Vec<Output>> = works.iter().map(|_| vec![]).collect();
-            let mut read = 0;
+            let (mut read, mut left) = (0, 0);
             for (&work, residents) in order.iter().zip(stays) {
                 let types = &own(&works[work].compiled)?.outputs;
                 for ((ty, _), resident) in types.iter().zip(residents) {
                     outputs[work].push(match resident {
-                        Some((resident, _)) => Output::Resident(Rc::new(resident)),
+                        Some((resident, _)) => {
+                            left += resident.bytes;
+                            Output::Resident(Rc::new(resident))
+                        }
                         None => {
                             let data = parts.next().ok_or_else(unexpected)?;
                             read += ty.host_bytes();
@@ -341,7 +356,7 @@ impl Lane for FarLane {
                 total_ms: now_ms() - began,
                 record_ms,
                 submits,
-                bytes: self.held.bytes(),
+                bytes: self.needed(works.iter().map(|work| &work.compiled)) + left,
                 awaited: true,
             })
         })
@@ -385,14 +400,7 @@ impl Lane for FarLane {
     }
 
     fn predict_bytes(&self, programs: &[Rc<Compiled>], _slots: &SlotPlan) -> u64 {
-        let programs: Vec<&Program> = programs.iter().filter_map(|compiled| own(compiled).ok()).collect();
-        let mut weights = BTreeMap::new();
-        programs.iter().for_each(|program| weights.extend(program.prepared.held.iter().copied()));
-        let most = |of: &dyn Fn(&Program) -> u64, now: u64| programs.iter().map(|p| of(p)).fold(now, u64::max);
-        // They run one after another: whatever the slots, one arena is enough for all.
-        weights.values().map(|&bytes| weight_bytes(bytes)).sum::<u64>()
-            + most(&|p| p.prepared.arena, self.held.arena.get())
-            + most(&|p| p.prepared.scratch, self.held.scratch.get())
+        self.needed(programs.iter())
     }
 
     fn traffic(&self) -> TrafficCounts {
