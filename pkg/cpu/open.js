@@ -2,6 +2,7 @@
 // what they say.
 
 import { lock, watch } from '../lives.js';
+import { workable, worker as made } from '../workers.js';
 import { Here } from './here.js';
 
 const BUILDS = {
@@ -9,6 +10,11 @@ const BUILDS = {
   relaxed: new URL('./relaxed.wasm', import.meta.url),
   threads: new URL('./threads.wasm', import.meta.url),
 };
+
+const make = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+
+/** Whether processors have workers here. */
+export const able = () => workable(make);
 
 /** Builds by name, compiled or on their way. */
 const compiled = new Map();
@@ -38,8 +44,9 @@ const KEPT_BYTES = 4 << 20;
 /** A processor in a worker of its own, or here where there are none, with so many threads, for a browser that takes these proposals. */
 export async function open(proposals, threads) {
   if (!proposals.simd) throw new Error('the browser takes no SIMD');
+  const apart = await able();
   // Threads are workers.
-  if (!globalThis.Worker) threads = 1;
+  if (!apart) threads = 1;
   const build = threads > 1 ? 'threads' : proposals.relaxedSimd ? 'relaxed' : 'simd';
   const waiting = new Map();
   /** What is asked while no worker is there yet, in its order. */
@@ -80,7 +87,7 @@ export async function open(proposals, threads) {
   };
   /** A worker of which the end of any ends all. */
   const begun = (answered) => {
-    const worker = globalThis.Worker ? new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }) : new Here();
+    const worker = apart ? made(make) : new Here();
     const { signal } = over;
     const ended = (why) => signal.aborted || end(why);
     worker.onerror = (event) => {

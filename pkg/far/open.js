@@ -1,14 +1,19 @@
 // A pool in a worker of its own, for the page: what wasm's pool does, by messages. What is told at once, as the memory, is as of the
 // last answer; elements that callers give are copied, what they are given is moved.
 
+import { workable, worker as made } from '../workers.js';
+
+const make = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+
 const lost = (why) => ({ kind: 'device-lost', message: `the pool's worker is gone: ${why}` });
 
 /** Where what `value` names is, whoever asks. */
-const at = (value) => (typeof value === 'string' || value instanceof URL ? new URL(value, document.baseURI).href : value);
+const at = (value) => (typeof value === 'string' || value instanceof URL ? new URL(value, globalThis.document?.baseURI ?? location.href).href : value);
 
 /** Opens one; `source` is from where the wasm file comes. */
 export async function open({ onFallback, ...options }, source) {
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  if (!(await workable(make))) throw { kind: 'unsupported', message: 'a pool in a worker of its own needs workers, which this page may not have' };
+  const worker = made(make);
   const waiting = new Map();
   const over = new AbortController();
   let next = 0;

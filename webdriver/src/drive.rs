@@ -59,6 +59,16 @@ impl Drive<'_> {
         })
     }
 
+    /// Opens the page in a browser that is there, and waits no longer than `most` for its result.
+    pub async fn within(&self, session: &Session, most: Duration) -> Result<Value> {
+        let work = async {
+            self.open(&session.client).await?;
+            self.follow(&session.client, &mut |_| ()).await
+        };
+        let waited = tokio::time::timeout(most, work).await;
+        waited.unwrap_or_else(|_| Err(anyhow!("nothing after {} s", most.as_secs()))).with_context(|| self.url.clone())
+    }
+
     /// A browser in which the page has begun. Now and then a renderer never answers its driver, before any of the page's
     /// code ran: another browser is started then.
     async fn opened(&self) -> Result<Session> {

@@ -1,0 +1,151 @@
+//! `cargo verify --consumers`: the npm package in people's tools: packed, installed, built with and driven in real browsers.
+//! Knows npm, tools and servers; must never know what a page does with the package.
+
+use crate::browsers::{Browser, Session};
+use crate::drive::Drive;
+use crate::serve::{ISOLATED, folder};
+use crate::setup::install;
+use crate::tools::{put, says};
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The model that every consumer runs: the smallest of the workload.
+const MODEL: &str = "face_rnet";
+/// What a page takes at most, on a machine that is busy with others.
+const MOST: Duration = Duration::from_secs(60);
+
+/// Whose page, where its site lies below `target/consumers`, its address there, and headers of every answer.
+type Page = (&'static str, &'static str, &'static str, &'static str);
+
+const PAGES: &[Page] = &[
+    ("static", "", "static/", ""),
+    ("static, isolated", "", "static/", ISOLATED),
+    ("web-worker", "", "web-worker/", ""),
+    ("csp", "", "csp/", "Content-Security-Policy: script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'\r\n"),
+];
+
+/// Packs the package, installs and builds with it, and drives every consumer in each of `browsers`.
+pub fn consumers(root: &Path, browsers: &[Browser]) -> Result<()> {
+    let home = root.join("target/consumers");
+    std::fs::create_dir_all(&home)?;
+    let from = root.join("tests/consumers");
+    install(&from, &home)?;
+    let tarball = packed(root, &home)?;
+    unpacked(&tarball, &home)?;
+    copied(&from, &home)?;
+    model(root, &home)?;
+    readme(&home)?;
+    let mut served = vec![];
+    for &(name, site, address, headers) in PAGES {
+        let port = folder(&home.join(site), headers)?.port;
+        served.push((name, format!("http://127.0.0.1:{port}/{address}")));
+    }
+    // Side by side: a browser that starts waits more than it computes.
+    let ends: Vec<Result<()>> = std::thread::scope(|scope| {
+        let served = &served;
+        let running: Vec<_> =
+            browsers.iter().map(|&browser| scope.spawn(move || driven(root, browser, served))).collect();
+        let panicked = |_| Err(anyhow!("the driver of a browser panicked"));
+        running.into_iter().map(|one| one.join().unwrap_or_else(panicked)).collect()
+    });
+    ends.into_iter().collect()
+}
+
+/// Every page, one after another in one browser, a line for each; fails where any does, after all.
+fn driven(root: &Path, browser: Browser, served: &[(&str, String)]) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let session = Session::start(root, browser, true).await?;
+        let mut failed = vec![];
+        for (name, url) in served {
+            let since = Instant::now();
+            let drive = Drive { root, browser, webgpu: true, url: url.clone(), screenshots: vec![] };
+            let end = drive.within(&session, MOST).await;
+            let took = since.elapsed().as_millis();
+            match end {
+                Ok(told) => println!("{browser:9} ok    {name}: {} ({took} ms)", told.as_str().unwrap_or_default()),
+                Err(error) => {
+                    println!("{browser:9} FAIL  {name}: {error:#} ({took} ms)");
+                    failed.push(*name);
+                }
+            }
+        }
+        session.close().await;
+        if failed.is_empty() { Ok(()) } else { bail!("{browser}: failed: {}", failed.join("; ")) }
+    })
+}
+
+/// The tarball that npm would publish.
+fn packed(root: &Path, home: &Path) -> Result<PathBuf> {
+    let mut npm = Command::new("npm");
+    npm.current_dir(root.join("pkg")).args(["pack", "--silent", "--pack-destination"]).arg(home);
+    let said = says(&mut npm).context("npm pack failed")?;
+    let file = said.lines().last().context("npm pack names no file")?;
+    Ok(home.join(file))
+}
+
+/// Puts the tarball's content where npm would, unless it is there.
+fn unpacked(tarball: &Path, home: &Path) -> Result<()> {
+    let (package, stamp) = (home.join("node_modules/consort-ml"), home.join("unpacked.tgz"));
+    let bytes = std::fs::read(tarball)?;
+    if package.is_dir() && std::fs::read(&stamp).is_ok_and(|before| before == bytes) {
+        return Ok(());
+    }
+    // A folder that is not there is no obstacle.
+    let _ = std::fs::remove_dir_all(&package);
+    let part = home.join("part");
+    let _ = std::fs::remove_dir_all(&part);
+    tar::Archive::new(flate2::read::GzDecoder::new(bytes.as_slice())).unpack(&part)?;
+    // All of a tarball of npm's lies in that folder.
+    std::fs::rename(part.join("package"), &package)?;
+    put(&stamp, &bytes)
+}
+
+/// Copies the consumers' own files, which find the package from there.
+fn copied(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)?.flatten() {
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copied(&path, &target)?;
+        } else {
+            put(&target, &std::fs::read(&path)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the model, its inputs and its golden for pages to fetch.
+fn model(root: &Path, home: &Path) -> Result<()> {
+    let (models, to) = (root.join("target/models"), home.join("model"));
+    let index: Value = serde_json::from_slice(&std::fs::read(models.join("index.json"))?)?;
+    let entry = index.as_array().into_iter().flatten().find(|entry| entry["name"] == MODEL);
+    let entry = entry.with_context(|| format!("there is no model {MODEL}"))?;
+    std::fs::create_dir_all(&to)?;
+    let copy = |url: &Value| -> Result<String> {
+        let name = url.as_str().and_then(|url| url.rsplit('/').next()).context("a file without a name")?;
+        put(&to.join(name), &std::fs::read(models.join(name))?)?;
+        Ok(name.to_owned())
+    };
+    let mut inputs = vec![];
+    for input in entry["inputs"].as_array().into_iter().flatten() {
+        inputs.push(json!({ "name": input["name"], "dims": input["dims"], "file": copy(&input["url"])? }));
+    }
+    let told = json!({ "file": copy(&entry["url"])?, "inputs": inputs, "golden": entry["golden"] });
+    put(&to.join("golden.json"), serde_json::to_string(&told)?.as_bytes())
+}
+
+/// The package's readme has an example, which must do as it is pasted beside two models.
+fn readme(home: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(home.join("node_modules/consort-ml/README.md"))?;
+    let example = text.split("```js\n").nth(1).and_then(|rest| rest.split("```").next());
+    let page = home.join("static");
+    put(&page.join("readme.js"), example.context("the package's readme has no example")?.as_bytes())?;
+    for name in ["first", "second"] {
+        put(&page.join(format!("{name}.onnx")), &std::fs::read(home.join(format!("model/{MODEL}.onnx")))?)?;
+    }
+    Ok(())
+}
