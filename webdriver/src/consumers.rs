@@ -3,11 +3,12 @@
 
 use crate::browsers::{Browser, Session};
 use crate::drive::Drive;
-use crate::serve::{ISOLATED, folder};
+use crate::serve::{ISOLATED, folders};
 use crate::setup::install;
-use crate::tools::{put, says};
+use crate::tools::{put, quietly, says};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -17,7 +18,10 @@ const MODEL: &str = "face_rnet";
 /// What a page takes at most, on a machine that is busy with others.
 const MOST: Duration = Duration::from_secs(60);
 
-/// Whose page, where its site lies below `target/consumers`, its address there, and headers of every answer.
+/// What is built, by scripts of these names in `tests/consumers/package.json`.
+const BUILDS: &[&str] = &["vite", "vite-7", "webpack"];
+
+/// Whose page, where its site lies below `target/consumers`, which is served too, its address there, and headers of every answer.
 type Page = (&'static str, &'static str, &'static str, &'static str);
 
 const PAGES: &[Page] = &[
@@ -25,6 +29,9 @@ const PAGES: &[Page] = &[
     ("static, isolated", "", "static/", ISOLATED),
     ("web-worker", "", "web-worker/", ""),
     ("csp", "", "csp/", "Content-Security-Policy: script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'\r\n"),
+    ("vite", "vite/dist", "", ""),
+    ("vite-7", "vite/dist-7", "", ""),
+    ("webpack", "webpack", "", ""),
 ];
 
 /// Packs the package, installs and builds with it, and drives every consumer in each of `browsers`.
@@ -38,9 +45,11 @@ pub fn consumers(root: &Path, browsers: &[Browser]) -> Result<()> {
     copied(&from, &home)?;
     model(root, &home)?;
     readme(&home)?;
+    let sources = digest(&from, &tarball)?;
+    BUILDS.iter().try_for_each(|name| built(&home, name, &sources))?;
     let mut served = vec![];
     for &(name, site, address, headers) in PAGES {
-        let port = folder(&home.join(site), headers)?.port;
+        let port = folders(&[home.join(site), home.clone()], headers)?.port;
         served.push((name, format!("http://127.0.0.1:{port}/{address}")));
     }
     // Side by side: a browser that starts waits more than it computes.
@@ -136,6 +145,35 @@ fn model(root: &Path, home: &Path) -> Result<()> {
     }
     let told = json!({ "file": copy(&entry["url"])?, "inputs": inputs, "golden": entry["golden"] });
     put(&to.join("golden.json"), serde_json::to_string(&told)?.as_bytes())
+}
+
+/// What everything that is built is made of, as a number that is another where any of it is.
+fn digest(from: &Path, tarball: &Path) -> Result<String> {
+    fn add(path: &Path, hasher: &mut DefaultHasher) -> Result<()> {
+        if !path.is_dir() {
+            std::fs::read(path)?.hash(hasher);
+            return Ok(());
+        }
+        let mut below: Vec<PathBuf> = std::fs::read_dir(path)?.flatten().map(|entry| entry.path()).collect();
+        below.sort();
+        below.hash(hasher);
+        below.iter().try_for_each(|path| add(path, hasher))
+    }
+    let mut hasher = DefaultHasher::new();
+    [from, tarball].iter().try_for_each(|path| add(path, &mut hasher))?;
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+/// Builds one consumer, unless it was built of the same.
+fn built(home: &Path, name: &str, sources: &str) -> Result<()> {
+    let stamp = home.join(format!("{name}.built"));
+    if std::fs::read(&stamp).is_ok_and(|before| before == sources.as_bytes()) {
+        return Ok(());
+    }
+    let since = Instant::now();
+    quietly(Command::new("npm").current_dir(home).args(["run", "--silent", name]))?;
+    println!("          built {name} ({} ms)", since.elapsed().as_millis());
+    put(&stamp, sources.as_bytes())
 }
 
 /// The package's readme has an example, which must do as it is pasted beside two models.

@@ -26,13 +26,13 @@ pub fn serve(root: &Path, port: Option<u16>) -> Result<Serving> {
     listen(port, ISOLATED.to_owned(), Box::new(move |url| place(&root, url)))
 }
 
-/// Serves all of `folder` on a free port, each answer with these `headers`, of which every one ends its line.
-pub fn folder(folder: &Path, headers: &str) -> Result<Serving> {
-    let folder = folder.to_owned();
+/// Serves all of `folders`, of each file the first's, on a free port, each answer with these `headers`, of which every one ends its line.
+pub fn folders(folders: &[PathBuf], headers: &str) -> Result<Serving> {
+    let folders = folders.to_owned();
     let place = move |url: &str| {
         let path = inside(url)?;
-        let file = folder.join(path);
-        Some(if path.is_empty() || path.ends_with('/') { file.join("index.html") } else { file })
+        let index = if path.is_empty() || path.ends_with('/') { "index.html" } else { "" };
+        folders.iter().map(|folder| folder.join(format!("{path}{index}"))).find(|file| file.is_file())
     };
     listen(None, headers.to_owned(), Box::new(place))
 }
