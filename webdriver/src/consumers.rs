@@ -22,6 +22,7 @@ const MOST: Duration = Duration::from_secs(60);
 const BUILDS: &[&str] = &["vite", "vite-7", "webpack"];
 
 /// Whose page, where its site lies below `target/consumers`, which is served too, its address there, and headers of every answer.
+/// In both of these `CDN` stands for another origin that has the package.
 type Page = (&'static str, &'static str, &'static str, &'static str);
 
 const PAGES: &[Page] = &[
@@ -29,10 +30,18 @@ const PAGES: &[Page] = &[
     ("static, isolated", "", "static/", ISOLATED),
     ("web-worker", "", "web-worker/", ""),
     ("csp", "", "csp/", "Content-Security-Policy: script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'\r\n"),
+    ("cross-origin", "", "cross-origin/?from=CDN", ""),
+    ("cross-origin, isolated", "", "cross-origin/?from=CDN&isolated", ISOLATED),
+    ("cross-origin, csp", "", "cross-origin/?from=CDN&alone", STRICT),
     ("vite", "vite/dist", "", ""),
     ("vite-7", "vite/dist-7", "", ""),
     ("webpack", "webpack", "", ""),
 ];
+
+/// A policy that lets a page have another origin's modules, and no worker but its own files.
+const STRICT: &str = "Content-Security-Policy: script-src 'self' CDN 'wasm-unsafe-eval'; worker-src 'self'\r\n";
+/// What another origin must say for anyone to take modules from it.
+const SHARED: &str = "Access-Control-Allow-Origin: *\r\n";
 
 /// Packs the package, installs and builds with it, and drives every consumer in each of `browsers`.
 pub fn consumers(root: &Path, browsers: &[Browser]) -> Result<()> {
@@ -47,10 +56,11 @@ pub fn consumers(root: &Path, browsers: &[Browser]) -> Result<()> {
     readme(&home)?;
     let sources = digest(&from, &tarball)?;
     BUILDS.iter().try_for_each(|name| built(&home, name, &sources))?;
+    let cdn = format!("http://127.0.0.1:{}", folders(std::slice::from_ref(&home), SHARED)?.port);
     let mut served = vec![];
     for &(name, site, address, headers) in PAGES {
-        let port = folders(&[home.join(site), home.clone()], headers)?.port;
-        served.push((name, format!("http://127.0.0.1:{port}/{address}")));
+        let port = folders(&[home.join(site), home.clone()], &headers.replace("CDN", &cdn))?.port;
+        served.push((name, format!("http://127.0.0.1:{port}/{}", address.replace("CDN", &cdn))));
     }
     // Side by side: a browser that starts waits more than it computes.
     let ends: Vec<Result<()>> = std::thread::scope(|scope| {
