@@ -19,7 +19,7 @@ const MODEL: &str = "face_rnet";
 const MOST: Duration = Duration::from_secs(60);
 
 /// What is built, by scripts of these names in `tests/consumers/package.json`.
-const BUILDS: &[&str] = &["vite", "vite-7", "webpack"];
+const BUILDS: &[&str] = &["node", "vite", "vite-7", "webpack", "next", "next-webpack"];
 
 /// Whose page, where its site lies below `target/consumers`, which is served too, its address there, and headers of every answer.
 /// In both of these `CDN` stands for another origin that has the package.
@@ -36,6 +36,8 @@ const PAGES: &[Page] = &[
     ("vite", "vite/dist", "", ""),
     ("vite-7", "vite/dist-7", "", ""),
     ("webpack", "webpack", "", ""),
+    ("next", "next/out", "", ""),
+    ("next, by webpack", "next-webpack/out", "", ""),
 ];
 
 /// A policy that lets a page have another origin's modules, and no worker but its own files.
@@ -181,7 +183,9 @@ fn built(home: &Path, name: &str, sources: &str) -> Result<()> {
         return Ok(());
     }
     let since = Instant::now();
-    quietly(Command::new("npm").current_dir(home).args(["run", "--silent", name]))?;
+    let mut npm = Command::new("npm");
+    npm.current_dir(home).env("NEXT_TELEMETRY_DISABLED", "1").args(["run", "--silent", name]);
+    quietly(&mut npm)?;
     println!("          built {name} ({} ms)", since.elapsed().as_millis());
     put(&stamp, sources.as_bytes())
 }
