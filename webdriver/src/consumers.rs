@@ -1,7 +1,7 @@
 //! `cargo verify --consumers`: the npm package in people's tools: packed, installed, built with and driven in real browsers.
 //! Knows npm, tools and servers; must never know what a page does with the package.
 
-use crate::browsers::{Browser, Session};
+use crate::browsers::{Browser, Extension, Session};
 use crate::drive::Drive;
 use crate::serve::{ISOLATED, folders};
 use crate::setup::install;
@@ -19,7 +19,7 @@ const MODEL: &str = "face_rnet";
 const MOST: Duration = Duration::from_secs(60);
 
 /// What is built, by scripts of these names in `tests/consumers/package.json`.
-const BUILDS: &[&str] = &["node", "vite", "vite-7", "webpack", "next", "next-webpack"];
+const BUILDS: &[&str] = &["node", "extension", "vite", "vite-7", "webpack", "next", "next-webpack"];
 
 /// Whose page, where its site lies below `target/consumers`, which is served too, its address there, and headers of every answer.
 /// In both of these `CDN` stands for another origin that has the package.
@@ -39,6 +39,11 @@ const PAGES: &[Page] = &[
     ("next", "next/out", "", ""),
     ("next, by webpack", "next-webpack/out", "", ""),
 ];
+
+/// How browsers know the extension, as its manifest says; Firefox is told a number.
+const KEY_ID: &str = "hblcfklmfeagdjlogpfcinmokekphinh";
+const GECKO_ID: &str = "consumer@consort.test";
+const UUID: &str = "7e9a4d52-6c0b-4b8e-9d57-2f1c3a5b8e60";
 
 /// A policy that lets a page have another origin's modules, and no worker but its own files.
 const STRICT: &str = "Content-Security-Policy: script-src 'self' CDN 'wasm-unsafe-eval'; worker-src 'self'\r\n";
@@ -79,9 +84,12 @@ pub fn consumers(root: &Path, browsers: &[Browser]) -> Result<()> {
 fn driven(root: &Path, browser: Browser, served: &[(&str, String)]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let session = Session::start(root, browser, true).await?;
+        let folder = std::fs::canonicalize(root.join("target/consumers/extension"))?;
+        let extension = Extension { folder: &folder, key_id: KEY_ID, gecko_id: GECKO_ID, uuid: UUID };
+        let session = Session::with(root, browser, true, Some(&extension)).await?;
+        let page = ("extension", format!("{}page.html", extension.address(browser)));
         let mut failed = vec![];
-        for (name, url) in served {
+        for (name, url) in served.iter().chain([&page]) {
             let since = Instant::now();
             let drive = Drive { root, browser, webgpu: true, url: url.clone(), screenshots: vec![] };
             let end = drive.within(&session, MOST).await;
