@@ -18,8 +18,8 @@ const MODEL: &str = "face_rnet";
 /// What a page takes at most, on a machine that is busy with others.
 const MOST: Duration = Duration::from_secs(60);
 
-/// What is built, by scripts of these names in `tests/consumers/package.json`.
-const BUILDS: &[&str] = &["node", "extension", "vite", "vite-7", "webpack", "next", "next-webpack"];
+/// What is built and looked over, by scripts of these names in `tests/consumers/package.json`.
+const BUILDS: &[&str] = &["publint", "types", "node", "extension", "vite", "vite-7", "webpack", "next", "next-webpack"];
 
 /// Whose page, where its site lies below `target/consumers`, which is served too, its address there, and headers of every answer.
 /// In both of these `CDN` stands for another origin that has the package.
@@ -40,6 +40,9 @@ const PAGES: &[Page] = &[
     ("next, by webpack", "next-webpack/out", "", ""),
 ];
 
+/// What no tool looks for, and whoever has the package must find in it.
+const BROUGHT: &[&str] = &["LICENSE-APACHE", "LICENSE-MIT", "README.md"];
+
 /// How browsers know the extension, as its manifest says; Firefox is told a number.
 const KEY_ID: &str = "hblcfklmfeagdjlogpfcinmokekphinh";
 const GECKO_ID: &str = "consumer@consort.test";
@@ -58,6 +61,7 @@ pub fn consumers(root: &Path, browsers: &[Browser]) -> Result<()> {
     install(&from, &home)?;
     let tarball = packed(root, &home)?;
     unpacked(&tarball, &home)?;
+    published(root, &home)?;
     copied(&from, &home)?;
     model(root, &home)?;
     readme(&home)?;
@@ -113,7 +117,29 @@ fn packed(root: &Path, home: &Path) -> Result<PathBuf> {
     npm.current_dir(root.join("pkg")).args(["pack", "--silent", "--pack-destination"]).arg(home);
     let said = says(&mut npm).context("npm pack failed")?;
     let file = said.lines().last().context("npm pack names no file")?;
-    Ok(home.join(file))
+    let tarball = home.join("consort-ml.tgz");
+    std::fs::rename(home.join(file), &tarball)?;
+    Ok(tarball)
+}
+
+/// npm would publish it without a word, with its licences, and nobody who installs it gets more than it: there is nothing to audit.
+fn published(root: &Path, home: &Path) -> Result<()> {
+    let mut npm = Command::new("npm");
+    let output = npm.current_dir(root.join("pkg")).args(["publish", "--dry-run"]).output().context("npm publish")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    // Who is logged in is for whoever publishes.
+    let warned = said.lines().any(|line| line.starts_with("npm warn") && !line.contains("logged in"));
+    if !output.status.success() || warned {
+        bail!("npm publish --dry-run: {}\n{said}", output.status);
+    }
+    let package = home.join("node_modules/consort-ml");
+    if let Some(lacks) = BROUGHT.iter().find(|file| !package.join(file).is_file()) {
+        bail!("the package lacks {lacks}");
+    }
+    let manifest: Value = serde_json::from_slice(&std::fs::read(package.join("package.json"))?)?;
+    let more =
+        ["dependencies", "optionalDependencies", "peerDependencies"].into_iter().find(|of| !manifest[of].is_null());
+    more.map_or(Ok(()), |of| bail!("the package has {of}: whoever installs it gets more than was looked over"))
 }
 
 /// Puts the tarball's content where npm would, unless it is there.
