@@ -14,36 +14,40 @@ function given(make) {
       args = all;
     }
   };
+  let made;
   try {
-    make();
+    made = make();
   } finally {
     globalThis.Worker = Worker;
   }
+  // Whoever made it otherwise knows how.
+  if (!args) return void made.terminate();
   const [url, options] = args;
   return { url: new URL(url, location.href), options };
 }
 
-/** Whether the browser starts a worker of that address itself. */
-const near = ({ origin, protocol }) => origin === location.origin || protocol === 'blob:' || protocol === 'data:';
+/** Whether the browser starts that worker itself. */
+function near(asked) {
+  if (!asked) return true;
+  const { origin, protocol } = asked.url;
+  return origin === location.origin || protocol === 'blob:' || protocol === 'data:';
+}
+
+/** Small scripts by what they say. They stay for as long as the page: nobody tells when a worker has read one. */
+const scripts = new Map();
 
 /** A worker that imports the script, and then does what `after` says. */
 function imported({ url, options }, after = '') {
   const quoted = JSON.stringify(url.href);
   const text = options?.type === 'module' ? `import ${quoted}; ${after}` : `importScripts(${quoted}); ${after}`;
-  const script = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
-  try {
-    return { worker: new Worker(script, options), script };
-  } catch (error) {
-    URL.revokeObjectURL(script);
-    throw error;
-  }
+  if (!scripts.has(text)) scripts.set(text, URL.createObjectURL(new Blob([text], { type: 'text/javascript' })));
+  return new Worker(scripts.get(text), options);
 }
 
 /** The worker that `make` makes, whatever origin its script is of. */
 export function worker(make) {
   const asked = given(make);
-  // The small script stays for as long as the page: nobody tells when a worker has read it.
-  return near(asked.url) ? make() : imported(asked).worker;
+  return near(asked) ? make() : imported(asked);
 }
 
 /** Scripts of another origin that were tried, by their address: whether they began. */
@@ -53,8 +57,8 @@ const tried = new Map();
 export async function workable(make) {
   if (!globalThis.Worker) return false;
   const asked = given(make);
+  if (near(asked)) return true;
   const { href } = asked.url;
-  if (near(asked.url)) return true;
   if (!tried.has(href)) tried.set(href, begins(asked));
   return tried.get(href);
 }
@@ -63,8 +67,7 @@ function begins(asked) {
   return new Promise((resolve) => {
     let probe;
     const end = (able) => {
-      probe?.worker.terminate();
-      if (probe) URL.revokeObjectURL(probe.script);
+      probe?.terminate();
       resolve(able);
     };
     try {
@@ -72,8 +75,8 @@ function begins(asked) {
     } catch {
       return end(false);
     }
-    probe.worker.onmessage = () => end(true);
-    probe.worker.onerror = (event) => {
+    probe.onmessage = () => end(true);
+    probe.onerror = (event) => {
       event.preventDefault?.();
       end(false);
     };

@@ -9,8 +9,9 @@ use crate::tools::{put, quietly, says};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The model that every consumer runs: the smallest of the workload.
@@ -19,7 +20,8 @@ const MODEL: &str = "face_rnet";
 const MOST: Duration = Duration::from_secs(60);
 
 /// What is built and looked over, by scripts of these names in `tests/consumers/package.json`.
-const BUILDS: &[&str] = &["publint", "types", "node", "extension", "vite", "vite-7", "webpack", "next", "next-webpack"];
+const BUILDS: &[&str] =
+    &["publint", "types", "typescript", "node", "extension", "vite", "vite-7", "webpack", "next", "next-webpack"];
 
 /// Whose page, where its site lies below `target/consumers`, which is served too, its address there, and headers of every answer.
 /// In both of these `CDN` stands for another origin that has the package.
@@ -73,6 +75,8 @@ pub fn consumers(root: &Path, browsers: &[Browser]) -> Result<()> {
         let port = folders(&[home.join(site), home.clone()], &headers.replace("CDN", &cdn))?.port;
         served.push((name, format!("http://127.0.0.1:{port}/{}", address.replace("CDN", &cdn))));
     }
+    let development = Development::start(&home)?;
+    served.push(("vite, in development", format!("http://127.0.0.1:{}/?model={cdn}/model/", development.port)));
     // Side by side: a browser that starts waits more than it computes.
     let ends: Vec<Result<()>> = std::thread::scope(|scope| {
         let served = &served;
@@ -82,6 +86,39 @@ pub fn consumers(root: &Path, browsers: &[Browser]) -> Result<()> {
         running.into_iter().map(|one| one.join().unwrap_or_else(panicked)).collect()
     });
     ends.into_iter().collect()
+}
+
+/// Vite's server, by which a page is written; it ends with its owner.
+struct Development {
+    port: u16,
+    server: Child,
+}
+
+impl Development {
+    fn start(home: &Path) -> Result<Development> {
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        // What it made of an older package it would not make again.
+        let arguments =
+            ["node_modules/vite/bin/vite.js", "vite", "--force", "--strictPort", "--host", "127.0.0.1", "--port"];
+        let mut node = Command::new("node");
+        node.current_dir(home).args(arguments).arg(port.to_string()).stdin(Stdio::null()).stdout(Stdio::null());
+        let mut development = Development { port, server: node.spawn().context("could not start Vite")? };
+        let since = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if since.elapsed() > MOST || development.server.try_wait()?.is_some() {
+                bail!("Vite's server does not answer");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(development)
+    }
+}
+
+impl Drop for Development {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
 }
 
 /// Every page, one after another in one browser, a line for each; fails where any does, after all.

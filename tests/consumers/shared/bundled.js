@@ -4,7 +4,7 @@ import './driven.js';
 import * as consort from 'consort-ml';
 import { check, drive } from './check.js';
 
-const model = new URL('/model/', location.href);
+const model = new URL(new URLSearchParams(location.search).get('model') ?? '/model/', location.href);
 drive(async () => {
   const own = new Worker(new URL('./own.js', import.meta.url), { type: 'module' });
   const there = new Promise((resolve, reject) => {

@@ -67,12 +67,13 @@ async function ran({ Pool, Tensor }, base, options) {
  */
 export async function check(consort, base, workers = true) {
   const answered = counted();
+  let found;
   try {
     await ran(consort, base, { lanes: ['cpu'] });
   } finally {
-    const found = answered();
-    if (workers !== found > 0) throw new Error(`${found} workers answered`);
+    found = answered();
   }
+  if (workers !== found > 0) throw new Error(`${found} workers answered`);
   if (workers) {
     await ran(consort, base, { lanes: ['cpu'], worker: true });
     return 'in workers';
