@@ -32,6 +32,18 @@ const PAGES: &[Page] = &[
     ("static, isolated", "", "static/", ISOLATED),
     ("web-worker", "", "web-worker/", ""),
     ("csp", "", "csp/", "Content-Security-Policy: script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'\r\n"),
+    (
+        "csp, strict",
+        "",
+        "csp/",
+        "Content-Security-Policy: script-src 'nonce-consumer' 'strict-dynamic' 'wasm-unsafe-eval'\r\n",
+    ),
+    (
+        "csp, no workers",
+        "",
+        "csp/?alone",
+        "Content-Security-Policy: script-src 'self' 'wasm-unsafe-eval'; worker-src 'none'\r\n",
+    ),
     ("cross-origin", "", "cross-origin/?from=CDN", ""),
     ("cross-origin, isolated", "", "cross-origin/?from=CDN&isolated", ISOLATED),
     ("cross-origin, csp", "", "cross-origin/?from=CDN&alone", STRICT),
