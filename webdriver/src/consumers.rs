@@ -5,7 +5,7 @@ use crate::browsers::{Browser, Extension, Session};
 use crate::drive::Drive;
 use crate::serve::{ISOLATED, folders};
 use crate::setup::install;
-use crate::tools::{put, quietly, says};
+use crate::tools::{put, quietly};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -79,7 +79,7 @@ pub fn consumers(root: &Path, browsers: &[Browser]) -> Result<()> {
     copied(&from, &home)?;
     model(root, &home)?;
     readme(&home)?;
-    let sources = digest(&from, &tarball)?;
+    let sources = digest(&[&from, &tarball, &home.join("model")])?;
     BUILDS.iter().try_for_each(|name| built(&home, name, &sources))?;
     let cdn = format!("http://127.0.0.1:{}", folders(std::slice::from_ref(&home), SHARED)?.port);
     let mut served = vec![];
@@ -160,11 +160,27 @@ fn driven(root: &Path, browser: Browser, served: &[(&str, String)]) -> Result<()
     })
 }
 
+/// npm where the package is.
+fn npm(root: &Path, arguments: &[&str]) -> Command {
+    let mut npm = Command::new("npm");
+    npm.current_dir(root.join("pkg")).args(arguments);
+    npm
+}
+
+/// What a command that does not fail prints, and what it tells beside.
+fn heard(command: &mut Command) -> Result<(String, String)> {
+    let output = command.output().with_context(|| format!("could not start {command:?}"))?;
+    let [said, beside] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    if !output.status.success() {
+        bail!("{}: {command:?}\n{said}\n{beside}", output.status);
+    }
+    Ok((said, beside))
+}
+
 /// The tarball that npm would publish.
 fn packed(root: &Path, home: &Path) -> Result<PathBuf> {
-    let mut npm = Command::new("npm");
-    npm.current_dir(root.join("pkg")).args(["pack", "--silent", "--pack-destination"]).arg(home);
-    let said = says(&mut npm).context("npm pack failed")?;
+    let mut npm = npm(root, &["pack", "--silent", "--pack-destination"]);
+    let (said, _) = heard(npm.arg(home))?;
     let file = said.lines().last().context("npm pack names no file")?;
     let tarball = home.join("consort-ml.tgz");
     std::fs::rename(home.join(file), &tarball)?;
@@ -173,13 +189,10 @@ fn packed(root: &Path, home: &Path) -> Result<PathBuf> {
 
 /// npm would publish it without a word, with its licences, and nobody who installs it gets more than it: there is nothing to audit.
 fn published(root: &Path, home: &Path) -> Result<()> {
-    let mut npm = Command::new("npm");
-    let output = npm.current_dir(root.join("pkg")).args(["publish", "--dry-run"]).output().context("npm publish")?;
-    let said = String::from_utf8_lossy(&output.stderr);
+    let (_, told) = heard(&mut npm(root, &["publish", "--dry-run"]))?;
     // Who is logged in is for whoever publishes.
-    let warned = said.lines().any(|line| line.starts_with("npm warn") && !line.contains("logged in"));
-    if !output.status.success() || warned {
-        bail!("npm publish --dry-run: {}\n{said}", output.status);
+    if let Some(warning) = told.lines().find(|line| line.starts_with("npm warn") && !line.contains("logged in")) {
+        bail!("npm publish --dry-run: {warning}");
     }
     let package = home.join("node_modules/consort-ml");
     if let Some(lacks) = BROUGHT.iter().find(|file| !package.join(file).is_file()) {
@@ -243,7 +256,7 @@ fn model(root: &Path, home: &Path) -> Result<()> {
 }
 
 /// What everything that is built is made of, as a number that is another where any of it is.
-fn digest(from: &Path, tarball: &Path) -> Result<String> {
+fn digest(sources: &[&Path]) -> Result<String> {
     fn add(path: &Path, hasher: &mut DefaultHasher) -> Result<()> {
         if !path.is_dir() {
             std::fs::read(path)?.hash(hasher);
@@ -255,7 +268,7 @@ fn digest(from: &Path, tarball: &Path) -> Result<String> {
         below.iter().try_for_each(|path| add(path, hasher))
     }
     let mut hasher = DefaultHasher::new();
-    [from, tarball].iter().try_for_each(|path| add(path, &mut hasher))?;
+    sources.iter().try_for_each(|path| add(path, &mut hasher))?;
     Ok(format!("{:016x}", hasher.finish()))
 }
 
