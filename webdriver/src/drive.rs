@@ -62,6 +62,8 @@ impl Drive<'_> {
     /// Opens the page in a browser that is there, and waits no longer than `most` for its result.
     pub async fn within(&self, session: &Session, most: Duration) -> Result<Value> {
         let work = async {
+            // A page that does not come must not be taken for the one before.
+            session.client.goto("about:blank").await?;
             self.open(&session.client).await?;
             self.follow(&session.client, &mut |_| ()).await
         };

@@ -118,15 +118,12 @@ fn browsers(root: &Path, steps: &mut Steps, options: &Options) -> Result<()> {
     if !options.pack && !options.consumers {
         pages(root, steps, options, &all, &names)?;
     }
-    // wasm-pack knows no other.
-    let all: Vec<Browser> = all.into_iter().filter(|&browser| browser != Browser::ChromiumWebnn).collect();
-    if options.suites.is_some() || all.is_empty() {
-        return Ok(());
-    }
-    if !options.pack {
+    if options.suites.is_none() && !options.pack {
         steps.step("the npm package in people's tools", || consumers::consumers(root, &all))?;
     }
-    if options.consumers {
+    // wasm-pack knows no other.
+    let all: Vec<Browser> = all.into_iter().filter(|&browser| browser != Browser::ChromiumWebnn).collect();
+    if options.suites.is_some() || options.consumers || all.is_empty() {
         return Ok(());
     }
     steps.step("wasm-pack test", || pack::test(root, &all))

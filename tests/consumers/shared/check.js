@@ -62,7 +62,7 @@ async function ran({ Pool, Tensor }, base, options) {
 }
 
 /**
- * The model at `base` on the processor: where there are workers in them, and then in a pool in a worker, too; else here. Says what
+ * The model at `base` on the processor: where there are workers in them, and then in a pool in a worker, and by WebNN; else here. Says what
  * was found; `workers` is whether there must be any.
  */
 export async function check(consort, base, workers = true) {
@@ -76,7 +76,9 @@ export async function check(consort, base, workers = true) {
   if (workers !== found > 0) throw new Error(`${found} workers answered`);
   if (workers) {
     await ran(consort, base, { lanes: ['cpu'], worker: true });
-    return 'in workers';
+    if (!globalThis.navigator.ml) return 'in workers';
+    await ran(consort, base, { lanes: ['webnn'] });
+    return 'in workers, one with WebNN';
   }
   const refused = await consort.Pool.create({ worker: true }).catch((error) => error);
   if (refused.kind !== 'unsupported') throw new Error(`a pool in a worker: ${refused}`);
