@@ -145,7 +145,7 @@ export interface PoolOptions {
   /**
    * Whether the pool is in a worker of its own: then the page's main thread only sends and receives. Elements that are fed are copied
    * to it, those of outputs moved from it; `memory()`, `traffic()`, `session.lane` and `tensor.dispose()` are as of the last answer,
-   * `accuracy()` and `memoryMap()` a moment behind. Default `false`.
+   * `accuracy()` and `memoryMap()` a moment behind. Rejects with `unsupported` where the page may have no workers. Default `false`.
    */
   worker?: boolean;
   /** Told of each session whose calls run on another lane than before, since that one was lost or does not take it. */

@@ -1,7 +1,8 @@
 // The package's entry point: the classes of index.d.ts over the wasm module. Checks and names; decides nothing.
 
+import { open as openFar } from './far/open.js';
 import { watch } from './machine.js';
-import { ConsortError, call, detected, found, known, opened, openedFar, refuse } from './inside.js';
+import { ConsortError, call, check, detected, found, known, opened, refuse, wasmSource } from './inside.js';
 
 export { ConsortError, init } from './inside.js';
 
@@ -187,6 +188,12 @@ function shapesOf({ feeds, shapes }) {
 }
 
 export const Capabilities = Object.freeze({ detect: async () => Object.freeze(await detected()) });
+
+/** A pool of wasm in a worker of its own. */
+async function openedFar(options) {
+  check(options);
+  return call(() => openFar(options, wasmSource));
+}
 
 export class Pool {
   #pool;

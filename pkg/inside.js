@@ -1,7 +1,10 @@
 // What the package does behind its classes: the wasm module, errors as callers know them, what is kept between pages, and a pool of
-// wasm as options say. Knows no tensor and no session.
+// wasm as options say. Knows no tensor and no session; imports nothing later, which a service worker may not, nor a worker that a
+// bundler makes one file of.
 
+import { able, open as openProcessor } from './cpu/open.js';
 import wasm, { WasmPool, detect } from './generated/consort.js';
+import { open as openContext } from './webnn/open.js';
 
 let ready;
 /** From where the wasm file was to come: a pool in a worker loads it there again. */
@@ -77,17 +80,17 @@ const shelf = {
  * Processors, and the threads of each: several threads where the page is cross-origin isolated, so that they can share memory,
  * which those processors that are at work share out; one elsewhere.
  */
-function possible({ threads, processors }, { relaxedSimd, threads: shared }) {
+function possible({ threads, processors }, { relaxedSimd, threads: shared }, workers) {
   const count = (n, what) => n === undefined || (Number.isSafeInteger(n) && n > 0) || refuse(`${n} ${what}`);
   count(threads, 'threads');
   count(processors, 'processors');
   const wanted = threads ?? Math.min(navigator.hardwareConcurrency ?? 1, 8);
-  if (globalThis.Worker && globalThis.crossOriginIsolated && relaxedSimd && shared) {
+  if (workers && globalThis.crossOriginIsolated && relaxedSimd && shared) {
     return { threads: wanted, processors: processors ?? Math.min(2, wanted) };
   }
   if (threads > 1) alone();
   // Without workers all are one thread: the page's.
-  return { threads: 1, processors: globalThis.Worker ? (processors ?? wanted) : 1 };
+  return { threads: 1, processors: workers ? (processors ?? wanted) : 1 };
 }
 
 /** Says once why a processor has one thread although more were asked for. */
@@ -108,7 +111,7 @@ let asked;
 export const found = () => (asked ??= detected());
 
 /** What is wrong with options that only JavaScript reads. */
-function check({ records = 'indexeddb', onFallback, webnn, background = 'yield' }) {
+export function check({ records = 'indexeddb', onFallback, webnn, background = 'yield' }) {
   const device = webnn?.deviceType ?? 'cpu';
   if (!['cpu', 'gpu', 'npu'].includes(device)) refuse(`WebNN has no device '${device}'`);
   if (records !== 'indexeddb' && records !== 'none') refuse(`there are no records '${records}'`);
@@ -120,20 +123,12 @@ function check({ records = 'indexeddb', onFallback, webnn, background = 'yield' 
 export async function opened(options) {
   check(options);
   // Before the lanes are measured, not beside that.
-  const { wasm, webnn } = await found();
+  const [{ wasm, webnn }, workers] = await Promise.all([found(), able()]);
   const { onFallback, records, worker, background, webnn: asked, ...plain } = options;
-  const { threads, processors } = possible(plain, wasm);
+  const { threads, processors } = possible(plain, wasm, workers);
   const device = asked?.deviceType ?? 'cpu';
-  // Each is fetched when it is asked for.
-  const processor = async (lane) =>
-    lane === 'webnn' ? (await import('./webnn/open.js')).open(device) : (await import('./cpu/open.js')).open(wasm, threads);
+  // The wasm of each is fetched when it is asked for.
+  const processor = async (lane) => (lane === 'webnn' ? openContext(device) : openProcessor(wasm, threads));
   const kept = records === 'none' ? undefined : shelf;
   return call(() => WasmPool.create(plain, onFallback, kept, processor, threads, processors, webnn.available && webnn[device].available));
-}
-
-/** The same in a worker of its own. */
-export async function openedFar(options) {
-  check(options);
-  const { open } = await import('./far/open.js');
-  return call(() => open(options, wasmSource));
 }

@@ -2,6 +2,7 @@
 // what they say.
 
 import { lock, watch } from '../lives.js';
+import { workable, worker as made } from '../workers.js';
 import { Here } from './here.js';
 
 const BUILDS = {
@@ -9,6 +10,11 @@ const BUILDS = {
   relaxed: new URL('./relaxed.wasm', import.meta.url),
   threads: new URL('./threads.wasm', import.meta.url),
 };
+
+const make = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+
+/** Whether processors have workers here. */
+export const able = () => workable(make);
 
 /** Builds by name, compiled or on their way. */
 const compiled = new Map();
@@ -38,9 +44,10 @@ const KEPT_BYTES = 4 << 20;
 /** A processor in a worker of its own, or here where there are none, with so many threads, for a browser that takes these proposals. */
 export async function open(proposals, threads) {
   if (!proposals.simd) throw new Error('the browser takes no SIMD');
+  /** Whether it has workers; of a policy that forbids them only their errors tell. */
+  let apart = await able();
   // Threads are workers.
-  if (!globalThis.Worker) threads = 1;
-  const build = threads > 1 ? 'threads' : proposals.relaxedSimd ? 'relaxed' : 'simd';
+  if (!apart) threads = 1;
   const waiting = new Map();
   /** What is asked while no worker is there yet, in its order. */
   let queued = [];
@@ -78,16 +85,18 @@ export async function open(proposals, threads) {
     queued = [];
     awake?.();
   };
-  /** A worker of which the end of any ends all. */
-  const begun = (answered) => {
-    const worker = globalThis.Worker ? new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }) : new Here();
+  /** A worker of which the end of any ends all, but for one that was never heard of where that is `unheard`. */
+  const begun = (answered, unheard = end) => {
+    const worker = apart ? made(make) : new Here();
     const { signal } = over;
-    const ended = (why) => signal.aborted || end(why);
+    let heard = false;
+    const ended = (why) => signal.aborted || (heard ? end : unheard)(why);
     worker.onerror = (event) => {
       event.preventDefault?.();
       ended(event.message ?? 'its script could not be loaded');
     };
     worker.onmessage = ({ data }) => {
+      heard = true;
       if (data.ended !== undefined) return ended(data.ended);
       if (data.lives) return watch(data.lives, signal, () => ended('it ended'));
       answered(data);
@@ -99,26 +108,43 @@ export async function open(proposals, threads) {
   const told = (worker, task) => {
     worker.postMessage({ ...task, lock: lock() });
   };
+  /** Begins the first worker, which leads the others; where the page lets it not begin, the page itself does. */
+  const lead = async () => {
+    const here = (why) => {
+      if (!apart) return end(why);
+      console.warn(`consort: workers do not begin here (${why}): models run in the page itself`);
+      stop();
+      [apart, threads] = [false, 1];
+      return lead().catch((error) => end(String(error.message)));
+    };
+    let first;
+    const answered = ({ ready, id, head, parts, used, memory }) => {
+      if (ready) {
+        for (const helper of ready.helpers) told(begun(() => {}), { module: code, memory: ready.memory, helper });
+        leader = first;
+        queued.forEach(([message, transfer]) => leader.postMessage(message, transfer));
+        queued = [];
+        return awake();
+      }
+      bytes = memory;
+      keep(used);
+      waiting.get(id)?.resolve({ head, parts });
+      waiting.delete(id);
+    };
+    try {
+      first = begun(answered, here);
+    } catch (error) {
+      return here(String(error.message));
+    }
+    const code = await module(threads > 1 ? 'threads' : proposals.relaxedSimd ? 'relaxed' : 'simd');
+    told(first, { module: code, threads });
+  };
   /** Resolves once the workers are there, or failed. */
   const wake = async () => {
     waking = true;
     try {
       const ready = new Promise((resolve) => (awake = resolve));
-      const first = begun(({ ready, id, head, parts, used, memory }) => {
-        if (ready) {
-          for (const helper of ready.helpers) told(begun(() => {}), { module: code, memory: ready.memory, helper });
-          leader = first;
-          queued.forEach(([message, transfer]) => leader.postMessage(message, transfer));
-          queued = [];
-          return awake();
-        }
-        bytes = memory;
-        keep(used);
-        waiting.get(id)?.resolve({ head, parts });
-        waiting.delete(id);
-      });
-      const code = await module(build);
-      told(first, { module: code, threads });
+      await lead();
       await ready;
     } catch (error) {
       end(String(error.message));

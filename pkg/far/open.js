@@ -1,19 +1,27 @@
 // A pool in a worker of its own, for the page: what wasm's pool does, by messages. What is told at once, as the memory, is as of the
 // last answer; elements that callers give are copied, what they are given is moved.
 
+import { workable, worker as made } from '../workers.js';
+
+const make = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+
 const lost = (why) => ({ kind: 'device-lost', message: `the pool's worker is gone: ${why}` });
 
+const none = (why) => ({ kind: 'unsupported', message: `a pool in a worker of its own needs workers, which do not begin here: ${why}` });
+
 /** Where what `value` names is, whoever asks. */
-const at = (value) => (typeof value === 'string' || value instanceof URL ? new URL(value, document.baseURI).href : value);
+const at = (value) => (typeof value === 'string' || value instanceof URL ? new URL(value, globalThis.document?.baseURI ?? location.href).href : value);
 
 /** Opens one; `source` is from where the wasm file comes. */
 export async function open({ onFallback, ...options }, source) {
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  if (!(await workable(make))) throw none('there are none, or a policy forbids them');
+  const worker = made(make);
   const waiting = new Map();
   const over = new AbortController();
   let next = 0;
   let why;
   let state = {};
+  let heard = false;
 
   const end = (reason) => {
     worker.terminate();
@@ -24,9 +32,11 @@ export async function open({ onFallback, ...options }, source) {
   };
   worker.onerror = (event) => {
     event.preventDefault?.();
-    end(lost(event.message ?? 'its script could not be loaded'));
+    const what = event.message ?? 'its script could not be loaded';
+    end(heard ? lost(what) : none(what));
   };
   worker.onmessage = ({ data }) => {
+    heard = true;
     if (data.lives) {
       const { signal } = over;
       // Whoever holds the lock has ended when it can be had.

@@ -1,8 +1,10 @@
 // The page's end of a WebNN context in a worker of its own. Knows how requests travel; must never know what they say.
 
 import { lock, watch } from '../lives.js';
+import { workable, worker as made } from '../workers.js';
 
 const CODEC = new URL('./codec.wasm', import.meta.url);
+const make = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
 let codec;
 
 async function module() {
@@ -18,8 +20,8 @@ async function module() {
 
 /** A context of a device of that type: `cpu`, `gpu` or `npu`. */
 export async function open(deviceType = 'cpu') {
-  if (!globalThis.navigator?.ml || !globalThis.Worker) throw new Error('this browser has no WebNN');
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  if (!globalThis.navigator?.ml || !(await workable(make))) throw new Error('this browser has no WebNN');
+  const worker = made(make);
   const waiting = new Map();
   const over = new AbortController();
   let next = 0;

@@ -130,6 +130,54 @@ pub fn geckodriver_path(root: &Path) -> PathBuf {
     find(&["geckodriver"]).unwrap_or_else(|| tools(root).join("bin/geckodriver"))
 }
 
+/// An extension that a browser is started with.
+pub struct Extension<'a> {
+    /// Its unpacked files.
+    pub folder: &'a Path,
+    /// What Chromium makes of the key in its manifest.
+    pub key_id: &'a str,
+    /// What its manifest tells Firefox, and the number by which that is to know it.
+    pub gecko_id: &'a str,
+    pub uuid: &'a str,
+}
+
+impl Extension<'_> {
+    /// Where its files are for `browser`.
+    pub fn address(&self, browser: Browser) -> String {
+        match browser {
+            Browser::Chromium | Browser::ChromiumWebnn => format!("chrome-extension://{}/", self.key_id),
+            Browser::Firefox => format!("moz-extension://{}/", self.uuid),
+        }
+    }
+
+    /// Adds to a browser's capabilities what it takes.
+    fn told(&self, browser: Browser, capabilities: &mut Value) {
+        if browser == Browser::Firefox {
+            let known = json!({ self.gecko_id: self.uuid }).to_string();
+            capabilities["moz:firefoxOptions"]["prefs"]["extensions.webextensions.uuids"] = json!(known);
+        } else if let Some(args) = capabilities["goog:chromeOptions"]["args"].as_array_mut() {
+            args.push(json!(format!("--load-extension={}", self.folder.display())));
+            args.push(json!("--disable-features=DisableLoadExtensionCommandLineSwitch"));
+        }
+    }
+}
+
+/// Has Firefox take an extension, which its driver knows and WebDriver does not.
+fn install(port: u16, session: &str, extension: &Extension<'_>) -> Result<()> {
+    let body = json!({ "path": extension.folder, "temporary": true }).to_string();
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(DRIVER_STARTS))?;
+    write!(
+        stream,
+        "POST /session/{session}/moz/addon/install HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { bail!("the extension was not taken: {answer}") }
+}
+
 /// Where the Chromium with WebNN is, once its package is unpacked.
 pub fn webnn_path(root: &Path) -> PathBuf {
     root.join("target/webnn/browser/chromium")
@@ -183,8 +231,22 @@ pub struct Session {
 impl Session {
     /// Starts `browser`.
     pub async fn start(root: &Path, browser: Browser, webgpu: bool) -> Result<Session> {
+        Self::with(root, browser, webgpu, None).await
+    }
+
+    /// Starts `browser` with an extension in it, where one is given.
+    pub async fn with(
+        root: &Path,
+        browser: Browser,
+        webgpu: bool,
+        extension: Option<&Extension<'_>>,
+    ) -> Result<Session> {
+        let mut capabilities = browser.capabilities(root, webgpu)?;
+        if let Some(extension) = extension {
+            extension.told(browser, &mut capabilities);
+        }
+        let Value::Object(capabilities) = capabilities else { bail!("no capabilities") };
         let (port, mut driver) = listening(root, browser).await?;
-        let Value::Object(capabilities) = browser.capabilities(root, webgpu)? else { bail!("no capabilities") };
         let mut builder = ClientBuilder::new(HttpConnector::new());
         let client = builder.capabilities(capabilities).connect(&format!("http://127.0.0.1:{port}")).await;
         let client = match client {
@@ -197,7 +259,12 @@ impl Session {
         let told = client.capabilities();
         let version = told.and_then(|c| c.get("browserVersion")).and_then(Value::as_str).unwrap_or("");
         let version = format!("{browser} {version}");
-        Ok(Session { client, version, driver })
+        let session = Session { client, version, driver };
+        if let (Browser::Firefox, Some(extension)) = (browser, extension) {
+            let id = session.client.session_id().await?.context("a session without a number")?;
+            install(port, &id, extension)?;
+        }
+        Ok(session)
     }
 
     /// Closes the browser and its driver.

@@ -3,6 +3,7 @@
 
 mod accuracy;
 mod browsers;
+mod consumers;
 mod data;
 mod demo;
 mod drive;

@@ -1,7 +1,7 @@
 //! Builds wasm: cargo, then wasm-bindgen, and wasm-opt for the npm package. Knows the build; must never know browsers.
 
 use crate::setup::{npm, npm_packages, rust_source, wasm_target};
-use crate::tools::{cargo, quietly, run};
+use crate::tools::{cargo, put, quietly, run};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,6 +24,10 @@ pub fn build(root: &Path) -> Result<()> {
     npm(root)?;
     build_workers(root)?;
     build_codec(root)?;
+    // Whoever gets the package gets its licences.
+    for file in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        put(&root.join("pkg").join(file), &std::fs::read(root.join(file))?)?;
+    }
     let out = root.join("pkg/generated");
     let done = out.join("consort_bg.wasm");
     if let Some(built) = modified(&done)

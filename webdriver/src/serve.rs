@@ -1,4 +1,4 @@
-//! A static server of the page, the package, the models and the browser tests, on this machine only.
+//! Static servers, on this machine only: of the page, the package, the models and the browser tests, and of any one folder.
 
 use crate::package::conformance;
 use crate::setup::{npm_packages, peers};
@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 /// The running server; it ends with the program.
 pub struct Serving {
@@ -13,26 +14,47 @@ pub struct Serving {
     pub port: u16,
 }
 
+/// What makes a page cross-origin isolated, so that its threads may share memory.
+pub const ISOLATED: &str = "Cross-Origin-Opener-Policy: same-origin\r\nCross-Origin-Embedder-Policy: require-corp\r\n";
+
+/// Where the file behind a URL lies; none where there is none to be had.
+type Place = Box<dyn Fn(&str) -> Option<PathBuf> + Send + Sync>;
+
 /// Serves below `root` on `port`, or on a free one.
-///
+pub fn serve(root: &Path, port: Option<u16>) -> Result<Serving> {
+    let root = root.to_owned();
+    listen(port, ISOLATED.to_owned(), Box::new(move |url| place(&root, url)))
+}
+
+/// Serves all of `folders`, of each file the first's, on a free port, each answer with these `headers`, of which every one ends its line.
+pub fn folders(folders: &[PathBuf], headers: &str) -> Result<Serving> {
+    let folders = folders.to_owned();
+    let place = move |url: &str| {
+        let path = inside(url)?;
+        let index = if path.is_empty() || path.ends_with('/') { "index.html" } else { "" };
+        folders.iter().map(|folder| folder.join(format!("{path}{index}"))).find(|file| file.is_file())
+    };
+    listen(None, headers.to_owned(), Box::new(place))
+}
+
 /// A thread for each connection, which ends with its answer: servers that keep connections in a pool of threads (tiny_http 0.12)
 /// leave one unread now and then where a browser opens several at once, and the page never begins.
-pub fn serve(root: &Path, port: Option<u16>) -> Result<Serving> {
+fn listen(port: Option<u16>, headers: String, place: Place) -> Result<Serving> {
     let listener = TcpListener::bind(("127.0.0.1", port.unwrap_or(0))).context("cannot serve")?;
     let port = listener.local_addr()?.port();
-    let root = root.to_owned();
+    let (headers, place) = (Arc::new(headers), Arc::new(place));
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let root = root.clone();
+            let (headers, place) = (headers.clone(), place.clone());
             // A browser that has gone away is no fault.
-            std::thread::spawn(move || drop(answer(&root, &stream)));
+            std::thread::spawn(move || drop(answer(&place, &headers, &stream)));
         }
     });
     Ok(Serving { port })
 }
 
 /// Reads one request and answers it.
-fn answer(root: &Path, mut stream: &TcpStream) -> std::io::Result<()> {
+fn answer(place: &Place, headers: &str, mut stream: &TcpStream) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
     for line in lines {
@@ -41,14 +63,14 @@ fn answer(root: &Path, mut stream: &TcpStream) -> std::io::Result<()> {
         }
     }
     let url = first.split(' ').nth(1).unwrap_or("/");
-    let found = place(root, url).and_then(|path| Some((std::fs::read(&path).ok()?, mime(&path))));
+    let found = place(url).and_then(|path| Some((std::fs::read(&path).ok()?, mime(&path))));
     let (status, body, mime) = match found {
         Some((body, mime)) => ("200 OK", body, mime),
         None => ("404 Not Found", format!("there is no {url}\n").into_bytes(), "text/plain; charset=utf-8"),
     };
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {mime}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
-         Cross-Origin-Opener-Policy: same-origin\r\nCross-Origin-Embedder-Policy: require-corp\r\nConnection: close\r\n\r\n",
+         {headers}Connection: close\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes())?;
@@ -60,11 +82,7 @@ fn answer(root: &Path, mut stream: &TcpStream) -> std::io::Result<()> {
 
 /// The file behind a URL; none outside the folders that are served.
 fn place(root: &Path, url: &str) -> Option<PathBuf> {
-    let path = url.split(['?', '#']).next().unwrap_or("").trim_start_matches('/');
-    let inside = Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
-    if !inside || path.contains('\\') {
-        return None;
-    }
+    let path = inside(url)?;
     let (folder, rest) = path.split_once('/').unwrap_or(("", path));
     let (base, rest) = match folder {
         "pkg" => (root.join("pkg"), rest),
@@ -81,6 +99,13 @@ fn place(root: &Path, url: &str) -> Option<PathBuf> {
         _ => (root.join("www"), path),
     };
     Some(base.join(if rest.is_empty() { "index.html" } else { rest }))
+}
+
+/// The path that a URL names, where it stays inside of what is served.
+fn inside(url: &str) -> Option<&str> {
+    let path = url.split(['?', '#']).next().unwrap_or("").trim_start_matches('/');
+    let inside = Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
+    (inside && !path.contains('\\')).then_some(path)
 }
 
 /// The files of npm's packages that the page loads.

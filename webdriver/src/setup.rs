@@ -174,7 +174,7 @@ pub fn npm_peers(root: &Path) -> Result<()> {
 }
 
 /// Installs what `from` names into `home`, where the lock file is not the one that it was installed from.
-fn install(from: &Path, home: &Path) -> Result<()> {
+pub fn install(from: &Path, home: &Path) -> Result<()> {
     let wanted = std::fs::read(from.join("package-lock.json"))?;
     let stamp = home.join("installed.json");
     if std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) {

@@ -50,7 +50,8 @@ pub fn put(path: &Path, bytes: &[u8]) -> Result<()> {
 pub fn quietly(command: &mut Command) -> Result<()> {
     let output = command.output().with_context(|| format!("could not start {command:?}"))?;
     if !output.status.success() {
-        bail!("{}: {command:?}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+        let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+        bail!("{}: {command:?}\n{}", output.status, said.join("\n"));
     }
     Ok(())
 }

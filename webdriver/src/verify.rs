@@ -5,7 +5,7 @@ use crate::drive::Drive;
 use crate::serve::serve;
 use crate::setup::{self, vulkan};
 use crate::tools::{cargo, root, run};
-use crate::{data, pack, package, report};
+use crate::{consumers, data, pack, package, report};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use std::path::Path;
@@ -30,6 +30,9 @@ pub struct Options {
     /// Of the browser tests only `wasm-pack test`.
     #[arg(long, conflicts_with_all = ["native", "suites"])]
     pack: bool,
+    /// Only the npm package in people's tools.
+    #[arg(long, conflicts_with_all = ["native", "suites", "pack"])]
+    consumers: bool,
 }
 
 /// The steps so far and how long each took.
@@ -49,7 +52,7 @@ impl Steps {
 pub fn verify(options: &Options) -> Result<()> {
     let root = &root();
     let mut steps = Steps(vec![]);
-    if !options.web && !options.pack {
+    if !options.web && !options.pack && !options.consumers {
         native(root, &mut steps)?;
     }
     if !options.native {
@@ -95,12 +98,14 @@ fn browsers(root: &Path, steps: &mut Steps, options: &Options) -> Result<()> {
         // Building a package ends on one core: tools are built beside it, and nothing beside the tests.
         let tools = scope.spawn(|| {
             all.iter().try_for_each(|&browser| setup::driver(root, browser))?;
-            if options.suites.is_none() { setup::wasm_pack(root) } else { Ok(()) }
+            if options.suites.is_none() && !options.consumers { setup::wasm_pack(root) } else { Ok(()) }
         });
         if !options.pack {
             steps.step("npm package and models", || {
                 package::build(root)?;
-                package::build_conformance(root)?;
+                if !options.consumers {
+                    package::build_conformance(root)?;
+                }
                 data::write(root)
             })?;
         }
@@ -110,12 +115,15 @@ fn browsers(root: &Path, steps: &mut Steps, options: &Options) -> Result<()> {
             tools.join().unwrap_or_else(|_| Err(anyhow!("the thread of the tools panicked")))
         })
     })?;
-    if !options.pack {
+    if !options.pack && !options.consumers {
         pages(root, steps, options, &all, &names)?;
+    }
+    if options.suites.is_none() && !options.pack {
+        steps.step("the npm package in people's tools", || consumers::consumers(root, &all))?;
     }
     // wasm-pack knows no other.
     let all: Vec<Browser> = all.into_iter().filter(|&browser| browser != Browser::ChromiumWebnn).collect();
-    if options.suites.is_some() || all.is_empty() {
+    if options.suites.is_some() || options.consumers || all.is_empty() {
         return Ok(());
     }
     steps.step("wasm-pack test", || pack::test(root, &all))
