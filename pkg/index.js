@@ -76,6 +76,26 @@ export class Tensor {
     Object.freeze(this);
   }
 
+  static async fromImage(source, options) {
+    const { type, data, dims } = await call(async () => (await import('./picture.js')).fromImage(source, options));
+    return new Tensor(type, data, dims);
+  }
+
+  static async fromAudio(source, options) {
+    const { type, data, dims } = await call(async () => (await import('./sound.js')).fromAudio(source, options));
+    return new Tensor(type, data, dims);
+  }
+
+  async toImageData(options) {
+    const data = await this.getData();
+    return call(async () => (await import('./picture.js')).toImageData(this, data, options));
+  }
+
+  async toDataURL(options) {
+    const picture = await this.toImageData(options);
+    return call(async () => (await import('./picture.js')).toDataURL(picture, options));
+  }
+
   get data() {
     return this.#data ?? refuse('the tensor is on the GPU: await its getData()');
   }
