@@ -5,6 +5,7 @@ mod browsers;
 mod data;
 mod demo;
 mod drive;
+mod facts;
 mod kernels;
 mod pack;
 mod package;

@@ -1,0 +1,54 @@
+// The demo's readers on the demo's samples, with all their models in one pool: what is printed, whose faces, which type, which notes.
+
+import { Pool } from '../pkg/index.js';
+import { decoded, SAMPLE } from '../read/picture.js';
+import { lanesOf, MODELS, openReaders } from '../read/readers.js';
+import { readText } from '../read/text.js';
+import { assert, equal, test } from './harness.js';
+
+let opened;
+/** All models in one pool, on whichever lanes it chooses. */
+async function readers() {
+  opened ??= (async () => {
+    const pool = await Pool.create({ records: 'none' });
+    return { pool, ...(await openReaders(pool)) };
+  })();
+  return opened;
+}
+const sample = async () => decoded(await (await fetch(SAMPLE)).blob());
+/** Loads are not what a reader takes. */
+const timed = async (work) => {
+  const began = performance.now();
+  const result = await work();
+  return [result, `${Math.round(performance.now() - began)} ms`];
+};
+
+test('read: all models are in one pool', async () => {
+  const { pool, sessions } = await readers();
+  equal(pool.memory().sessions.map((s) => s.name).sort(), Object.values(MODELS).sort(), 'sessions');
+  return lanesOf(sessions).map(({ name, lane }) => `${name} ${lane}`).join(', ');
+});
+
+test('read: the sample’s lines, one askew and one upside down', async () => {
+  const { sessions, facts } = await readers();
+  equal(facts.characters.length, 6623, 'characters');
+  const picture = await sample();
+  const [lines, time] = await timed(() => readText(sessions, facts.characters, picture));
+  equal(lines.map(({ text }) => text), [
+    'Notice board', 'Choir practice moves to room 12', 'Friday, 21 March, 19:30', 'Tickets cost 14.50 EUR each', 'Bring your own tea!',
+    'This line hangs upside down',
+  ], 'lines');
+  equal(lines.map((line) => line.turned), [false, false, false, false, false, true], 'turned');
+  const [[left, top], [right]] = lines[1].corners;
+  assert(Math.abs(left - 65) < 6 && Math.abs(top - 154) < 6 && Math.abs(right - 592) < 6, `corners ${lines[1].corners}`);
+  const [begin, end] = lines[4].corners;
+  const angle = (Math.atan2(end[1] - begin[1], end[0] - begin[0]) * 180) / Math.PI;
+  assert(Math.abs(angle + 7) < 1.5, `askew by ${angle}`);
+  assert(lines[5].corners[0][0] > lines[5].corners[1][0], 'the text of the last line begins at its right end');
+  return time;
+});
+
+test('read: the pool is closed', async () => {
+  const { pool } = await readers();
+  await pool.close();
+});
