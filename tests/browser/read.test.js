@@ -1,6 +1,7 @@
 // The demo's readers on the demo's samples, with all their models in one pool: what is printed, whose faces, which type, which notes.
 
 import { Pool } from '../pkg/index.js';
+import { findFaces } from '../read/faces.js';
 import { decoded, SAMPLE } from '../read/picture.js';
 import { lanesOf, MODELS, openReaders } from '../read/readers.js';
 import { readText } from '../read/text.js';
@@ -45,6 +46,26 @@ test('read: the sample’s lines, one askew and one upside down', async () => {
   const angle = (Math.atan2(end[1] - begin[1], end[0] - begin[0]) * 180) / Math.PI;
   assert(Math.abs(angle + 7) < 1.5, `askew by ${angle}`);
   assert(lines[5].corners[0][0] > lines[5].corners[1][0], 'the text of the last line begins at its right end');
+  return time;
+});
+
+test('read: the sample’s two faces, with their features, and none where there is none', async () => {
+  const { sessions } = await readers();
+  const picture = await sample();
+  const [faces, time] = await timed(() => findFaces(sessions, picture));
+  equal(faces.length, 2, `faces: ${JSON.stringify(faces)}`);
+  const [upper, lower] = faces.toSorted((a, b) => a.top - b.top);
+  for (const [face, top] of [[upper, 20], [lower, 330]]) {
+    assert(face.score > 0.9, `sure by ${face.score}`);
+    // As they were drawn: eyes 27 to each side of the middle, 138 down.
+    for (const [name, x, y] of [['left eye', 773, 138], ['right eye', 827, 138], ['nose', 800, 175], ['left corner of the mouth', 778, 203]]) {
+      const [u, v] = face.features[name];
+      assert(Math.hypot(u - x, v - top - y) < 14, `${name} at ${u}, ${v - top}`);
+    }
+    assert(face.left > 690 && face.right < 910 && face.bottom - face.top > 120, `box ${JSON.stringify(face)}`);
+  }
+  equal(await findFaces(sessions, new ImageData(200, 100)), [], 'faces of nothing');
+  equal(await findFaces(sessions, new ImageData(8, 8)), [], 'a picture smaller than a window');
   return time;
 });
 
