@@ -2,6 +2,7 @@
 
 import { Pool } from '../pkg/index.js';
 import { findFaces } from '../read/faces.js';
+import { fileType, seen } from '../read/file-type.js';
 import { decoded, SAMPLE } from '../read/picture.js';
 import { lanesOf, MODELS, openReaders } from '../read/readers.js';
 import { readText } from '../read/text.js';
@@ -66,6 +67,58 @@ test('read: the sample’s two faces, with their features, and none where there 
   }
   equal(await findFaces(sessions, new ImageData(200, 100)), [], 'faces of nothing');
   equal(await findFaces(sessions, new ImageData(8, 8)), [], 'a picture smaller than a window');
+  return time;
+});
+
+const RUST = `use std::collections::BTreeMap;\n
+/// Counts words.
+pub fn count(text: &str) -> BTreeMap<&str, usize> {
+    let mut words = BTreeMap::new();
+    for word in text.split_whitespace() {
+        *words.entry(word).or_default() += 1;
+    }
+    words
+}\n`;
+
+/** A second of silence in a WAVE file of 16 bits. */
+function wave() {
+  const view = new DataView(new ArrayBuffer(44 + 32000));
+  const text = (at, letters) => [...letters].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
+  ['RIFF', 'WAVEfmt ', 'data'].forEach((letters, i) => text([0, 8, 36][i], letters));
+  [[4, 32036], [16, 16], [24, 16000], [28, 32000], [40, 32000]].forEach(([at, number]) => view.setUint32(at, number, true));
+  [[20, 1], [22, 1], [32, 2], [34, 16]].forEach(([at, number]) => view.setUint16(at, number, true));
+  return view.buffer;
+}
+
+test('read: the types of files by their bytes', async () => {
+  const { sessions, facts } = await readers();
+  equal(facts.types.target_labels_space.length, 214, 'types');
+  const canvas = new OffscreenCanvas(32, 32);
+  canvas.getContext('2d').fillRect(4, 4, 20, 9);
+  const url = (path) => async () => (await fetch(new URL(path, import.meta.url))).blob();
+  const files = {
+    webp: url(SAMPLE),
+    png: () => canvas.convertToBlob(),
+    javascript: url('./harness.js'),
+    html: url('./index.html'),
+    json: url('./element-types.json'),
+    wasm: url('../pkg/generated/consort_bg.wasm'),
+    svg: url('./pixel.svg'),
+    onnx: url('../models/face_pnet.onnx'),
+    rust: async () => new Blob([RUST]),
+    wav: async () => new Blob([wave()]),
+    empty: async () => new Blob([]),
+    txt: async () => new Blob(['tea']),
+    unknown: async () => new Blob([Uint8Array.of(0xff, 0xfe, 0xfd)]),
+  };
+  const [told, time] = await timed(() => Promise.all(Object.values(files).map(async (make) => (await fileType(sessions.type, facts, await make())).label)));
+  equal(told, Object.keys(files), 'types');
+  const { name, mime, text } = await fileType(sessions.type, facts, new Blob([RUST]));
+  equal([name, mime, text], ['Rust source', 'application/x-rust', true], 'what is known of it');
+  const { beg_size, end_size } = facts.types;
+  const bytes = Uint8Array.from(' \nab c \t', (letter) => letter.charCodeAt(0));
+  const short = Array.from(seen(bytes, bytes, facts.types));
+  equal([short.slice(0, 7), short.slice(-7), short.length], [[97, 98, 32, 99, 32, 9, 256], [256, 32, 10, 97, 98, 32, 99], beg_size + end_size], 'what the model sees');
   return time;
 });
 
