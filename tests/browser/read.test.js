@@ -4,8 +4,11 @@ import { Pool } from '../pkg/index.js';
 import { findFaces } from '../read/faces.js';
 import { fileType, seen } from '../read/file-type.js';
 import { decoded, SAMPLE } from '../read/picture.js';
+import { hearPitch, noteName } from '../read/pitch.js';
 import { lanesOf, MODELS, openReaders } from '../read/readers.js';
+import { hearSpeech, spans } from '../read/speech.js';
 import { readText } from '../read/text.js';
+import { hertzOf, NOTES, sampleSound, SPOKEN } from '../read/voice.js';
 import { assert, equal, test } from './harness.js';
 
 let opened;
@@ -120,6 +123,36 @@ test('read: the types of files by their bytes', async () => {
   const short = Array.from(seen(bytes, bytes, facts.types));
   equal([short.slice(0, 7), short.slice(-7), short.length], [[97, 98, 32, 99, 32, 9, 256], [256, 32, 10, 97, 98, 32, 99], beg_size + end_size], 'what the model sees');
   return time;
+});
+
+test('read: when the sample speaks', async () => {
+  const { sessions } = await readers();
+  const [{ spans: spoken, likely }, time] = await timed(() => hearSpeech(sessions.speech, sampleSound()));
+  equal(likely.length, Math.ceil((4.1 * 16000) / 512), 'frames');
+  equal(spoken.length, 1, `spans: ${JSON.stringify(spoken)}`);
+  for (const [i, edge] of SPOKEN.entries()) assert(Math.abs(spoken[0][i] - edge) < 0.15, `speech from ${spoken[0]}`);
+  // Less sure, and unsure for one frame, is still speech; two frames end it, and one alone is none.
+  equal(spans([0, 0.6, 0.4, 0.4, 0.3, 0.4, 0.6, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1], 0.0625), [[0.0625, 0.4375]], 'spans');
+  equal(spans([0.9, 0.9, 0.9, 0.9, 0.9], 0.0625), [[0, 0.3125]], 'speech to the end');
+  return time;
+});
+
+test('read: the notes of the sample, and their pitch', async () => {
+  const { sessions } = await readers();
+  const [{ notes, curve }, time] = await timed(() => hearPitch(sessions.pitch, sampleSound()));
+  const plucked = notes.filter(({ start }) => start > SPOKEN[1]);
+  equal(plucked.map(({ midi }) => midi), NOTES.map(({ midi }) => midi), `notes: ${JSON.stringify(notes)}`);
+  const off = [];
+  for (const [i, note] of plucked.entries()) {
+    const cents = 1200 * Math.log2(note.hertz / hertzOf(NOTES[i].midi));
+    off.push(cents);
+    assert(Math.abs(cents) < 15, `${noteName(note.midi)} is off by ${cents} cents`);
+    assert(Math.abs(note.start - NOTES[i].start) < 0.06 && Math.abs(note.end - NOTES[i].end) < 0.2, `${note.start} to ${note.end}`);
+    const during = curve.filter(({ time: at }) => at > note.start + 0.05 && at < note.end - 0.1);
+    assert(during.length > 20 && during.every(({ hertz }) => Math.abs(12 * Math.log2(hertz / hertzOf(note.midi))) < 0.5), 'the curve');
+  }
+  equal(plucked.map(({ midi }) => noteName(midi)), ['A4', 'C♯5', 'E5'], 'names');
+  return `${time}, off by ${off.map((cents) => cents.toFixed(1)).join(', ')} cents`;
 });
 
 test('read: the pool is closed', async () => {
