@@ -1,4 +1,5 @@
-// The demo's readers on the demo's samples, with all their models in one pool: what is printed, whose faces, which type, which notes.
+// The demo's readers on the demo's samples, with all their models in one pool: what is printed, whose faces, which type, which notes;
+// and the page that shows it.
 
 import { Pool } from '../pkg/index.js';
 import { findFaces } from '../read/faces.js';
@@ -6,6 +7,7 @@ import { fileType, seen } from '../read/file-type.js';
 import { decoded, SAMPLE } from '../read/picture.js';
 import { hearPitch, noteName } from '../read/pitch.js';
 import { lanesOf, MODELS, openReaders } from '../read/readers.js';
+import { decodedSound, wave } from '../read/sound-file.js';
 import { hearSpeech, spans } from '../read/speech.js';
 import { readText } from '../read/text.js';
 import { hertzOf, NOTES, sampleSound, SPOKEN } from '../read/voice.js';
@@ -83,16 +85,6 @@ pub fn count(text: &str) -> BTreeMap<&str, usize> {
     words
 }\n`;
 
-/** A second of silence in a WAVE file of 16 bits. */
-function wave() {
-  const view = new DataView(new ArrayBuffer(44 + 32000));
-  const text = (at, letters) => [...letters].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
-  ['RIFF', 'WAVEfmt ', 'data'].forEach((letters, i) => text([0, 8, 36][i], letters));
-  [[4, 32036], [16, 16], [24, 16000], [28, 32000], [40, 32000]].forEach(([at, number]) => view.setUint32(at, number, true));
-  [[20, 1], [22, 1], [32, 2], [34, 16]].forEach(([at, number]) => view.setUint16(at, number, true));
-  return view.buffer;
-}
-
 test('read: the types of files by their bytes', async () => {
   const { sessions, facts } = await readers();
   equal(facts.types.target_labels_space.length, 214, 'types');
@@ -109,7 +101,7 @@ test('read: the types of files by their bytes', async () => {
     svg: url('./pixel.svg'),
     onnx: url('../models/face_pnet.onnx'),
     rust: async () => new Blob([RUST]),
-    wav: async () => new Blob([wave()]),
+    wav: async () => wave({ channels: [new Float32Array(16000)], rate: 16000 }),
     empty: async () => new Blob([]),
     txt: async () => new Blob(['tea']),
     unknown: async () => new Blob([Uint8Array.of(0xff, 0xfe, 0xfd)]),
@@ -155,7 +147,86 @@ test('read: the notes of the sample, and their pitch', async () => {
   return `${time}, off by ${off.map((cents) => cents.toFixed(1)).join(', ')} cents`;
 });
 
+test('read: a sound is written, and decoded, as it was', async () => {
+  const sound = sampleSound();
+  const { channels, rate } = await decodedSound(wave(sound));
+  equal([channels.length, rate, channels[0].length], [1, 44100, sound.channels[0].length], 'form');
+  const off = channels[0].reduce((most, sample, i) => Math.max(most, Math.abs(sample - sound.channels[0][i])), 0);
+  assert(off < 1e-4, `off by ${off}`);
+});
+
 test('read: the pool is closed', async () => {
   const { pool } = await readers();
   await pool.close();
+});
+
+/** The demo page in a frame of that size, once its buttons work; `until` waits for what it shows. */
+async function page(width, height) {
+  const frame = Object.assign(document.createElement('iframe'), { src: '/?models=none', style: `width: ${width}px; height: ${height}px` });
+  document.body.append(frame);
+  const $ = (id) => frame.contentDocument.getElementById(id);
+  const until = async (what, ready) => {
+    for (const end = performance.now() + 50_000; !ready(); ) {
+      assert(performance.now() < end && !frame.contentWindow.driven?.error, `${what}: ${frame.contentWindow.driven?.error ?? $('read-status')?.textContent}`);
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  };
+  await until('the page', () => $('read-sample') && !$('read-sample').disabled);
+  return { frame, $, until };
+}
+
+test('read: the page shows what is found, as a drawing and in words, and nothing on it moves', async () => {
+  const { frame, $, until } = await page(1000, 800);
+  const entries = (id) => [...$(id).children].map((entry) => entry.textContent);
+  const places = () => ['overlay', 'lines', 'score', 'speech', 'laboratory'].map((id) => Math.round($(id).getBoundingClientRect().top));
+  const before = places();
+  $('read-sample').click();
+  await until('the picture', () => /The sample picture: .* in/.test($('read-status').textContent));
+  assert($('read-status').textContent.includes('6 lines of text, 2 faces'), $('read-status').textContent);
+  equal(entries('lines').at(-1), 'This line hangs upside down (upside down)', 'the last line');
+  equal([entries('lines').length, entries('faces').length], [6, 2], 'entries');
+  equal([...$('overlay').querySelectorAll('.line text')].map((text) => text.textContent)[1], 'Choir practice moves to room 12', 'a label');
+  equal(['polygon', '.face rect', 'circle'].map((part) => $('overlay').querySelectorAll(part).length), [6, 2, 10], 'drawn');
+  assert(/^ocr_det_v4.* on (cpu|gpu).*: /.test($('lines-by').textContent), `lanes: ${$('lines-by').textContent}`);
+  assert($('type').textContent.includes('image/webp'), $('type').textContent);
+  $('hear-sample').click();
+  await until('the sound', () => /The sample sound: .* in/.test($('read-status').textContent));
+  equal([entries('speech').length, entries('notes').at(-1).slice(0, 2)], [1, 'E5'], 'heard');
+  assert($('score').querySelectorAll('rect.note').length >= 3 && $('score').querySelector('.curve').getAttribute('d').length > 100, 'drawn');
+  assert($('score').getAttribute('aria-label').includes('1 stretch of speech'), $('score').getAttribute('aria-label'));
+  equal(places(), before, 'places on the page');
+
+  // What is dropped: a picture of one line, a file that only has a type, a picture that is none.
+  const view = frame.contentWindow;
+  const drop = async (file) => {
+    const dataTransfer = new view.DataTransfer();
+    dataTransfer.items.add(file);
+    view.dispatchEvent(new view.DragEvent('drop', { dataTransfer, cancelable: true }));
+  };
+  drop(new view.File([RUST], 'count.rs'));
+  await until('a source', () => $('read-status').textContent.startsWith('count.rs: '));
+  assert($('type').textContent.includes('Rust source'), $('type').textContent);
+  drop(new view.File(['no picture'], 'cat.png', { type: 'image/png' }));
+  await until('no picture', () => $('read-status').textContent.startsWith('That failed'));
+  const canvas = new OffscreenCanvas(400, 80);
+  const context = canvas.getContext('2d');
+  context.fillStyle = 'white';
+  context.fillRect(0, 0, 400, 80);
+  Object.assign(context, { fillStyle: 'black', font: '40px sans-serif' }).fillText('Good morning', 40, 55);
+  drop(new view.File([await canvas.convertToBlob()], 'morning.png', { type: 'image/png' }));
+  await until('another picture', () => $('read-status').textContent.startsWith('morning.png: '));
+  equal([entries('lines'), entries('faces')], [['Good morning'], ['No face.']], 'of another picture');
+  equal(frame.contentWindow.driven.error, null, 'errors of the page');
+  frame.remove();
+});
+
+test('read: the page fits a narrow window', async () => {
+  const { frame, $ } = await page(360, 640);
+  const root = frame.contentDocument.documentElement;
+  assert(root.scrollWidth <= 360, `the page is ${root.scrollWidth} pixels wide`);
+  for (const part of $('read').querySelectorAll('button, .stage, .told, audio')) {
+    const { left, right } = part.getBoundingClientRect();
+    assert(left >= 0 && right <= 360, `${part.id || part.className} lies from ${left} to ${right}`);
+  }
+  frame.remove();
 });

@@ -13,8 +13,8 @@ import { readText } from './text.js';
 import { sampleSound } from './voice.js';
 
 const $ = (id) => document.getElementById(id);
-const item = (text) => Object.assign(document.createElement('li'), { textContent: text });
-const list = (id, texts, none) => $(id).replaceChildren(...(texts.length ? texts : [none]).map(item));
+const item = (className) => (textContent) => Object.assign(document.createElement('li'), { textContent, className });
+const list = (id, texts, none) => $(id).replaceChildren(...(texts.length ? texts.map(item('')) : [item('none')(none)]));
 const seconds = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 const count = (n, one, many = `${one}s`) => `${n === 0 ? 'no' : n} ${n === 1 ? one : many}`;
 const say = (text) => ($('read-status').textContent = text);

@@ -5,9 +5,9 @@ import { Tensor } from '../pkg/index.js';
 import { boxesOf, corners } from './boxes.js';
 import { lying, strip, turned } from './cut.js';
 
-/** The detector sees a picture of at most so many pixels a side, and small ones twice as large at most. Sides are multiples of 32. */
+/** The detector sees a picture of at most so many pixels a side, and small ones four times as large at most. Sides are multiples of 32. */
 const LONGEST = 960;
-const LARGER = 2;
+const LARGER = 4;
 const SIDE = 32;
 /** Height of a strip, width of the classifier's, and what the recogniser's widths are multiples of: few widths are few programs. */
 const HEIGHT = 48;
