@@ -2,14 +2,16 @@
 // and the page that shows it.
 
 import { Pool } from '../pkg/index.js';
-import { findFaces } from '../read/faces.js';
+import { boxesOf, corners } from '../read/boxes.js';
+import { lying, strip, turned } from '../read/cut.js';
+import { findFaces, surest } from '../read/faces.js';
 import { fileType, seen } from '../read/file-type.js';
 import { decoded, SAMPLE } from '../read/picture.js';
 import { hearPitch, noteName } from '../read/pitch.js';
 import { lanesOf, MODELS, openReaders } from '../read/readers.js';
 import { decodedSound, wave } from '../read/sound-file.js';
 import { hearSpeech, spans } from '../read/speech.js';
-import { readText } from '../read/text.js';
+import { readText, spelled } from '../read/text.js';
 import { hertzOf, NOTES, sampleSound, SPOKEN } from '../read/voice.js';
 import { assert, equal, test } from './harness.js';
 
@@ -29,6 +31,81 @@ const timed = async (work) => {
   const result = await work();
   return [result, `${Math.round(performance.now() - began)} ms`];
 };
+
+test('read: boxes around what a map marks: grown, turned, in the order of reading, none where it is unsure', () => {
+  const [columns, rows] = [200, 100];
+  const map = new Float32Array(columns * rows);
+  const mark = (inside, value) => map.forEach((_, i) => inside(i % columns, Math.floor(i / columns)) && (map[i] = value));
+  const between = (n, from, to) => n >= from && n < to;
+  mark((x, y) => between(x, 120, 180) && between(y, 18, 28), 0.9);
+  mark((x, y) => between(x, 20, 80) && between(y, 20, 30), 0.9);
+  mark((x, y) => between(x, 20, 80) && between(y, 85, 95), 0.4);
+  mark((x, y) => between(x, 150, 151) && between(y, 80, 81), 0.9);
+  // A line that rises by one in three.
+  mark((x, y) => between(x, 30, 120) && Math.abs(y - 75 + x / 3) < 5, 0.9);
+  const boxes = boxesOf(map, columns, rows, columns * 2, rows * 2);
+  const [left, right, rising] = boxes;
+  equal(boxes.length, 3, 'boxes');
+  equal([left, right].map(({ x, y }) => [Math.round(x), Math.round(y)]), [[100, 50], [300, 46]], 'middles');
+  // 60 × 10 pixels, grown by 1.6 times area over outline on each side, twice as large.
+  const grown = (2 * 1.6 * 600) / 140;
+  assert(Math.abs(left.width / 2 - 60 - grown) < 2.5 && Math.abs(left.height / 2 - 10 - grown) < 2.5, `${left.width} × ${left.height}`);
+  assert(Math.abs(rising.along[1] / rising.along[0] + 1 / 3) < 0.03, `along ${rising.along}`);
+  const [begin, end] = corners(rising);
+  assert(begin[0] < end[0] && begin[1] > end[1], 'the upper side rises');
+});
+
+test('read: a box is cut out level, blue first, and padded with 0', () => {
+  // Red on the left, blue on the right, 4 × 2 pixels each in a picture of green.
+  const picture = new ImageData(12, 6);
+  for (let i = 0; i < 72; i++) {
+    const [x, y] = [i % 12, Math.floor(i / 12)];
+    const inside = y >= 2 && y < 4 && x >= 2 && x < 10;
+    picture.data.set(inside ? (x < 6 ? [255, 0, 0, 255] : [0, 0, 255, 255]) : [0, 255, 0, 255], i * 4);
+  }
+  const box = { x: 6, y: 3, width: 8, height: 2, along: [1, 0] };
+  const colours = ({ data, dims }, x) => [0, 1, 2].map((c) => data[c * dims[2] * dims[3] + x]);
+  const cut = strip(picture, box, 2, 10);
+  equal([cut.dims, colours(cut, 1), colours(cut, 6), colours(cut, 9)], [[1, 3, 2, 10], [-1, -1, 1], [1, -1, -1], [0, 0, 0]], 'as it lies');
+  equal(colours(strip(picture, turned(box), 2, 8), 1), [1, -1, -1], 'from its other end');
+  const upright = lying({ x: 6, y: 3, width: 2, height: 8, along: [0, -1] });
+  equal([upright.width, upright.height, upright.along], [8, 2, [1, 0]], 'one that is written downwards lies');
+  const halves = strip(picture, box, 1, 2);
+  // Between the middles of pixels it is linear: an eighth is of the green beside.
+  equal([colours(halves, 0), colours(halves, 1)], [[-1, -0.75, 0.75], [0.75, -0.75, -1]], 'the mean where it becomes smaller');
+});
+
+test('read: likelihoods are spelled: runs once, spaces by the sum over a gap', () => {
+  const told = (steps) => ({ data: Float32Array.from(steps.flat()), dims: [1, steps.length, 4] });
+  const [none, a, b] = [[1, 0, 0, 0], [0, 0.8, 0.1, 0.1], [0, 0, 1, 0]];
+  equal(spelled(told([none, a, a, b, none, b]), ['a', 'b']).text, 'abb', 'runs');
+  equal(spelled(told([[0, 0, 0, 1], a, [0.7, 0, 0, 0.3], [0.8, 0, 0, 0.2], b, [0.7, 0, 0, 0.3], b, [0, 0, 0, 1]]), ['a', 'b']).text, 'a bb', 'spaces');
+  assert(Math.abs(spelled(told([a, b]), ['a', 'b']).score - 0.9) < 1e-6, 'how sure');
+});
+
+test('read: of boxes that overlap the surest stays', () => {
+  const box = (left, score, right = left + 10) => ({ left, right, top: 0, bottom: 10, score });
+  const scores = (boxes, ...rest) => surest(boxes, ...rest).map(({ score }) => score);
+  equal(scores([box(0, 0.5), box(2, 0.9), box(30, 0.7)], 0.5), [0.9, 0.7], 'over both');
+  equal(scores([box(0, 0.5), box(6, 0.9)], 0.5), [0.9, 0.5], 'less than half');
+  equal([scores([box(0, 0.9, 40), box(0, 0.5)], 0.5), scores([box(0, 0.9, 40), box(0, 0.5)], 0.5, true)], [[0.9, 0.5], [0.9]], 'over the smaller');
+});
+
+test('read: frames of speech overlap, and each is given the memory of the one before', async () => {
+  const calls = [];
+  const session = {
+    run: async (feeds) => {
+      calls.push(feeds);
+      const state = feeds.state.data.map(() => calls.length);
+      return { output: { data: [0] }, stateN: { data: state } };
+    },
+  };
+  const samples = Float32Array.from({ length: 1200 }, (_, i) => (i + 1) / 2000);
+  await hearSpeech(session, { channels: [samples], rate: 16000 });
+  equal(calls.map(({ state }) => state.data[0]), [0, 1, 2], 'memories');
+  const given = calls.map(({ input: { data, dims } }) => [dims, data[63] * 2000, data[64] * 2000, data[575] * 2000].flat().map(Math.round));
+  equal(given, [[1, 576, 0, 1, 512], [1, 576, 512, 513, 1024], [1, 576, 1024, 1025, 0]], 'samples');
+});
 
 test('read: all models are in one pool', async () => {
   const { pool, sessions } = await readers();
