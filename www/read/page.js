@@ -4,10 +4,9 @@
 import { clear, face, line, noteText, score } from './draw.js';
 import { findFaces } from './faces.js';
 import { fileType } from './file-type.js';
-import { decoded, SAMPLE } from './picture.js';
+import { decoded, decodedSound, MOST_SECONDS, recorded, SAMPLE, wave } from './files.js';
 import { hearPitch } from './pitch.js';
 import { openReaders } from './readers.js';
-import { decodedSound, LONGEST, recorded, wave } from './sound-file.js';
 import { hearSpeech } from './speech.js';
 import { readText } from './text.js';
 import { sampleSound } from './voice.js';
@@ -164,7 +163,7 @@ async function record() {
   const stopped = new Promise((done) => (stop = done));
   button.textContent = 'Stop recording';
   button.onclick = stop;
-  const timer = setTimeout(stop, LONGEST * 1000);
+  const timer = setTimeout(stop, MOST_SECONDS * 1000);
   try {
     say('Recording…');
     return await recorded(stopped);

@@ -1,15 +1,37 @@
-// Sounds as files and back. Knows how a browser decodes and what a WAVE file is; must never know a model.
+// Files as pictures and sounds that readers take, and back: what is dropped, recorded, or a sample. Knows how a browser decodes and what a
+// WAVE file is; must never know a model.
+
+import { Tensor } from '../pkg/index.js';
+
+/** The picture that the demo has: printed lines and two drawn faces (`samples/draw.py`). */
+export const SAMPLE = new URL('../samples/board.webp', import.meta.url);
+
+/** Pictures with more pixels a side than this are made smaller: no reader sees more. */
+const MOST_PIXELS = 2000;
+
+/** The pixels of a Blob, opaque over white. */
+export async function decoded(blob) {
+  const bitmap = await createImageBitmap(blob);
+  const scale = Math.min(1, MOST_PIXELS / Math.max(bitmap.width, bitmap.height));
+  const size = [bitmap.height, bitmap.width].map((side) => Math.max(1, Math.round(side * scale)));
+  try {
+    const form = { size, dtype: 'uint8', background: 255 };
+    return await (await Tensor.fromImage(bitmap, form)).toImageData();
+  } finally {
+    bitmap.close();
+  }
+}
 
 /** Of longer sounds the beginning is heard. */
-export const LONGEST = 30;
+export const MOST_SECONDS = 30;
 /** Samples a second of what is decoded. */
 const RATE = 44100;
 
-/** A Blob's sound, as `Tensor.fromAudio` takes it, at most LONGEST seconds. */
+/** A Blob's sound, as `Tensor.fromAudio` takes it, at most MOST_SECONDS seconds. */
 export async function decodedSound(blob) {
   const context = new OfflineAudioContext(1, 1, RATE);
   const buffer = await context.decodeAudioData(await blob.arrayBuffer());
-  const length = Math.min(buffer.length, LONGEST * buffer.sampleRate);
+  const length = Math.min(buffer.length, MOST_SECONDS * buffer.sampleRate);
   const channels = Array.from({ length: buffer.numberOfChannels }, (_, c) => buffer.getChannelData(c).subarray(0, length));
   return { channels, rate: buffer.sampleRate };
 }
