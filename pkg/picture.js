@@ -91,12 +91,13 @@ function taps(from, to, count) {
   const reach = Math.max(1, step);
   return Array.from({ length: count }, (_, i) => {
     const centre = from + (i + 0.5) * step;
-    const first = Math.max(low, Math.floor(centre - reach));
-    const last = Math.min(high - 1, Math.ceil(centre + reach) - 1);
+    // A pixel whose middle lies at the triangle's end weighs nothing.
+    const first = Math.max(low, Math.floor(centre - reach + 0.5));
+    const last = Math.min(high - 1, Math.ceil(centre + reach - 0.5) - 1);
     const weights = Array.from({ length: last - first + 1 }, (_, k) => Math.max(0, 1 - Math.abs(first + k + 0.5 - centre) / reach));
     const sum = weights.reduce((a, b) => a + b, 0);
     // A step that is narrower than its one pixel may miss the centres of all.
-    return sum > 0 ? { first, weights: weights.map((w) => w / sum) } : { first: Math.min(high - 1, Math.floor(centre)), weights: [1] };
+    return sum > 0 ? { first, weights: Float64Array.from(weights, (w) => w / sum) } : { first: Math.min(high - 1, Math.floor(centre)), weights: Float64Array.of(1) };
   });
 }
 
@@ -112,11 +113,12 @@ function scaled({ data, width, height }, { x, y, width: w, height: h }, columns,
     if (row < 0 || row >= height) return out;
     for (let i = 0; i < columns; i++) {
       const { first, weights } = across[i];
-      let [r, g, b, a] = [0, 0, 0, 0];
-      for (let k = 0; k < weights.length; k++) {
-        const column = first + k;
-        if (column < 0 || column >= width) continue;
-        const at = (row * width + column) * 4;
+      let r = 0;
+      let g = 0;
+      let b = 0;
+      let a = 0;
+      const end = Math.min(weights.length, width - first);
+      for (let k = Math.max(0, -first), at = (row * width + first + k) * 4; k < end; k++, at += 4) {
         const alpha = weights[k] * data[at + 3];
         const part = alpha / 255;
         r += data[at] * part;
@@ -124,7 +126,10 @@ function scaled({ data, width, height }, { x, y, width: w, height: h }, columns,
         b += data[at + 2] * part;
         a += alpha;
       }
-      out.set([r, g, b, a], i * 4);
+      out[i * 4] = r;
+      out[i * 4 + 1] = g;
+      out[i * 4 + 2] = b;
+      out[i * 4 + 3] = a;
     }
     return out;
   };
@@ -159,7 +164,7 @@ function placed(region, [rows, columns], fit) {
 /** What a tensor is made of for a picture: `{type, data, dims}`. */
 export async function fromImage(source, options = {}) {
   const { size, crop, fit = 'stretch', dtype = 'float32', background = 0, channels = 'rgb' } = options;
-  const { order, grey, rows: interleaved, mean, std } = form({ ...options, channels });
+  const { order, grey: luma, rows: interleaved, mean, std } = form({ ...options, channels });
   oneOf(fit, ['stretch', 'contain', 'cover'], 'fit');
   oneOf(dtype, Object.keys(TYPES), 'type of elements for a picture');
   const Elements = TYPES[dtype] ?? refuse('this browser has no Float16Array');
@@ -178,25 +183,24 @@ export async function fromImage(source, options = {}) {
 
   const count = order.length;
   const data = new Elements(rows * columns * count);
-  const pixel = [0, 0, 0, 0];
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const [i, j] = [column - place.left, row - place.top];
-      const there = i >= 0 && j >= 0 && i < place.columns && j < place.rows;
-      const at = (j * place.columns + i) * 4;
-      const alpha = there ? inner[at + 3] / 255 : 0;
-      for (let c = 0; c < 3; c++) {
-        const colour = there ? inner[at + c] : 0;
-        // With alpha the colour is told as it is, not as it looks over something.
-        pixel[c] = count === 4 ? (alpha > 0 ? colour / alpha : 0) : colour + (1 - alpha) * under[c];
-      }
-      pixel[3] = alpha * 255;
-      if (grey) pixel[0] = GREY[0] * pixel[0] + GREY[1] * pixel[1] + GREY[2] * pixel[2];
-      const place0 = row * columns + column;
-      for (let c = 0; c < count; c++) {
-        const value = pixel[order[c]];
-        const to = interleaved ? place0 * count + c : c * rows * columns + place0;
-        data[to] = float ? (value / 255 - mean[c]) / std[c] : Math.min(255, Math.max(0, Math.round(value)));
+  // Of transparent pixels the colour is told as it is, where alpha is told, or as it looks over the background.
+  const colour = (at, k) => {
+    const alpha = inner[at + 3] / 255;
+    if (count < 4) return inner[at + k] + (1 - alpha) * under[k];
+    return k === 3 ? inner[at + 3] : alpha > 0 ? inner[at + k] / alpha : 0;
+  };
+  const grey = (of) => GREY[0] * of(0) + GREY[1] * of(1) + GREY[2] * of(2);
+  for (const [c, k] of order.entries()) {
+    const [shift, scale] = [mean[c], std[c]];
+    const element = float ? (value) => (value / 255 - shift) / scale : (value) => Math.min(255, Math.max(0, Math.round(value)));
+    const [step, start] = interleaved ? [count, c] : [1, c * rows * columns];
+    // Nothing shows where the picture does not reach and alpha is told.
+    const beyond = element(count === 4 ? 0 : luma ? grey((i) => under[i]) : under[k]);
+    if (place.rows * place.columns < rows * columns) for (let i = 0; i < rows * columns; i++) data[start + i * step] = beyond;
+    for (let row = 0, at = 0; row < place.rows; row++) {
+      let to = start + ((row + place.top) * columns + place.left) * step;
+      for (let column = 0; column < place.columns; column++, at += 4, to += step) {
+        data[to] = element(luma ? grey((i) => colour(at, i)) : colour(at, k));
       }
     }
   }
