@@ -83,6 +83,10 @@ test('pictures: layouts, channels and types lay the same pixels out', async () =
   const plain = await Tensor.fromImage(picture());
   equal([plain.type, plain.dims], ['float32', [1, 3, 2, 3]], 'what it is unless told otherwise');
   equal(Array.from(plain.data), Array.from(Float32Array.from([0, 1, 2].flatMap((c) => plane(c)), (v) => v / 255)), '0 to 1');
+  if (globalThis.Float16Array) {
+    const half = await Tensor.fromImage(picture(), { dtype: 'float16' });
+    equal([half.type, half.data[3], Array.from((await half.toImageData()).data)], ['float16', Math.f16round(10 / 255), Array.from(rgba(PIXELS))], 'float16');
+  }
   equal(Array.from((await Tensor.fromImage(picture(), { dtype: 'float64' })).data.slice(3, 4)), [10 / 255], 'float64');
 });
 

@@ -15,21 +15,27 @@ const FILES: [(&str, &str, &str); 2] = [
 /// The field of an ONNX model that holds its metadata, one key and value each time.
 const METADATA: u64 = 14;
 
-/// Writes every file of facts to `folder`, where the models are, if it is not there already.
+/// Writes every file of facts to `folder`, where the models are, if it is not there already as of its model.
 pub fn write(root: &Path, folder: &Path) -> Result<()> {
     for (model, path, name) in FILES {
         let file = folder.join(name);
-        if !file.is_file() {
+        if older(&file, &folder.join(format!("{model}.onnx"))) {
             put(&file, &extract(root, find(model)?, path)?)?;
         }
     }
-    let file = folder.join("ocr_rec_v4.characters.json");
-    if !file.is_file() {
-        let model = std::fs::read(folder.join("ocr_rec_v4.onnx"))?;
+    let (file, model) = (folder.join("ocr_rec_v4.characters.json"), folder.join("ocr_rec_v4.onnx"));
+    if older(&file, &model) {
+        let model = std::fs::read(model)?;
         let text = metadata(&model, "character").context("ocr_rec_v4.onnx names no characters")?;
         put(&file, &serde_json::to_vec(&text.lines().collect::<Vec<_>>())?)?;
     }
     Ok(())
+}
+
+/// Whether `file` is not there, or was written before `model`, so that it may be of another version.
+fn older(file: &Path, model: &Path) -> bool {
+    let written = |path: &Path| std::fs::metadata(path).and_then(|data| data.modified()).ok();
+    written(file) < written(model)
 }
 
 /// What a model's metadata has under `key`.

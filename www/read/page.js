@@ -53,8 +53,8 @@ async function told(id, sessions, work) {
   $(id).textContent = '';
   const began = performance.now();
   const result = await work();
-  const lanes = Map.groupBy ? Map.groupBy(sessions, ({ lane }) => lane) : new Map(sessions.map((s) => [s.lane, [s]]));
-  const ran = [...lanes].map(([lane, all]) => `${all.map(({ name }) => name).join(', ')} on ${lane}`);
+  const lanes = [...new Set(sessions.map(({ lane }) => lane))];
+  const ran = lanes.map((lane) => `${sessions.filter((s) => s.lane === lane).map(({ name }) => name).join(', ')} on ${lane}`);
   $(id).textContent = `${ran.join('; ')}: ${seconds(performance.now() - began)}`;
   return result;
 }
@@ -196,6 +196,8 @@ export function attach(promised) {
   for (const [id, none] of [['lines', 'Not read yet.'], ['faces', 'Not looked for yet.'], ['speech', 'Not heard yet.'], ['notes', 'Not heard yet.']]) list(id, [], none);
 
   const dragged = (on) => (event) => {
+    // What is dragged within the page is none of ours.
+    if (!event.dataTransfer?.types.includes('Files')) return;
     event.preventDefault();
     $('read').classList.toggle('dragged', on);
   };
