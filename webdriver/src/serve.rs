@@ -46,6 +46,7 @@ fn answer(root: &Path, mut stream: &TcpStream) -> std::io::Result<()> {
         Some((body, mime)) => ("200 OK", body, mime),
         None => ("404 Not Found", format!("there is no {url}\n").into_bytes(), "text/plain; charset=utf-8"),
     };
+    // Isolated, so that threads may share memory; a test shows a picture of this server on a page of another origin.
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {mime}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
          Cross-Origin-Opener-Policy: same-origin\r\nCross-Origin-Embedder-Policy: require-corp\r\n\
