@@ -1,8 +1,10 @@
 // The package's entry point: the classes of index.d.ts over the wasm module. Checks and names; decides nothing.
 
 import { open as openFar } from './far/open.js';
-import { watch } from './machine.js';
 import { ConsortError, call, check, detected, found, known, opened, refuse, wasmSource } from './inside.js';
+import { watch } from './machine.js';
+import { fromImage, toDataURL, toImageData } from './picture.js';
+import { fromAudio } from './sound.js';
 
 export { ConsortError, init } from './inside.js';
 
@@ -75,6 +77,26 @@ export class Tensor {
     this.#held = held;
     if (!held) this.#data = data instanceof kind ? data : bits ? new kind(data.buffer, data.byteOffset, size) : kind.from(data);
     Object.freeze(this);
+  }
+
+  static async fromImage(source, options) {
+    const { type, data, dims } = await call(async () => fromImage(source, options));
+    return new Tensor(type, data, dims);
+  }
+
+  static async fromAudio(source, options) {
+    const { type, data, dims } = await call(async () => fromAudio(source, options));
+    return new Tensor(type, data, dims);
+  }
+
+  async toImageData(options) {
+    const data = await this.getData();
+    return call(async () => toImageData(this, data, options));
+  }
+
+  async toDataURL(options) {
+    const picture = await this.toImageData(options);
+    return call(async () => toDataURL(picture, options));
   }
 
   get data() {

@@ -15,12 +15,20 @@ const state = { pool: null, work: null, loaded: [], cards: [], solos: [], last: 
 async function start() {
   // The wasm is a module of its own: a page whose package was not built still says what is wrong.
   const { Capabilities, Pool } = await import('./pkg/index.js');
+  let opened;
+  const reader = (await import('./read/page.js')).attach(new Promise((...ends) => (opened = ends)));
   state.work = await import('./work.js');
   state.generate = await import('./generate.js');
   capabilityTable($('capability-table'), await Capabilities.detect());
   $('capabilities').hidden = false;
   say('Opening the GPU and measuring it…');
-  state.pool = await Pool.create();
+  try {
+    state.pool = await Pool.create();
+  } catch (error) {
+    opened[1](error);
+    throw error;
+  }
+  opened[0](state.pool);
   const { webgpu } = state.pool.capabilities;
   if (!webgpu.available) {
     $('no-webgpu').hidden = false;
@@ -34,7 +42,7 @@ async function start() {
   state.models = models;
   $('models').hidden = false;
   say(`Ready: ${models.filter((m) => m.chosen).length} of ${models.length} models are chosen.`);
-  if (driven) await drive();
+  if (driven) await drive(reader);
 }
 
 async function loadAll(signal) {
@@ -133,11 +141,13 @@ async function run(how) {
   refresh();
 }
 
-async function drive() {
+async function drive(reader) {
   await loadAll();
   await run('learn');
   await run('compare');
   if (generator()) await generate();
+  // For whoever takes a picture of the page.
+  if (parameters.has('read')) await reader.samples();
   const { available, reason } = state.pool.capabilities.webgpu;
   globalThis.driven.result = { ...state.work.report(state.pool, state.solos, state.last), no_webgpu: available ? null : reason };
 }
@@ -187,5 +197,6 @@ addEventListener('resize', () => {
 
 start().catch((error) => {
   say(`The page could not start: ${error.message}`);
+  $('read-status').textContent = $('status').textContent;
   globalThis.driven.error = String(error.stack ?? error);
 });

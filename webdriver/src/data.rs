@@ -1,7 +1,7 @@
 //! Writes the workload models as files that the page fetches. Knows paths; must never know what a page does with them.
 
-use crate::published;
 use crate::tools::put;
+use crate::{facts, published};
 use anyhow::Result;
 use consort_models::{CHOSEN, Data, Golden, Input, MODELS, Model, PUBLISHED, cases};
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ pub fn write(root: &Path) -> Result<()> {
     std::fs::create_dir_all(&home)?;
     let mut index: Vec<Value> = MODELS.iter().map(|m| model(&home, m)).collect::<Result<_>>()?;
     published::fetch(root, &home)?;
+    facts::write(root, &home)?;
     for p in &PUBLISHED {
         let mut entry = entry(&home, p.name, p.bytes, &[], &p.inputs()?, p.golden()?)?;
         entry["processor"] = json!(p.on_processors_only());

@@ -58,7 +58,9 @@ pub fn demo(options: &Options) -> Result<()> {
         }
     }
     setup::browser(root, options.browser)?;
-    let url = format!("{page}?drive=1&rounds={}&{chosen}", options.rounds);
+    // What nobody looks at is not read.
+    let read = if options.screenshot.is_empty() { "" } else { "&read=1" };
+    let url = format!("{page}?drive=1&rounds={}{read}&{chosen}", options.rounds);
     let screenshots = options.screenshot.iter().map(|s| screenshot(s)).collect();
     let drive = Drive { root, browser: options.browser, webgpu: !options.without_webgpu, url, screenshots };
     let driven = drive.run(&mut |line| println!("  {line}"))?;

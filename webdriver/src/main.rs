@@ -7,6 +7,7 @@ mod consumers;
 mod data;
 mod demo;
 mod drive;
+mod facts;
 mod kernels;
 mod pack;
 mod package;

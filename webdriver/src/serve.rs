@@ -23,7 +23,9 @@ type Place = Box<dyn Fn(&str) -> Option<PathBuf> + Send + Sync>;
 /// Serves below `root` on `port`, or on a free one.
 pub fn serve(root: &Path, port: Option<u16>) -> Result<Serving> {
     let root = root.to_owned();
-    listen(port, ISOLATED.to_owned(), Box::new(move |url| place(&root, url)))
+    // A test shows a picture of this server on a page of another origin.
+    let headers = format!("{ISOLATED}Cross-Origin-Resource-Policy: cross-origin\r\n");
+    listen(port, headers, Box::new(move |url| place(&root, url)))
 }
 
 /// Serves all of `folders`, of each file the first's, on a free port, each answer with these `headers`, of which every one ends its line.
@@ -123,6 +125,7 @@ fn mime(path: &Path) -> &'static str {
         Some("js" | "mjs") => "text/javascript; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         Some("json") => "application/json",
+        Some("webp") => "image/webp",
         Some("svg") => "image/svg+xml",
         Some("wasm") => "application/wasm",
         _ => "application/octet-stream",
