@@ -249,8 +249,8 @@ export interface PoolOptions {
    */
   measure?: 'idle' | 'now' | 'asked';
   /**
-   * Where what was measured of an adapter is kept for later pools on it, which then measure no more than its ceilings:
-   * in the browser's IndexedDB (the default), or nowhere, and nothing is taken from there either.
+   * Where what was measured of an adapter, and what the last 256 executions on it took, is kept for later pools on it, which then measure
+   * no more than its ceilings, and forecast from the first call on as this one would: in the browser's IndexedDB (the default), or nowhere, and nothing is taken from there either.
    */
   records?: 'indexeddb' | 'none';
 }

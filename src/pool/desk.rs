@@ -189,8 +189,11 @@ impl Desk {
         if self.closed.get() { Err(Error::new(Kind::Closed, "the pool was closed")) } else { Ok(()) }
     }
 
-    /// Fails what waits; nothing is begun any more.
+    /// Fails what waits; nothing is begun any more, and what was learned is kept.
     pub(super) fn stop(&self) {
+        if self.predictor.borrow().records().added() > 0 {
+            self.keep();
+        }
         self.closed.set(true);
         // What is measured is not to wait for a moment any more.
         self.probing.wanted.set(true);

@@ -159,7 +159,10 @@ impl Desk {
             let (submits, strategy) = (plan.schedule.submits(), plan.schedule.strategy);
             // What the predictor refuses as absurd is no fault of the call.
             let (forecast, took) = (&plan.forecast, outcome.total_ms);
-            let _ = self.predictor.borrow_mut().observe(&costs, strategy, submits, forecast, took, conditions);
+            let seen = self.predictor.borrow_mut().observe(&costs, strategy, submits, forecast, took, conditions);
+            if seen.is_ok() {
+                self.keep_sometimes();
+            }
         }
         Ok((outcome, clean, began_ms))
     }

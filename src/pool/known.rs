@@ -1,8 +1,9 @@
 //! What was measured of a lane and holds for the next pool on it: which kernel variants are fastest, and the share of
-//! its ceilings that each class reaches. Knows numbers and their bounds; must never know where they are kept.
+//! its ceilings that each class reaches; and what was learned there. Knows numbers and their bounds; must never know where they are kept.
 
 use crate::kernels::{Class, Tuning};
 use crate::lane::host::LocalFuture;
+use crate::refine::Learned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -15,6 +16,9 @@ pub struct Known {
     pub tuning: Tuning,
     /// For each class, the share of the ceilings that its probe reached, in (0, 1].
     pub shares: BTreeMap<Class, f64>,
+    /// What executions took there.
+    #[serde(default)]
+    pub learned: Learned,
 }
 
 /// What comes from a [`Shelf`], when it comes.
@@ -33,6 +37,7 @@ impl Known {
     pub(super) fn holds(&self, kernels: &str) -> bool {
         self.kernels == kernels
             && self.tuning.is_known()
+            && self.learned.sound()
             && Class::ALL.iter().all(|class| self.shares.get(class).is_some_and(|&s| s > 0.0 && s <= 1.0))
     }
 }
@@ -44,7 +49,8 @@ mod tests {
     #[test]
     fn what_is_not_of_these_kernels_or_out_of_bounds_is_not_believed() {
         let shares: BTreeMap<Class, f64> = Class::ALL.into_iter().map(|class| (class, 0.5)).collect();
-        let known = Known { kernels: "these".to_owned(), tuning: Tuning::SOFTWARE, shares };
+        let known =
+            Known { kernels: "these".to_owned(), tuning: Tuning::SOFTWARE, shares, learned: Learned::default() };
         assert!(known.holds("these"));
         assert!(!known.holds("others"));
         for share in [0.0, 1.5, f64::NAN] {

@@ -6,17 +6,23 @@ use super::known::Known;
 use super::options::Measure;
 use crate::error::Result;
 use crate::kernels::Class;
-use crate::lane::host::{LocalFuture, spawn};
+use crate::lane::host::{LocalFuture, now_ms, spawn};
 use crate::lane::{Moment, Pace};
+use crate::refine::Learned;
 use futures_util::FutureExt as _;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+
+/// After so many observations they are kept for the first time, and after so many more again at the latest.
+const KEPT_FIRST: usize = 8;
+const KEPT_EVERY: usize = 256;
 
 impl Desk {
     /// Goes by what was measured before.
     pub(super) fn take_in(&self, known: &Known) {
         let mut predictor = self.predictor.borrow_mut();
         known.shares.iter().for_each(|(&class, &share)| predictor.reaches(class, share));
+        predictor.recall(&known.learned, now_ms());
         self.probing.known.replace(Some(known.clone()));
         self.probing.done.set(true);
     }
@@ -65,12 +71,26 @@ impl Desk {
             shares.extend(reached.map(|share| (class, share)));
         }
         self.lane.trim();
-        let known = Known { kernels: self.probing.kernels.clone(), tuning: self.lane.tuning(), shares };
-        self.take_in(&known);
-        if let Some(shelf) = &self.probing.shelf {
-            shelf.keep(&self.lane.facts().fingerprint(), &known);
-        }
+        let (kernels, tuning) = (self.probing.kernels.clone(), self.lane.tuning());
+        self.take_in(&Known { kernels, tuning, shares, learned: Learned::default() });
+        self.keep();
         Ok(())
+    }
+
+    /// Keeps what is known of the lane, and what was learned there, for the next pool on it.
+    pub(super) fn keep(&self) {
+        if let (Some(shelf), Some(known)) = (&self.probing.shelf, &mut *self.probing.known.borrow_mut()) {
+            known.learned = self.predictor.borrow().learned();
+            shelf.keep(&self.lane.facts().fingerprint(), known);
+        }
+    }
+
+    /// Keeps what was learned, the less often the more it is: nobody tells when a page ends.
+    pub(super) fn keep_sometimes(&self) {
+        let added = self.predictor.borrow().records().added();
+        if (added.is_power_of_two() && added >= KEPT_FIRST) || added.is_multiple_of(KEPT_EVERY) {
+            self.keep();
+        }
     }
 
     /// Has the lane measure in moments in which nobody is in the way, or at once while somebody waits.

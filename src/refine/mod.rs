@@ -3,7 +3,9 @@
 
 mod accuracy;
 mod fit;
+mod learned;
 mod predictor;
 
 pub use accuracy::{Accuracy, Past};
+pub use learned::Learned;
 pub use predictor::Predictor;

@@ -2,6 +2,7 @@
 
 use super::accuracy::{Accuracy, accuracy};
 use super::fit::Fit;
+use super::learned::{Learned, TAKEN};
 use crate::error::{Error, Kind, Result};
 use crate::kernels::Class;
 use crate::predict::{Coefficients, Conditions, Forecast, Rates, Strategy, Terms};
@@ -29,6 +30,8 @@ pub struct Predictor {
     rates: Rates,
     fit: Fit,
     records: Records,
+    /// What an earlier one learned on this machine.
+    earlier: Vec<Observation>,
     /// How often each strategy and set of models was seen.
     strata: BTreeMap<(Strategy, Vec<String>), usize>,
     /// Misses in units of the doubt stated beforehand.
@@ -47,6 +50,7 @@ impl Predictor {
             rates,
             fit: Fit::default(),
             records: Records::default(),
+            earlier: vec![],
             strata: BTreeMap::new(),
             scores: VecDeque::new(),
             level: COVERAGE,
@@ -58,10 +62,36 @@ impl Predictor {
     /// Takes in the share of the ceilings, in (0, 1], that a probe of `class` reached.
     pub fn reaches(&mut self, class: Class, share: f64) {
         let by = share / self.rates.utilisation.insert(class, share).unwrap_or(1.0);
-        if self.records.added() > 0 {
+        if self.records.added() > 0 || !self.earlier.is_empty() {
             self.fit.rescale(class, by);
             self.records.restate(|terms| terms.rescale(class, by));
+            self.earlier.iter_mut().for_each(|observation| observation.terms.rescale(class, by));
         }
+    }
+
+    /// Goes on from what an earlier one learned on this machine, before anything ran.
+    pub fn recall(&mut self, learned: &Learned, now_ms: f64) {
+        if self.records.added() > 0 || learned.observations.is_empty() || !learned.is_of(&self.rates) {
+            return;
+        }
+        let utilisation = std::mem::take(&mut self.rates.utilisation);
+        // Its factors are those of its rates.
+        self.rates = Rates { utilisation, ..learned.rates.clone() };
+        for observation in learned.before(now_ms) {
+            let forecast = self.expect(&observation.terms);
+            // What it refuses as absurd is nothing to go on from.
+            let _ = self.learn(observation.terms.clone(), &forecast, observation.measured_ms);
+            self.earlier.push(observation);
+        }
+        // They are not of this pool.
+        self.records = Records::default();
+    }
+
+    /// What a later one may go on from.
+    pub fn learned(&self) -> Learned {
+        let (all, own) = (self.earlier.iter().chain(self.records.iter()), self.records.iter().len());
+        let skipped = (self.earlier.len() + own).saturating_sub(TAKEN);
+        Learned { rates: self.rates.clone(), observations: all.skip(skipped).cloned().collect() }
     }
 
     /// One dispatch, in milliseconds.
@@ -389,6 +419,37 @@ mod tests {
         }
         assert!(errors[1] > 0.4, "it was never hidden: {errors:?}");
         assert!(errors[5] < 0.15, "{errors:?}");
+    }
+
+    #[test]
+    fn another_predictor_on_the_same_machine_goes_on_from_what_was_learned() {
+        let (a, b) = (cost("a", Class::Conv, 2e7), cost("b", Class::Matmul, 3e7));
+        let (mut first, mut world) = (Predictor::new(rates()), World::new(31));
+        for _ in 0..60 {
+            world.run(&mut first, &[&a], Strategy::Sequential);
+            world.run(&mut first, &[&a, &b], Strategy::Sequential);
+        }
+        let learned = first.learned();
+        assert!(learned.sound() && learned.observations.len() == 120);
+        // What is measured of it now is a little off; its clock is another.
+        let now = Rates { flops_per_s: 1.2e10, ..rates() };
+        let off = |p: &Predictor| {
+            let truth = world.truth.total(&rates().terms(&[&b, &a], Strategy::Sequential, 3, NOW), &[]).0;
+            (p.forecast(&[&b, &a], Strategy::Sequential, 3, NOW).total_ms / truth - 1.0).abs()
+        };
+        let mut second = Predictor::new(now.clone());
+        assert!(off(&second) > 0.15, "nothing is known: {}", off(&second));
+        second.recall(&learned, 0.0);
+        assert!(off(&second) < 0.05, "{}", off(&second));
+        assert_eq!(second.accuracy().observations, 0, "they are not its own");
+        assert_eq!(second.learned().observations.len(), 120);
+        // Of another machine nothing holds.
+        let mut other = Predictor::new(Rates { flops_per_s: 1e12, ..rates() });
+        other.recall(&learned, 0.0);
+        assert!(off(&other) > 0.15 && other.learned().observations.is_empty());
+        let mut broken = learned;
+        broken.observations[7].terms.wait_ms = f64::NAN;
+        assert!(!broken.sound());
     }
 
     #[test]

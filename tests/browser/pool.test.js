@@ -107,6 +107,36 @@ test('a pool goes by what one before it measured on this adapter, and by nothing
   }
 });
 
+test('a pool forecasts from its first call on by what one before it learned on this machine', async () => {
+  const opened = async () => {
+    const pool = await Pool.create({ lanes: ['cpu'], processors: 1, measure: 'now' });
+    return { pool, ...(await load(pool, entry('squeezenet1_1'))) };
+  };
+  const forecast = async ({ pool, session, feeds }) => (await pool.predict([{ session, feeds }])).strategies[0];
+  const width = ({ intervalMs: [low, high] }) => high / low;
+  // What pools of other tests left is no part of this.
+  const before = await opened();
+  const { fingerprint } = before.pool.profile;
+  await before.pool.close();
+  await kept(fingerprint, () => ({}));
+  const first = await opened();
+  const guess = await forecast(first);
+  for (let i = 0; i < 24; i++) await first.session.run(first.feeds);
+  const known = await forecast(first);
+  await first.pool.close();
+  const learned = async () => (await kept(fingerprint))?.learned?.observations.length ?? 0;
+  for (let i = 0; i < 100 && (await learned()) < 8; i++) await new Promise((resolve) => setTimeout(resolve, 20));
+  assert((await learned()) >= 8, `${await learned()} observations are kept`);
+  const second = await opened();
+  const again = await forecast(second);
+  // How the machine is just now is not known again, nor is it kept.
+  const off = Math.abs(Math.log(again.predictedMs / known.predictedMs));
+  assert(off < Math.log(1.6), `${again.predictedMs} ms at first, ${known.predictedMs} in the pool before, ${guess.predictedMs} when nothing was known`);
+  assert(width(again) < width(guess), `intervals of ${again.intervalMs} after ${guess.intervalMs}`);
+  equal(second.pool.accuracy('cpu').observations, 0, 'observations of its own');
+  await second.pool.close();
+});
+
 test('a device has what kernels have variants for, and the page its own WebGPU', async () => {
   const pool = await Pool.create({ lanes: ['gpu'], measure: 'asked', records: 'none' });
   const adapter = await navigator.gpu.requestAdapter();
