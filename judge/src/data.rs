@@ -102,6 +102,16 @@ impl Group {
         Group { strategy, requests }
     }
 
+    /// For people: what runs, each with what it takes by the probes.
+    pub fn name(&self) -> String {
+        let one = |(model, shape): &(String, String)| {
+            let ms: f64 = shape.split(' ').filter_map(|ms| ms.parse::<f64>().ok()).sum();
+            format!("{model} ({ms:.1} ms)")
+        };
+        let all: Vec<String> = self.requests.iter().map(one).collect();
+        format!("{} {}", self.strategy.as_str(), all.join(", "))
+    }
+
     /// Whether a model is in it.
     pub fn has(&self, model: &str) -> bool {
         self.requests.iter().any(|(name, _)| name == model)

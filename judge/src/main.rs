@@ -23,6 +23,9 @@ struct Arguments {
     /// Writes the figures to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Prints so many sets of each split, the worst first.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    worst: usize,
 }
 
 fn main() -> Result<()> {
@@ -33,7 +36,7 @@ fn main() -> Result<()> {
     let lanes: Vec<tables::Lane> = dataset.records.iter().map(tables::lane).collect();
     let choices = choices::judged(&dataset.choices);
     println!("{}\n", dataset.browser);
-    lanes.iter().for_each(|lane| println!("{}", tables::printed(lane)));
+    lanes.iter().for_each(|lane| println!("{}", tables::printed(lane, arguments.worst)));
     println!("{}", choices::printed(&choices));
     if let Some(file) = &arguments.json {
         let figures = tables::figures(&dataset.browser, &lanes, &choices);

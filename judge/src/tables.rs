@@ -4,7 +4,7 @@ use super::choices::Choices;
 use super::data::{Groups, Recorded, groups};
 use super::replay::{Judged, error, noise};
 use super::splits::{self, Split};
-use super::stats::{Mean, mean};
+use super::stats::{Mean, mean, median};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -29,6 +29,8 @@ pub struct Row {
     pub width: f64,
     /// How far halves of the repeats are apart.
     pub noise: Option<Mean>,
+    /// Each set with predicted over measured, the worst first.
+    pub sets: Vec<(String, f64)>,
 }
 
 /// What is known of one lane.
@@ -53,8 +55,12 @@ fn row(name: &'static str, lane: &Recorded, all: &Groups, split: &Split) -> Row 
     let within = |most: f64| errors.iter().filter(|e| **e <= most).count() as f64 / errors.len().max(1) as f64;
     let own: Groups =
         all.iter().filter(|(g, _)| split.contains_key(*g)).map(|(g, all)| (g.clone(), all.clone())).collect();
+    let ratio = |judged: &[Judged]| median(&judged.iter().map(|j| j.ratio).collect::<Vec<_>>());
+    let mut sets: Vec<(String, f64)> = split.iter().map(|(group, judged)| (group.name(), ratio(judged))).collect();
+    sets.sort_by(|a, b| b.1.ln().abs().total_cmp(&a.1.ln().abs()));
     Row {
         name,
+        sets,
         mape: mean(&errors),
         within: [within(0.05), within(0.1)],
         coverage: of(&|judged| f64::from(u8::from(judged.covered))),
@@ -91,7 +97,7 @@ fn percent(mean: &Option<Mean>) -> String {
 }
 
 /// As a person reads it.
-pub fn printed(lane: &Lane) -> String {
+pub fn printed(lane: &Lane, worst: usize) -> String {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(vec![
@@ -121,8 +127,13 @@ pub fn printed(lane: &Lane) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let samples: Vec<String> = lane.samples.iter().map(|(n, error)| format!("{n}: {}", percent(error))).collect();
+    let mut sets = String::new();
+    for row in lane.rows.iter().filter(|_| worst > 0) {
+        sets += &format!("{}, predicted over measured:\n", row.name);
+        row.sets.iter().take(worst).for_each(|(name, ratio)| sets += &format!("  {ratio:.2}  {name}\n"));
+    }
     format!(
-        "lane {}, {} executions; errors with their 95 % interval\n{table}\nsolos after so many runs: {}\nafter ten runs under another load: {}; ten runs after its end: {}\n",
+        "lane {}, {} executions; errors with their 95 % interval\n{table}\nsolos after so many runs: {}\nafter ten runs under another load: {}; ten runs after its end: {}\n{sets}",
         lane.lane,
         lane.observations,
         samples.join("; "),

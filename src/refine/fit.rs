@@ -31,6 +31,22 @@ const FORGETTING: f64 = 0.995;
 /// the machine has changed.
 const CLIP: f64 = 2.5;
 
+/// How far a forecast may be off: variances of the time's logarithm.
+#[derive(Clone, Copy, Debug)]
+pub struct Doubt {
+    /// Since the coefficients are not known well.
+    pub unknown: f64,
+    /// Since no two runs are alike.
+    pub noise: f64,
+}
+
+impl Doubt {
+    /// All of it, as a standard deviation.
+    pub fn deviation(&self) -> f64 {
+        (self.unknown + self.noise).sqrt()
+    }
+}
+
 /// Coefficients with their covariance.
 #[derive(Clone, Debug)]
 pub struct Fit {
@@ -76,18 +92,18 @@ impl Fit {
         &self.coefficients
     }
 
-    /// Time of an execution in milliseconds, and the standard deviation of its logarithm.
-    pub fn predict(&self, terms: &Terms) -> (f64, f64) {
+    /// Time of an execution in milliseconds, and how far that may be off.
+    pub fn predict(&self, terms: &Terms) -> (f64, Doubt) {
         let (total, slopes) = self.coefficients.total(terms, &self.models);
         let (left, more) = self.left(terms);
         let mut slopes = DVector::from_vec(slopes);
         slopes[MACHINE] *= left;
         let total = total * (self.coefficients.fixed[MACHINE] * (left - 1.0)).exp();
-        let variance = slopes.dot(&(&self.covariance * &slopes)) + more + self.noise_of(terms);
+        let unknown = slopes.dot(&(&self.covariance * &slopes)) + more;
         // A model not met yet has a doubt of its own.
         let new = terms.requests.iter().any(|r| !self.models.contains(&r.model));
         let more = if new { MODEL_DOUBT * MODEL_DOUBT } else { 0.0 };
-        (total, (variance.max(0.0) + more).sqrt())
+        (total, Doubt { unknown: unknown.max(0.0) + more, noise: self.noise_of(terms) })
     }
 
     /// Time of an execution in milliseconds were the machine as `machine` says, a logarithm.

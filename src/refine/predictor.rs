@@ -1,7 +1,7 @@
 //! The predictor that a pool asks: the probes' model, its refit, the better of the two, and split-conformal intervals.
 
 use super::accuracy::{Accuracy, accuracy};
-use super::fit::Fit;
+use super::fit::{Doubt, Fit};
 use super::learned::{Learned, TAKEN};
 use crate::error::{Error, Kind, Result};
 use crate::kernels::Class;
@@ -105,10 +105,16 @@ impl Predictor {
         if self.rolled_back { &PROBES } else { self.fit.coefficients() }
     }
 
-    /// Time in milliseconds and the standard deviation of its logarithm.
-    fn predict(&self, terms: &Terms) -> (f64, f64) {
+    /// Time in milliseconds and how far that may be off.
+    fn predict(&self, terms: &Terms) -> (f64, Doubt) {
         let (fitted, doubt) = self.fit.predict(terms);
-        if self.rolled_back { (self.by_probes(terms), doubt.max(self.trial_error(|t| t.1))) } else { (fitted, doubt) }
+        if self.rolled_back { (self.by_probes(terms), self.rolled_back(doubt)) } else { (fitted, doubt) }
+    }
+
+    /// The doubt of the probes' model where it is the better one: it is off by as much as it was.
+    fn rolled_back(&self, doubt: Doubt) -> Doubt {
+        let off = self.trial_error(|t| t.1);
+        Doubt { noise: doubt.noise.max(off * off - doubt.unknown), ..doubt }
     }
 
     fn by_probes(&self, terms: &Terms) -> f64 {
@@ -133,7 +139,9 @@ impl Predictor {
     /// What an execution of these terms is expected to take.
     pub fn expect(&self, terms: &Terms) -> Forecast {
         let (total_ms, doubt) = self.predict(terms);
-        let width = (self.width() * doubt).exp();
+        // What the scores say is said of noise: how far off a factor is that was never seen they do not know.
+        let width = self.width();
+        let width = (width * width * doubt.noise + width.min(NORMAL_WIDTH).powi(2) * doubt.unknown).sqrt().exp();
         Forecast {
             strategy: terms.strategy,
             total_ms,
@@ -195,7 +203,7 @@ impl Predictor {
         let seen = self.strata.entry((strategy, observation.models())).or_insert(0);
         *seen += 1;
         observation.held_out = seen.is_multiple_of(HELD_OUT_EVERY);
-        let stated = if self.rolled_back { doubt.max(self.trial_error(|t| t.1)) } else { doubt };
+        let stated = if self.rolled_back { self.rolled_back(doubt) } else { doubt }.deviation();
         let missed = f64::from(u8::from(!observation.covered()));
         self.level = (self.level + LEVEL_GAIN * (missed - (1.0 - COVERAGE))).clamp(0.5, 0.99);
         keep(&mut self.scores, (measured_ms / forecast.total_ms).ln().abs() / stated, SCORES);
