@@ -225,6 +225,12 @@ async fn compiled(lane: &GpuLane, programs: Vec<Program>) -> Result<()> {
     futures_util::future::try_join_all(prepared).await.map(drop)
 }
 
+/// What of `whole` is not the wait of `floor`, in seconds. That may have been measured beside a load that is gone by now, and be longer
+/// than all of it: the body is a sixth at least, since it is repeated until it is long.
+fn body(whole: f64, floor: f64) -> f64 {
+    positive((whole - floor).max(whole / 6.0))
+}
+
 /// A difference of two measurements that must be above zero: at least a tenth of a microsecond.
 fn positive(seconds: f64) -> f64 {
     seconds.max(1e-7)
@@ -285,7 +291,7 @@ pub async fn sample(lane: &GpuLane, floor: f64, make: impl Fn(usize) -> Result<P
     let (probe, repeats) = long_enough(lane, floor, make).await?;
     let mut each = Vec::with_capacity(REPEATS);
     for _ in 0..REPEATS {
-        each.push(positive(probe.once(f64::INFINITY).await?.0 - floor));
+        each.push(body(probe.once(f64::INFINITY).await?.0, floor));
     }
     let range = each.iter().fold((f64::INFINITY, 0.0f64), |(low, high), &s| (low.min(s), high.max(s)));
     let program = Rc::clone(&probe.work.prepared.program);
@@ -374,6 +380,12 @@ fn median(mut values: Vec<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_that_was_measured_beside_a_load_makes_no_probe_last_nothing() {
+        assert!((body(0.006, 0.001) - 0.005).abs() < 1e-12);
+        assert_eq!(body(0.006, 0.02), 0.001);
+    }
 
     #[test]
     fn a_probe_grows_until_it_may_not_whatever_it_took() {
