@@ -38,7 +38,7 @@ pub fn replay(lane: &Recorded, side: impl Fn(&Group, usize) -> Side) -> BTreeMap
         if side == Side::Left {
             continue;
         }
-        let forecast = predictor.expect(&observation.terms);
+        let forecast = predictor.forecast_terms(&observation.terms);
         if side == Side::Judged {
             let [low, high] = forecast.interval_ms;
             let covered = (low..=high).contains(&observation.measured_ms);

@@ -121,7 +121,7 @@ pub fn loaded(lane: &Recorded, skipped: usize) -> [Vec<f64>; 2] {
     let mut predictor = consort::refine::Predictor::new(lane.records.rates.clone());
     let mut seen = [0, 0];
     for observation in &lane.records.observations {
-        let forecast = predictor.expect(&observation.terms);
+        let forecast = predictor.forecast_terms(&observation.terms);
         let at = observation.terms.conditions.now_ms;
         let which = if at < lane.load.from_ms { None } else { Some(usize::from(at >= lane.load.to_ms)) };
         if let Some(which) = which {

@@ -78,7 +78,7 @@ impl Predictor {
         // Its factors are those of its rates.
         self.rates = Rates { utilisation, ..learned.rates.clone() };
         for observation in learned.before(now_ms) {
-            let forecast = self.expect(&observation.terms);
+            let forecast = self.forecast_terms(&observation.terms);
             // What it refuses as absurd is nothing to go on from.
             let _ = self.learn(observation.terms.clone(), &forecast, observation.measured_ms);
             self.earlier.push(observation);
@@ -133,11 +133,11 @@ impl Predictor {
         submits: usize,
         conditions: Conditions,
     ) -> Forecast {
-        self.expect(&self.rates.terms(costs, strategy, submits, conditions))
+        self.forecast_terms(&self.rates.terms(costs, strategy, submits, conditions))
     }
 
     /// What an execution of these terms is expected to take.
-    pub fn expect(&self, terms: &Terms) -> Forecast {
+    pub fn forecast_terms(&self, terms: &Terms) -> Forecast {
         let (total_ms, doubt) = self.predict(terms);
         // What the scores say is said of noise: how far off a factor is that was never seen they do not know.
         let width = self.width();
