@@ -179,10 +179,13 @@ export class ConsortError extends Error {
 export type Lane = 'gpu' | 'webnn' | 'cpu';
 
 /**
- * How a set of requests is executed: one after another, their dispatches interleaved, or split over several lanes or processors
- * that run at once.
+ * How a set of requests is executed: one after another, their dispatches interleaved, split over several lanes or processors that
+ * run at once, or batched into fewer calls: requests of one session as rows of one, and what the models of several sessions have in
+ * common (weights and nodes, where they are fed the same) computed once. `'batched'` is predicted and compared where the requests
+ * have something in common or are short; without their feeds, inputs of different sessions that agree in name, type and shape are
+ * taken to be the same.
  */
-export type Strategy = 'sequential' | 'parallel' | 'split';
+export type Strategy = 'sequential' | 'parallel' | 'split' | 'batched';
 
 /** What a plan is chosen for. */
 export type Goal = 'latency' | 'throughput' | 'memory';

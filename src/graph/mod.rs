@@ -4,6 +4,7 @@
 mod attributes;
 mod dtype;
 mod ir;
+mod join;
 mod operator;
 pub mod reference;
 mod rows;
@@ -13,6 +14,7 @@ mod tensor;
 pub use attributes::{Attribute, Attributes};
 pub use dtype::DType;
 pub use ir::{Constant, ContentHash, Dim, Graph, Node, Value, ValueId};
+pub use join::{Joined, Part, joined};
 pub use operator::{Call, Follows, Operand, Operator, OperatorSet, TensorType};
 pub use rows::{Axes, apart, candidates, even, renamed, stacked, stacks, unstacked};
 pub use specialise::{

@@ -3,10 +3,11 @@
 
 use super::desk::{Counted, Desk};
 use super::executing;
-use super::homes::{Form, Home, Ready};
+use super::homes::{Form, Home};
 use super::lanes::Lanes;
 use super::options::{Fallback, Outputs, PoolOptions, Request, RunOptions};
 use super::queue::{Execution, Item, Part};
+use super::ready::Ready;
 use super::routes::Next;
 use super::session::Session;
 use super::spread::{Placed, Sharing, divided};
@@ -80,7 +81,7 @@ impl Calls {
     /// A new home for `session` at `desk`.
     pub(super) fn settled(&self, session: &Session, desk: &Rc<Desk>) -> Rc<Home> {
         let holder = self.holders.replace(self.holders.get() + 1);
-        Home::new(&desk.lane, &desk.tenants, holder, session.half_products)
+        Home::new(&desk.lane, (&desk.tenants, &desk.joints), holder, session.half_products)
     }
 
     /// A request with its inputs in the model's order.

@@ -1,7 +1,9 @@
 //! Every strategy in turn on the same requests: measured beside predicted. Knows plans and executions; must never know
 //! how either is made.
 
+use super::batching::Unit;
 use super::calls::{Calls, Checked, Sets, add};
+use super::joining::fed;
 use super::options::RunOptions;
 use super::plan::Plan;
 use super::queue::Execution;
@@ -29,6 +31,8 @@ struct Way {
     prediction: StrategyPrediction,
     sets: Sets,
     places: Vec<String>,
+    /// Names of what is executed, where that is not the requests themselves.
+    names: Option<Vec<String>>,
 }
 
 /// What one run of a set took and did.
@@ -51,7 +55,8 @@ impl Way {
         let several = parts.len() > 1;
         let mut spans = vec![];
         for ((run, requests), place) in parts.iter().zip(&self.places) {
-            let names: Vec<String> = requests.iter().filter_map(|&i| names.get(i).cloned()).collect();
+            let own = || requests.iter().filter_map(|&i| names.get(i).cloned()).collect();
+            let names: Vec<String> = self.names.clone().unwrap_or_else(own);
             let after = run.began_ms - began;
             spans.extend(timeline(&run.outcome, &names).into_iter().map(|span| Span {
                 place: if several { place.clone() } else { String::new() },
@@ -73,7 +78,8 @@ pub(super) async fn compare(calls: &Rc<Calls>, requests: &[Checked], repeats: us
         set.push(placed);
         items.push(item);
     }
-    let foresight = calls.foresee(&set, goal).await?;
+    let fed = fed(&items.iter().collect::<Vec<_>>());
+    let foresight = calls.foresee(&set, goal, fed.as_ref()).await?;
     let lane = foresight.prediction().lane;
     let mut ways: Vec<Way> = vec![];
     if let Some(on) = &foresight.on_lane {
@@ -83,8 +89,14 @@ pub(super) async fn compare(calls: &Rc<Calls>, requests: &[Checked], repeats: us
             let item = if here { items[i].clone() } else { calls.at(request, &on.desk).await? };
             add(&mut sets, Rc::clone(&on.desk), i, item);
         }
-        let way = |plan: &Plan| Way { prediction: plan.prediction(), sets: sets.clone(), places: vec![String::new()] };
-        ways.extend(on.plans.iter().map(way));
+        let way = |plan: &Plan, names| {
+            let (prediction, sets, places) = (plan.prediction(), sets.clone(), vec![String::new()]);
+            Way { prediction, sets, places, names }
+        };
+        ways.extend(on.plans.iter().map(|plan| way(plan, None)));
+        if let Some(batch) = &on.batch {
+            ways.push(way(&batch.plan, Some(batch.units.iter().map(Unit::name).collect())));
+        }
     }
     if let Some((split, prediction)) = foresight.split {
         let (mut sets, mut places): (Sets, Vec<String>) = (vec![], vec![]);
@@ -96,7 +108,7 @@ pub(super) async fn compare(calls: &Rc<Calls>, requests: &[Checked], repeats: us
                 add(&mut sets, Rc::clone(&part.desk), i, item);
             }
         }
-        ways.push(Way { prediction, sets, places });
+        ways.push(Way { prediction, sets, places, names: None });
     }
     let names: Vec<String> = requests.iter().map(|request| request.session.name.clone()).collect();
     for way in &ways {

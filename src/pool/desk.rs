@@ -2,6 +2,7 @@
 //! never know another lane.
 
 use super::activity::Activity;
+use super::joints::Joints;
 use super::known::{Known, Shelf};
 use super::options::{Measure, PoolOptions};
 use super::probing::Probing;
@@ -73,6 +74,8 @@ pub struct Desk {
     pub(super) queue: Queue,
     /// How many sessions live here.
     pub(super) tenants: Rc<Cell<usize>>,
+    /// Calls here of several sessions.
+    pub(super) joints: Rc<Joints>,
     /// Lanes of one name run on like machines: what is learned of one is known of all.
     pub(super) predictor: Rc<RefCell<Predictor>>,
     pub(super) probing: Rc<Probing>,
@@ -136,6 +139,7 @@ impl Desk {
             lane,
             queue: Queue::default(),
             tenants: Rc::default(),
+            joints: Rc::default(),
             predictor,
             probing,
             at_work,

@@ -1,12 +1,12 @@
 //! Calls executed on their lane: one execution at a time; calls that wait together run together, and fail apart. Knows
 //! plans and outcomes; must never know why a strategy is good.
 
+use super::batching::{Company, Member};
 use super::desk::Desk;
-use super::homes::Ready;
 use super::options::{Outputs, RunOptions};
 use super::plan::Plan;
 use super::queue::{Execution, Item, Job, Part};
-use super::stacking::Member;
+use super::ready::Ready;
 use crate::error::{Error, Kind, Result};
 use crate::lane::host::{next_turn, now_ms, spawn};
 use crate::lane::{Outcome, Work};
@@ -74,7 +74,11 @@ impl Desk {
     /// for. Must not run beside another.
     async fn execute(self: &Rc<Self>, items: &[Item], options: RunOptions, part: Part) -> Result<Execution> {
         self.open()?;
-        let mut members = if options.strategy.is_some() { Member::each(items) } else { self.stacked(items) };
+        let (mut members, company): (Vec<Member>, Option<Company>) = match options.strategy {
+            None => self.batched(items),
+            Some(Strategy::Batched) => (self.few(items).await, None),
+            Some(_) => (Member::each(items), None),
+        };
         let execution = loop {
             let together: Vec<Item> = members.iter().map(|member| member.item.clone()).collect();
             match self.execute_all(&together, options, part).await {
@@ -92,7 +96,7 @@ impl Desk {
             return Ok(execution);
         }
         if execution.warm && options.strategy.is_none() {
-            Desk::stacking_took(&members, execution.outcome.total_ms);
+            Desk::batch_took(&members, company.as_ref(), execution.outcome.total_ms);
         }
         let mut outputs: Vec<Outputs> = vec![vec![]; items.len()];
         for (member, own) in members.iter().zip(execution.outputs) {

@@ -1,15 +1,19 @@
 //! What every strategy is expected to take for a set of requests: those of a lane that takes all of them, and the set split
 //! over several. Knows plans and splits; must never know how either runs.
 
+use super::batching::Unit;
 use super::calls::Calls;
 use super::desk::Desk;
-use super::homes::{Form, Ready};
+use super::homes::Form;
+use super::joining::{Asked, expected};
+use super::joints::Fed;
 use super::plan::Plan;
+use super::ready::Ready;
 use super::report::{Prediction, StrategyPrediction};
 use super::session::Session;
 use super::spread::{Placed, Spread};
 use crate::error::{Error, Kind, Result};
-use crate::predict::{Choice, Goal, choose};
+use crate::predict::{Candidate, Choice, Goal, Strategy, choose};
 use std::rc::Rc;
 
 /// A set of requests on one lane.
@@ -18,6 +22,15 @@ pub(super) struct OnLane {
     pub(super) desk: Rc<Desk>,
     pub(super) ready: Vec<Rc<Ready>>,
     pub(super) plans: Vec<Plan>,
+    /// As fewer calls, where that may be worth it.
+    pub(super) batch: Option<Batch>,
+}
+
+/// A set of requests as fewer calls.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) units: Vec<Unit>,
+    pub(super) plan: Plan,
 }
 
 /// What may be done with a set, and what is best.
@@ -33,7 +46,7 @@ pub(super) struct Foresight {
 impl Foresight {
     /// What is expected, as it is told.
     pub(super) fn prediction(&self) -> Prediction {
-        let plans = self.on_lane.iter().flat_map(|on| on.plans.iter().map(Plan::prediction));
+        let plans = self.on_lane.iter().flat_map(|on| on.plans().map(Plan::prediction));
         let split = self.split.iter().map(|(_, prediction)| prediction.clone());
         let lane = self.on_lane.as_ref().map(|on| on.desk.lane.name());
         Prediction {
@@ -50,6 +63,40 @@ impl OnLane {
     pub(super) fn set(&self) -> Vec<&Ready> {
         self.ready.iter().map(|ready| &**ready).collect()
     }
+
+    /// The plan of each strategy that there is.
+    fn plans(&self) -> impl Iterator<Item = &Plan> {
+        self.plans.iter().chain(self.batch.as_ref().map(|batch| &batch.plan))
+    }
+
+    /// Takes in `set` as fewer calls, its requests `fed` so.
+    async fn batched(&mut self, set: &[Placed], fed: Option<&Fed>) {
+        let asked: Vec<Asked> =
+            set.iter().zip(&self.ready).map(|(placed, ready)| Asked::placed(placed, ready)).collect();
+        let guessed = expected(&asked);
+        let units = self.desk.units(&asked, Some(fed.unwrap_or(&guessed))).await;
+        if units.len() < set.len() {
+            let ready: Vec<&Ready> = units.iter().map(|unit| &*unit.ready).collect();
+            let mut plan = self.desk.plan(&ready, Strategy::Batched);
+            plan.forecast.throughput = set.len() as f64 / plan.forecast.total_ms * 1e3;
+            self.batch = Some(Batch { units, plan });
+        }
+    }
+
+    /// The best of the lane's strategies.
+    fn choice(&self, goal: Goal) -> Result<Choice> {
+        let choice = self.desk.choice(&self.set(), &self.plans, goal)?;
+        let best = self.plans.iter().find(|plan| plan.schedule.strategy == choice.strategy);
+        let two: Vec<Candidate> = best
+            .into_iter()
+            .chain(self.batch.as_ref().map(|batch| &batch.plan))
+            .map(|p| p.prediction().candidate())
+            .collect();
+        if two.len() < 2 {
+            return Ok(choice);
+        }
+        Ok(choose(goal, &two, self.desk.budget, 0.0).unwrap_or(choice))
+    }
 }
 
 impl Calls {
@@ -64,7 +111,8 @@ impl Calls {
     }
 
     /// What every strategy is expected to take for `set`, by measured rates.
-    pub(super) async fn foresee(&self, set: &[Placed], goal: Goal) -> Result<Foresight> {
+    /// `fed`: which inputs are the same, where that is known.
+    pub(super) async fn foresee(&self, set: &[Placed], goal: Goal, fed: Option<&Fed>) -> Result<Foresight> {
         self.enough(set).await;
         let mut on_lane = self.on_lane(set).await?;
         let split = self.split(set).filter(|split| split.parts.len() > 1);
@@ -74,6 +122,7 @@ impl Calls {
         }
         if let Some(on) = &mut on_lane {
             on.plans = on.desk.plans(&on.set());
+            on.batched(set, fed).await;
         }
         // The rates by which it was shared out may be other ones now.
         let split = self.split(set).filter(|split| split.parts.len() > 1).map(|split| {
@@ -81,10 +130,10 @@ impl Calls {
             (split, prediction)
         });
         let choice = match (&on_lane, &split) {
-            (Some(on), None) => on.desk.choice(&on.set(), &on.plans, goal)?,
+            (Some(on), None) => on.choice(goal)?,
             (Some(on), Some((_, split))) => {
-                let choice = on.desk.choice(&on.set(), &on.plans, goal)?;
-                let best = on.plans.iter().find(|plan| plan.schedule.strategy == choice.strategy);
+                let choice = on.choice(goal)?;
+                let best = on.plans().find(|plan| plan.schedule.strategy == choice.strategy);
                 let candidates = best.map(|best| [best.prediction().candidate(), split.candidate()]);
                 candidates.and_then(|two| choose(goal, &two, None, self.sharing.get().doubt())).unwrap_or(choice)
             }
@@ -102,16 +151,15 @@ impl Calls {
 
     /// `set` on the first of its lanes that takes all of it; nothing where none does.
     async fn on_lane(&self, set: &[Placed]) -> Result<Option<OnLane>> {
-        let takes_all = |desk: &&Rc<Desk>| set.iter().all(|placed| self.may(placed, desk));
-        let Some(desk) = set.iter().map(|placed| &placed.desk).find(takes_all) else { return Ok(None) };
+        let Some(desk) = self.common(set) else { return Ok(None) };
         let mut ready = vec![];
         for placed in set {
-            ready.push(if placed.desk.like(desk) {
+            ready.push(if placed.desk.like(&desk) {
                 Rc::clone(&placed.ready)
             } else {
-                self.made(&placed.session, desk, placed.form.clone()).await?
+                self.made(&placed.session, &desk, placed.form.clone()).await?
             });
         }
-        Ok(Some(OnLane { desk: Rc::clone(desk), ready, plans: vec![] }))
+        Ok(Some(OnLane { desk, ready, plans: vec![], batch: None }))
     }
 }

@@ -1,12 +1,13 @@
 //! Where a session lives: a home on each lane that holds its weights, and the programs made ready there. Knows one session's
 //! side of a lane; must never know why it lives there.
 
-use super::stacks::Stacks;
+use super::joints::Joints;
+use super::ready::Ready;
 use crate::error::Result;
-use crate::graph::{Axes, HostTensor};
+use crate::graph::HostTensor;
 use crate::kernels::Tuning;
+use crate::lane::Lane;
 use crate::lane::host::LocalFuture;
-use crate::lane::{Compiled, Lane};
 use crate::program::Residency;
 use futures_util::future::Shared;
 use std::cell::{Cell, RefCell};
@@ -32,25 +33,6 @@ impl Form {
 /// Forms for which a session keeps its programs.
 pub(super) const KEPT: usize = 16;
 
-/// A program on the lane with what the predictor sees of it.
-#[derive(Debug)]
-pub struct Ready {
-    pub(super) compiled: Rc<Compiled>,
-    /// Whether it has run before: a first run still pays the driver's own warm-up.
-    pub(super) warm: Cell<bool>,
-    /// Programs for several of its requests.
-    pub(super) stacks: RefCell<Stacks<Stack>>,
-}
-
-/// A program for several requests of one form, whose tensors lie one after another along these axes; what has none all share.
-#[derive(Debug)]
-pub(super) struct Stack {
-    pub(super) times: usize,
-    pub(super) inputs: Axes,
-    pub(super) outputs: Axes,
-    pub(super) ready: Rc<Ready>,
-}
-
 /// A program on its way.
 pub(super) type Preparation = Shared<LocalFuture<Result<Rc<Ready>>>>;
 
@@ -60,6 +42,8 @@ pub struct Home {
     pub(super) lane: Rc<dyn Lane>,
     /// How many sessions live there.
     tenants: Rc<Cell<usize>>,
+    /// Calls there of several sessions.
+    joints: Rc<Joints>,
     /// As whom the lane knows it.
     pub(super) holder: u64,
     /// Every program of a home has the same variants, so that equal inputs give equal results.
@@ -73,12 +57,18 @@ pub struct Home {
 
 impl Home {
     /// One on `lane`, where so many others are and nothing was brought to. `halves`: whether products may multiply f16.
-    pub(super) fn new(lane: &Rc<dyn Lane>, tenants: &Rc<Cell<usize>>, holder: u64, halves: bool) -> Rc<Home> {
+    pub(super) fn new(
+        lane: &Rc<dyn Lane>,
+        (tenants, joints): (&Rc<Cell<usize>>, &Rc<Joints>),
+        holder: u64,
+        halves: bool,
+    ) -> Rc<Home> {
         let tuning = lane.tuning();
         tenants.set(tenants.get() + 1);
         Rc::new(Home {
             lane: Rc::clone(lane),
             tenants: Rc::clone(tenants),
+            joints: Rc::clone(joints),
             holder,
             tuning: if halves { tuning } else { tuning.whole() },
             programs: RefCell::default(),
@@ -116,6 +106,7 @@ impl Home {
     pub(super) fn leave(&self) {
         if !self.left.replace(true) {
             self.tenants.set(self.tenants.get() - 1);
+            self.joints.forget(&self.ready());
             self.lane.release(self.holder);
         }
     }

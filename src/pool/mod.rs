@@ -3,12 +3,15 @@
 //! fetched.
 
 mod activity;
+mod batching;
 mod calls;
 mod compare;
 mod desk;
 mod executing;
 mod foresight;
 mod homes;
+mod joining;
+mod joints;
 mod known;
 mod lanes;
 mod measuring;
@@ -21,6 +24,7 @@ mod pool;
 mod preparing;
 mod probing;
 mod queue;
+mod ready;
 mod report;
 mod routes;
 mod session;

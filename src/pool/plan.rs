@@ -1,7 +1,7 @@
 //! Plans: for a set of ready programs, what each strategy would do, take and hold, and which is best.
 
 use super::desk::Desk;
-use super::homes::Ready;
+use super::ready::Ready;
 use super::report::StrategyPrediction;
 use crate::error::{Error, Kind, Result};
 use crate::lane::Compiled;

@@ -162,7 +162,7 @@ impl Pool {
             let form = Form::of(session.shapes(&shapes)?);
             set.push(self.inner.calls.at_home(&session, form).await?);
         }
-        Ok(self.inner.calls.foresee(&set, goal.unwrap_or(self.inner.goal)).await?.prediction())
+        Ok(self.inner.calls.foresee(&set, goal.unwrap_or(self.inner.goal), None).await?.prediction())
     }
 
     /// Runs every strategy in turn, `repeats` times after one warm-up, and compares with the predictions.

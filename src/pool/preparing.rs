@@ -2,8 +2,9 @@
 //! what a lane makes of one.
 
 use super::desk::{Counted, Desk};
-use super::homes::{Form, Home, KEPT, Ready};
+use super::homes::{Form, Home, KEPT};
 use super::options::{LoadProgress, Phase};
+use super::ready::Ready;
 use super::session::Session;
 use crate::error::{Kind, Result};
 use crate::graph::specialise_with;
@@ -13,7 +14,6 @@ use crate::lane::{Order, Progress};
 use crate::onnx::content_hash;
 use crate::program::Residency;
 use futures_util::FutureExt as _;
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -125,6 +125,6 @@ impl Desk {
         home.furnished.set(true);
         session.forget(&compiled);
         compiled.cost.model.clone_from(&session.name);
-        Ok(Rc::new(Ready { compiled: Rc::new(compiled), warm: Cell::new(false), stacks: RefCell::default() }))
+        Ok(Rc::new(Ready::new(compiled)))
     }
 }

@@ -1,9 +1,9 @@
 //! A lane's calls that wait, in order, and which of them may share an execution. Knows jobs; must never know how one is
 //! executed.
 
-use super::homes::Ready;
 use super::options::{Outputs, RunOptions};
 use super::order::{Account, Claim, order};
+use super::ready::Ready;
 use super::report::{CallState, QueuedCall};
 use super::session::Session;
 use crate::error::{Error, Kind, Result};

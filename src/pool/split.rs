@@ -102,6 +102,7 @@ impl Calls {
         let set: Vec<Placed> = ready.iter().map(|(placed, _)| placed.clone()).collect();
         let memory = options.goal.unwrap_or(self.options.goal) == Goal::Memory;
         let split = match options.strategy {
+            Some(Strategy::Batched) => return self.gathered(&set),
             Some(Strategy::Split) => {
                 self.enough(&set).await;
                 self.split(&set)
@@ -119,6 +120,19 @@ impl Calls {
             }
         }
         desks
+    }
+
+    /// Where those of `set` are to run that do not live on the first of its lanes that takes all of them.
+    fn gathered(&self, set: &[Placed]) -> Vec<Option<Rc<Desk>>> {
+        let desk = self.common(set);
+        let away = |placed: &Placed| desk.clone().filter(|desk| !Rc::ptr_eq(&placed.desk, desk));
+        set.iter().map(away).collect()
+    }
+
+    /// The first of the lanes of `set` that takes all of it.
+    pub(super) fn common(&self, set: &[Placed]) -> Option<Rc<Desk>> {
+        let takes_all = |desk: &&Rc<Desk>| set.iter().all(|placed| self.may(placed, desk));
+        set.iter().map(|placed| &placed.desk).find(takes_all).cloned()
     }
 
     /// Opens further lanes until there is one for each of `set`, as far as there may be.

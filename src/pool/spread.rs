@@ -2,8 +2,9 @@
 //! is.
 
 use super::desk::Desk;
-use super::homes::{Form, Ready};
+use super::homes::Form;
 use super::plan::Plan;
+use super::ready::Ready;
 use super::report::StrategyPrediction;
 use super::session::Session;
 use crate::predict::{Span, Strategy};

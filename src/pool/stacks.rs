@@ -51,12 +51,24 @@ impl<T> Stacks<T> {
 
     /// Whether one of so many is to be made now: it never was, and a request alone is known to take at most `ms`.
     pub(super) fn begins(&mut self, times: usize, ms: f64) -> bool {
-        let begins =
-            self.of(1).usual().is_some_and(|alone| alone <= ms) && self.0.iter().all(|known| known.times != times);
-        if begins {
-            self.of(times);
-        }
-        begins
+        self.of(1).usual().is_some_and(|alone| alone <= ms) && self.claims(times)
+    }
+
+    /// What a request takes where so many are one call, once that is known.
+    pub(super) fn usual(&self, times: usize) -> Option<f64> {
+        self.0.iter().find(|known| known.times == times)?.usual()
+    }
+
+    /// Whether one of so many was never begun; it is now.
+    pub(super) fn claims(&mut self, times: usize) -> bool {
+        let new = self.0.iter().all(|known| known.times != times);
+        self.of(times);
+        new
+    }
+
+    /// The stack of so many, where it is made.
+    pub(super) fn there(&self, times: usize) -> Option<Rc<T>> {
+        self.0.iter().find(|known| known.times == times)?.made.clone()
     }
 
     /// Takes in that it is made; nothing where it cannot be.

@@ -3,9 +3,10 @@
 
 use super::desk::Desk;
 use super::executing;
-use super::homes::{Form, Ready};
+use super::homes::Form;
 use super::options::RunOptions;
 use super::queue::{Item, Part};
+use super::ready::Ready;
 use super::session::Session;
 use crate::graph::HostTensor;
 use crate::lane::Input;

@@ -272,7 +272,7 @@ impl Coefficients {
             terms.requests.iter().zip(self.weights(terms)).map(|(r, w)| self.device_ms(r) * w).collect();
         let submits = terms.submit_ms * self.factor(SUBMIT);
         match terms.strategy {
-            Strategy::Sequential | Strategy::Split => {
+            Strategy::Sequential | Strategy::Split | Strategy::Batched => {
                 let all: f64 = gpu.iter().sum();
                 for (request, ms) in terms.requests.iter().zip(&gpu) {
                     let share = if all > 0.0 { ms / all } else { 0.0 };

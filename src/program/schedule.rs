@@ -14,12 +14,14 @@ pub enum Strategy {
     Parallel,
     /// On several lanes at once, on each one after another.
     Split,
+    /// As fewer calls: requests of one session as rows of one, and what several sessions have in common computed once.
+    Batched,
 }
 
 impl Strategy {
     /// Every strategy, in the order in which they are reported.
-    pub const ALL: [Strategy; 3] = [Strategy::Sequential, Strategy::Parallel, Strategy::Split];
-    /// Those of one lane.
+    pub const ALL: [Strategy; 4] = [Strategy::Sequential, Strategy::Parallel, Strategy::Split, Strategy::Batched];
+    /// Those by which one lane runs requests as they are.
     pub const OF_LANE: [Strategy; 2] = [Strategy::Sequential, Strategy::Parallel];
 
     /// The name in the API.
@@ -28,6 +30,7 @@ impl Strategy {
             Strategy::Sequential => "sequential",
             Strategy::Parallel => "parallel",
             Strategy::Split => "split",
+            Strategy::Batched => "batched",
         }
     }
 }
@@ -92,7 +95,7 @@ pub fn schedule(programs: &[Extent], strategy: Strategy, dispatch_ms: &[Vec<f64>
     let arenas: Vec<u64> = programs.iter().map(|p| p.arena_bytes).collect();
     let mut out = Recorder { commands: Vec::new(), since_submit: 0.0, submit_ms, dispatch_ms };
     match strategy {
-        Strategy::Sequential | Strategy::Split => {
+        Strategy::Sequential | Strategy::Split | Strategy::Batched => {
             for (program, p) in programs.iter().enumerate() {
                 out.commands.push(Command::Upload { program });
                 for index in 0..p.dispatches {

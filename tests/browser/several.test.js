@@ -57,8 +57,10 @@ test('sessions on two processors run at once: their set is split, and predicted 
     for (const [i, { model }] of sessions.entries()) assert(relativeError(model, outputs[i]) <= 1e-3, model.name);
   }
   const report = await pool.compare(set, { repeats: 9 });
-  equal(report.strategies.map(({ strategy }) => strategy), ['sequential', 'parallel', 'split']);
-  const [sequential, , at_once] = report.strategies;
+  // Calls of one session may be rows of one, too.
+  const strategies = report.strategies.filter(({ strategy }) => strategy !== 'batched');
+  equal(strategies.map(({ strategy }) => strategy), ['sequential', 'parallel', 'split']);
+  const [sequential, , at_once] = strategies;
   const both = overlap(at_once.measuredTimeline, ['cpu', 'cpu 2']);
   assert(both > 0, `the timeline shows no overlap: ${JSON.stringify(at_once.measuredTimeline)}`);
   equal(pool.memory().lanes.length, 1, 'lanes');

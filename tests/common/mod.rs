@@ -171,6 +171,18 @@ pub fn classifier(seed: usize) -> Vec<u8> {
         .outputs(&["classes"])
 }
 
+/// A layer of 8 inputs and 16 outputs that several models have in common, and a head of 16 inputs and 4 outputs of its own.
+pub fn headed(head: usize) -> Vec<u8> {
+    Tiny::new()
+        .input("x", FLOAT, ["batch".into(), 8.into()])
+        .weight("common", [8, 16], 1)
+        .weight("own", [16, 4], head + 2)
+        .node("MatMul", &["x", "common"], "product")
+        .node("Relu", &["product"], "features")
+        .node("MatMul", &["features", "own"], "y")
+        .outputs(&["y"])
+}
+
 /// Rows of a table of 16 by 6, for token ids of any number.
 pub fn embedding(seed: usize) -> Vec<u8> {
     Tiny::new()

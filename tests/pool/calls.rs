@@ -305,6 +305,11 @@ pub async fn a_call_whose_caller_went_away_harms_no_other() {
     pool.release(session.id);
 }
 
+/// Those by which requests run as they are: whether fewer calls may be worth it depends on how long they take here.
+fn as_they_are(strategies: impl Iterator<Item = Strategy>) -> Vec<Strategy> {
+    strategies.filter(|&strategy| strategy != Strategy::Batched).collect()
+}
+
 #[cfg_attr(target_arch = "wasm32", test)]
 pub async fn every_strategy_is_predicted_with_an_interval() {
     let pool = shared().await;
@@ -312,7 +317,7 @@ pub async fn every_strategy_is_predicted_with_an_interval() {
     let shapes = |r: &Request| r.feeds.iter().map(|(name, t)| (name.clone(), t.shape().to_vec())).collect();
     let set: Vec<_> = all.iter().map(|(_, _, r, _)| (r.session, shapes(r))).collect();
     let prediction = pool.predict(set.clone(), None).await.unwrap();
-    assert_eq!(prediction.strategies.iter().map(|s| s.strategy).collect::<Vec<_>>(), Strategy::OF_LANE);
+    assert_eq!(as_they_are(prediction.strategies.iter().map(|s| s.strategy)), Strategy::OF_LANE);
     for s in &prediction.strategies {
         let [low, high] = s.interval_ms;
         assert!(low > 0.0 && low < s.predicted_ms && s.predicted_ms < high && high.is_finite(), "{s:?}");
@@ -359,7 +364,7 @@ pub async fn a_comparison_measures_what_was_predicted() {
     let requests: Vec<Request> = all.iter().map(|(_, _, request, _)| request.clone()).collect();
     let report = pool.compare(requests, 3, None).await.unwrap();
     assert_eq!(report.repeats, 3);
-    assert_eq!(report.strategies.iter().map(|s| s.prediction.strategy).collect::<Vec<_>>(), Strategy::OF_LANE);
+    assert_eq!(as_they_are(report.strategies.iter().map(|s| s.prediction.strategy)), Strategy::OF_LANE);
     for s in &report.strategies {
         let (p, [low, high]) = (&s.prediction, s.spread_ms);
         assert!(low > 0.0 && low <= s.measured_ms && s.measured_ms <= high && high.is_finite(), "{s:?}");
