@@ -83,8 +83,8 @@ fn looks() -> f64 {
     LOOKS.with(|looks| looks.replace(looks.get() + 1.0))
 }
 
-/// A server with a model as its program 0, and what executes that.
-fn serving(name: &str) -> (Server, Vec<u8>, Vec<consort::graph::Data>) {
+/// A server with a model as its program 0, a run of that, and what it is fed.
+fn serving(name: &str) -> (Server, Run, Vec<consort::graph::Data>) {
     let model = MODELS.into_iter().find(|model| model.name == name).unwrap();
     let (graph, inputs) = graph(&model);
     let shapes: Vec<Vec<usize>> = inputs.iter().map(|t| t.shape().to_vec()).collect();
@@ -103,14 +103,50 @@ fn serving(name: &str) -> (Server, Vec<u8>, Vec<consort::graph::Data>) {
     ask(Request::Prepare { program: 0, holder: 0, order }, vec![]);
     let fed = inputs.iter().map(|t| Fed::Part(t.shape().to_vec())).collect();
     let run = Run { program: 0, inputs: fed, kept: vec![None; graph.outputs.len()] };
-    let head = written(&Request::Execute { runs: vec![run.clone(), run], threads: 1 }).unwrap();
-    let parts: Vec<_> = inputs.iter().map(|t| t.data().clone()).collect();
+    (server, run, inputs.iter().map(|t| t.data().clone()).collect())
+}
+
+/// The same, with what executes it twice.
+fn twice(name: &str) -> (Server, Vec<u8>, Vec<consort::graph::Data>) {
+    let (server, run, parts) = serving(name);
+    let head = written(&Request::Execute { runs: vec![run.clone(), run], threads: 1, side_by_side: false }).unwrap();
     (server, head, [parts.clone(), parts].concat())
 }
 
 #[test]
+fn runs_side_by_side_give_what_they_give_one_after_another() {
+    let (mut server, run, parts) = serving("squeezenet1_1");
+    let mut execute = |count: usize, threads: usize, side_by_side: bool| {
+        let head = written(&Request::Execute { runs: vec![run.clone(); count], threads, side_by_side }).unwrap();
+        let parts = (0..count).flat_map(|i| {
+            let other = |data: &consort::graph::Data| match data {
+                consort::graph::Data::Float32(v) => {
+                    consort::graph::Data::Float32(v.iter().map(|x| x + i as f32).collect())
+                }
+                other => other.clone(),
+            };
+            parts.iter().map(other).collect::<Vec<_>>()
+        });
+        let reply = server.answer(&Scoped(3), &head, parts.collect());
+        let Answer::Executed(spans) = message(&reply.head).unwrap() else { panic!("not executed") };
+        assert!(spans.len() == count && spans.iter().all(|(begin, end)| begin < end), "{spans:?}");
+        reply.parts
+    };
+    let apart = execute(4, 3, false);
+    assert!(apart[0] != apart[1], "other inputs give other outputs");
+    for threads in [3, 1] {
+        assert_eq!(execute(4, threads, true), apart, "{threads} threads");
+    }
+    assert_eq!(execute(2, 3, true), apart[..2], "fewer than there are threads");
+    // What fails on a thread fails the call.
+    let head = written(&Request::Execute { runs: vec![run.clone(); 3], threads: 3, side_by_side: true }).unwrap();
+    let wrong = vec![consort::graph::Data::Float32(vec![]); parts.len() * 3];
+    let Answer::Failed(_) = message(&server.answer(&Scoped(3), &head, wrong).head).unwrap() else { panic!("executed") };
+}
+
+#[test]
 fn an_execution_that_pauses_gives_what_a_whole_one_gives() {
-    let (mut server, head, parts) = serving("squeezenet1_1");
+    let (mut server, head, parts) = twice("squeezenet1_1");
     let whole = server.answer(&Alone, &head, parts.clone());
     let mut all = vec![];
     for slice_ms in [0.0, 7.0] {
@@ -133,7 +169,7 @@ fn an_execution_that_pauses_gives_what_a_whole_one_gives() {
 
 #[test]
 fn an_execution_that_paused_can_be_stopped_and_takes_no_other_question_before() {
-    let (mut server, head, parts) = serving("squeezenet1_1");
+    let (mut server, head, parts) = twice("squeezenet1_1");
     let whole = server.answer(&Alone, &head, parts.clone());
     let kind = |reply: &Reply| match message(&reply.head).unwrap() {
         Answer::Failed(error) => error.kind().as_str().to_owned(),

@@ -114,6 +114,12 @@ pub(super) async fn compare(calls: &Rc<Calls>, requests: &[Checked], repeats: us
     for way in &ways {
         way.run(calls, &names).await?;
     }
+    // Arenas are as large by now as the largest of them needs.
+    if let Some(on) = &foresight.on_lane {
+        for (way, bytes) in ways.iter_mut().zip(on.bytes()) {
+            way.prediction.predicted_bytes = bytes;
+        }
+    }
     let mut runs: Vec<Vec<Measured>> = ways.iter().map(|_| vec![]).collect();
     for _ in 0..repeats {
         for (way, runs) in ways.iter().zip(&mut runs) {

@@ -58,10 +58,24 @@ impl Foresight {
     }
 }
 
+impl Batch {
+    /// The programs.
+    fn ready(&self) -> Vec<&Ready> {
+        self.units.iter().map(|unit| &*unit.ready).collect()
+    }
+}
+
 impl OnLane {
     /// The programs.
     pub(super) fn set(&self) -> Vec<&Ready> {
         self.ready.iter().map(|ready| &**ready).collect()
+    }
+
+    /// The bytes that each plan will hold, as the lane is now.
+    pub(super) fn bytes(&self) -> impl Iterator<Item = u64> {
+        let set = self.set();
+        let plans = self.plans.iter().map(move |plan| self.desk.bytes(&set, plan));
+        plans.chain(self.batch.as_ref().map(|batch| self.desk.bytes(&batch.ready(), &batch.plan)))
     }
 
     /// The plan of each strategy that there is.

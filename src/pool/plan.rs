@@ -63,6 +63,12 @@ impl Desk {
         Plan { schedule, forecast, bytes }
     }
 
+    /// The bytes that the lane will hold for `plan` of `set`, as it is now.
+    pub(super) fn bytes(&self, set: &[&Ready], plan: &Plan) -> u64 {
+        let programs: Vec<Rc<Compiled>> = set.iter().map(|r| Rc::clone(&r.compiled)).collect();
+        self.lane.predict_bytes(&programs, &plan.schedule.slots)
+    }
+
     /// The plan of every strategy of a lane.
     pub(super) fn plans(&self, set: &[&Ready]) -> Vec<Plan> {
         Strategy::OF_LANE.into_iter().map(|s| self.plan(set, s)).collect()

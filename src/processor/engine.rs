@@ -8,7 +8,7 @@ use crate::kernels::base::cpu::{Operands, Span};
 use crate::program::cpu::{Operand, Program, Step};
 use crate::program::{Place, Port};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Words from one thread's scratch to the next: none shares a line of any cache with another.
 fn apart(program: &Program) -> usize {
@@ -25,7 +25,7 @@ pub struct Arena {
 
 impl Arena {
     /// Makes it large enough for `program` on so many threads.
-    fn grow(&mut self, program: &Program, threads: usize) {
+    pub(super) fn grow(&mut self, program: &Program, threads: usize) {
         let words = (program.arena_bytes as usize).div_ceil(8);
         let scratch = apart(program) * threads;
         self.words.resize(words.max(self.words.len()), 0);
@@ -53,7 +53,7 @@ impl Arena {
 /// The spans of a program while it runs.
 struct Spans<'a> {
     arena: Span<'a>,
-    weights: &'a BTreeMap<ContentHash, Rc<Elements>>,
+    weights: &'a BTreeMap<ContentHash, Arc<Elements>>,
 }
 
 impl<'a> Spans<'a> {

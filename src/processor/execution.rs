@@ -1,6 +1,7 @@
 //! The runs of a request, one after another, which may pause between parts of steps: where a processor has no worker of its own, the
 //! page must breathe. Knows programs and tensors by their numbers; must never know messages.
 
+use super::beside::{Beside, side_by_side};
 use super::ceilings::Clock;
 use super::engine::{Arena, Cursor, Watch, Whole, advance, feed, results};
 use super::pace::Pace;
@@ -33,8 +34,8 @@ pub struct Held<'a> {
     pub programs: &'a mut BTreeMap<u64, Ready>,
     /// Tensors that were kept.
     pub tensors: &'a mut BTreeMap<u64, HostTensor>,
-    /// Where they compute.
-    pub arena: &'a mut Arena,
+    /// Where they compute: one after another in the first.
+    pub arenas: &'a mut Vec<Arena>,
 }
 
 /// A slice of time: an execution pauses when it is over.
@@ -68,6 +69,7 @@ pub struct Execution {
     /// Elements that came with each, by its inputs.
     given: Vec<Vec<Option<HostTensor>>>,
     most: usize,
+    side_by_side: bool,
     began: f64,
     under: Option<Under>,
     /// When each run began and ended, in milliseconds from the beginning.
@@ -77,10 +79,10 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// That of `runs` on `most` threads, which began at `now`; each tensor that is not there yet is the next `part` of that shape.
+    /// That of `runs` on `most` threads, side by side or not, which began at `now`; each tensor that is not there yet is the next `part` of that shape.
     pub fn new(
         runs: Vec<Run>,
-        most: usize,
+        (most, side_by_side): (usize, bool),
         now: f64,
         mut part: impl FnMut(Vec<usize>) -> Result<HostTensor>,
     ) -> Result<Execution> {
@@ -90,12 +92,19 @@ impl Execution {
         };
         let given = runs.iter().map(|run| run.inputs.iter().map(&mut fed).collect::<Result<_>>());
         let given = given.collect::<Result<_>>()?;
-        Ok(Execution { runs, given, most, began: now, under: None, spans: vec![], sent: vec![] })
+        Ok(Execution { runs, given, most, side_by_side, began: now, under: None, spans: vec![], sent: vec![] })
     }
 
     /// Goes on for `slice_ms`, or to the end where that has none: whether all runs are done.
     pub fn advance(&mut self, on: &mut Held<'_>, team: &dyn Team, clock: Clock, slice_ms: f64) -> Result<bool> {
         let end = clock() + slice_ms;
+        // What pauses has one thread only.
+        let most = self.most.clamp(1, team.threads());
+        if self.side_by_side && !end.is_finite() && most > 1 && self.runs.len() > 1 {
+            team.limit(most);
+            self.beside(on, team, clock)?;
+            return Ok(true);
+        }
         while self.spans.len() < self.runs.len() {
             if !self.step(on, team, clock, end)? {
                 return Ok(false);
@@ -110,16 +119,15 @@ impl Execution {
         let run = &self.runs[number];
         let ready = on.programs.get_mut(&run.program).ok_or_else(|| lacks("program"))?;
         let resumed = clock();
+        if on.arenas.is_empty() {
+            on.arenas.push(Arena::default());
+        }
+        let arena = on.arenas.first_mut().ok_or_else(|| lacks("arena"))?;
         let under = match &mut self.under {
             Some(under) => under,
             none => {
-                let inputs = run.inputs.iter().zip(&self.given[number]).map(|(input, given)| match (input, given) {
-                    (_, Some(tensor)) => Ok(tensor),
-                    (Fed::Kept(tensor), None) => on.tensors.get(tensor).ok_or_else(|| lacks("tensor")),
-                    (Fed::Part(_), None) => Err(lacks("part")),
-                });
-                let inputs = inputs.collect::<Result<Vec<_>>>()?;
-                feed(&ready.loaded, on.arena, team, &inputs)?;
+                let inputs = inputs(run, &self.given[number], on.tensors)?;
+                feed(&ready.loaded, arena, team, &inputs)?;
                 let threads = ready.pace.threads(self.most.clamp(1, team.threads()));
                 none.insert(Under { cursor: Cursor::default(), threads, start: resumed - self.began, spent: 0.0 })
             }
@@ -128,8 +136,8 @@ impl Execution {
         let name = |node: usize| ready.nodes.get(node).cloned().unwrap_or_default();
         let (loaded, cursor) = (&ready.loaded, &mut under.cursor);
         let done = match end.is_finite() {
-            true => advance(loaded, on.arena, team, cursor, &name, &mut Slice { clock, end })?,
-            false => advance(loaded, on.arena, team, cursor, &name, &mut Whole(|_| {}))?,
+            true => advance(loaded, arena, team, cursor, &name, &mut Slice { clock, end })?,
+            false => advance(loaded, arena, team, cursor, &name, &mut Whole(|_| {}))?,
         };
         let now = clock();
         under.spent += now - resumed;
@@ -138,15 +146,50 @@ impl Execution {
         }
         ready.pace.took(under.threads, under.spent);
         self.spans.push((under.start, now - self.began));
-        for (i, tensor) in results(&ready.loaded, on.arena)?.into_iter().enumerate() {
-            match run.kept.get(i).copied().flatten() {
-                Some(number) => drop(on.tensors.insert(number, tensor)),
-                None => self.sent.push(tensor.into_data()),
-            }
-        }
+        let results = results(&ready.loaded, arena)?;
+        keep(run, results, on.tensors, &mut self.sent);
         // Its inputs are not needed any more.
         self.given[number].clear();
         self.under = None;
         Ok(true)
+    }
+
+    /// Does all runs, several at once.
+    fn beside(&mut self, on: &mut Held<'_>, team: &dyn Team, clock: Clock) -> Result<()> {
+        let mut all = vec![];
+        for (run, given) in self.runs.iter().zip(&self.given) {
+            let Ready { loaded, nodes, .. } = on.programs.get(&run.program).ok_or_else(|| lacks("program"))?;
+            all.push(Beside { loaded, nodes, inputs: inputs(run, given, on.tensors)? });
+        }
+        let done = side_by_side(&all, on.arenas, team, clock)?;
+        for (run, (results, span)) in self.runs.iter().zip(done) {
+            self.spans.push(span);
+            keep(run, results, on.tensors, &mut self.sent);
+        }
+        Ok(())
+    }
+}
+
+/// What a run is fed: what came with it, and what was kept.
+fn inputs<'a>(
+    run: &Run,
+    given: &'a [Option<HostTensor>],
+    tensors: &'a BTreeMap<u64, HostTensor>,
+) -> Result<Vec<&'a HostTensor>> {
+    let input = |(input, given): (&Fed, &'a Option<HostTensor>)| match (input, given) {
+        (_, Some(tensor)) => Ok(tensor),
+        (Fed::Kept(tensor), None) => tensors.get(tensor).ok_or_else(|| lacks("tensor")),
+        (Fed::Part(_), None) => Err(lacks("part")),
+    };
+    run.inputs.iter().zip(given).map(input).collect()
+}
+
+/// Keeps those results of a run that stay, and adds the others to what is sent.
+fn keep(run: &Run, results: Vec<HostTensor>, tensors: &mut BTreeMap<u64, HostTensor>, sent: &mut Vec<Data>) {
+    for (i, tensor) in results.into_iter().enumerate() {
+        match run.kept.get(i).copied().flatten() {
+            Some(number) => drop(tensors.insert(number, tensor)),
+            None => sent.push(tensor.into_data()),
+        }
     }
 }

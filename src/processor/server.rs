@@ -30,7 +30,8 @@ pub struct Server {
     clock: Clock,
     features: Vec<String>,
     store: Store,
-    arena: Arena,
+    /// Where programs compute: all threads in the first, or each in its own.
+    arenas: Vec<Arena>,
     /// Weights that were brought for programs that are not ready yet.
     brought: BTreeMap<u64, BTreeMap<ContentHash, Arc<HostTensor>>>,
     programs: BTreeMap<u64, Ready>,
@@ -47,7 +48,7 @@ impl Server {
             clock,
             features,
             store: Store::default(),
-            arena: Arena::default(),
+            arenas: vec![Arena::default()],
             brought: BTreeMap::new(),
             programs: BTreeMap::new(),
             tensors: BTreeMap::new(),
@@ -114,8 +115,8 @@ impl Server {
             Request::Prepare { program, holder, order } => {
                 Answer::Prepared(self.prepare(team, program, holder, order)?)
             }
-            Request::Execute { runs, threads } => {
-                self.paused = Some(Execution::new(runs, threads, (self.clock)(), part)?);
+            Request::Execute { runs, threads, side_by_side } => {
+                self.paused = Some(Execution::new(runs, (threads, side_by_side), (self.clock)(), part)?);
                 return self.advance(team, slice_ms);
             }
             Request::Profile { run, repeats } => Answer::Profiled(self.profile(team, &run, repeats, part)?),
@@ -140,7 +141,7 @@ impl Server {
                 Answer::Done
             }
             Request::Trim => {
-                self.arena = Arena::default();
+                self.arenas = vec![Arena::default()];
                 Answer::Done
             }
             Request::Measure => {
@@ -212,17 +213,17 @@ impl Server {
         let inputs: Vec<HostTensor> = run.inputs.iter().map(fed).collect::<Result<_>>()?;
         let inputs: Vec<&HostTensor> = inputs.iter().collect();
         let steps = &ready.loaded.program.steps;
+        let arena = self.arenas.first_mut().ok_or_else(|| lacks("arena"))?;
         let mut least = vec![f64::INFINITY; steps.len()];
         for _ in 0..repeats {
-            feed(&ready.loaded, &mut self.arena, team, &inputs)?;
+            feed(&ready.loaded, arena, team, &inputs)?;
             let mut last = (self.clock)();
             let mut watch = Whole(|step: usize| {
                 let now = (self.clock)();
                 least[step] = least[step].min(now - last);
                 last = (self.clock)();
             });
-            let (loaded, arena) = (&ready.loaded, &mut self.arena);
-            advance(loaded, arena, team, &mut Cursor::default(), &|_| String::new(), &mut watch)?;
+            advance(&ready.loaded, arena, team, &mut Cursor::default(), &|_| String::new(), &mut watch)?;
         }
         let named = steps.iter().map(|step| {
             let routine = format!("{:?}", step.routine);
@@ -235,8 +236,8 @@ impl Server {
     /// Goes on with the execution, which is over where it fails.
     fn advance(&mut self, team: &dyn Team, slice_ms: f64) -> Result<Option<(Answer, Vec<Data>)>> {
         let mut execution = self.paused.take().ok_or_else(|| lacks("execution"))?;
-        let (programs, tensors, arena) = (&mut self.programs, &mut self.tensors, &mut self.arena);
-        let done = execution.advance(&mut Held { programs, tensors, arena }, team, self.clock, slice_ms);
+        let (programs, tensors, arenas) = (&mut self.programs, &mut self.tensors, &mut self.arenas);
+        let done = execution.advance(&mut Held { programs, tensors, arenas }, team, self.clock, slice_ms);
         team.limit(team.threads());
         if done? {
             return Ok(Some((Answer::Executed(execution.spans), execution.sent)));

@@ -7,7 +7,6 @@ use crate::kernels::base::cpu::lowering::Pack;
 use crate::memory::WeightBook;
 use crate::program::cpu::Program;
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// The elements of a weight.
@@ -35,7 +34,7 @@ pub struct Loaded {
     /// The program.
     pub program: Program,
     /// What its steps read of weights.
-    pub(super) weights: BTreeMap<ContentHash, Rc<Elements>>,
+    pub(super) weights: BTreeMap<ContentHash, Arc<Elements>>,
 }
 
 /// A form of a weight, from which the weight can be had back.
@@ -78,14 +77,14 @@ impl Form {
 #[derive(Debug, Default)]
 pub struct Store {
     book: WeightBook,
-    held: BTreeMap<ContentHash, Rc<Elements>>,
+    held: BTreeMap<ContentHash, Arc<Elements>>,
     forms: BTreeMap<ContentHash, Form>,
 }
 
 impl Store {
     /// A weight as the host read it, where it lies here like that.
     pub fn whole(&self, hash: &ContentHash) -> Option<Arc<HostTensor>> {
-        match self.held.get(hash).map(Rc::as_ref) {
+        match self.held.get(hash).map(Arc::as_ref) {
             Some(Elements::Host(tensor)) => Some(Arc::clone(tensor)),
             _ => None,
         }
@@ -107,12 +106,12 @@ impl Store {
         let mut weights = BTreeMap::new();
         for (hash, made) in std::mem::take(&mut program.made) {
             let elements = match self.held.get(&hash) {
-                Some(elements) => Rc::clone(elements),
+                Some(elements) => Arc::clone(elements),
                 None => {
                     let given = program.weights.get(&made.of).and_then(|w| w.tensor.clone());
                     let source = given.map_or_else(|| self.recovered(&made.of), Ok)?;
                     let floats = source.as_f32().ok_or_else(|| Error::new(Kind::Internal, "a form of no floats"))?;
-                    let elements = Rc::new(Elements::Made((made.pack.make)(floats)));
+                    let elements = Arc::new(Elements::Made((made.pack.make)(floats)));
                     let form = Form { of: made.of, shape: source.shape().to_vec(), pack: made.pack };
                     self.forms.insert(hash, form);
                     elements
@@ -123,9 +122,9 @@ impl Store {
         }
         for (&hash, weight) in program.weights.iter().filter(|(_, weight)| weight.used) {
             let elements = match (self.held.get(&hash), &weight.tensor) {
-                (Some(elements), _) => Rc::clone(elements),
-                (None, Some(tensor)) => Rc::new(Elements::Host(Arc::clone(tensor))),
-                (None, None) => Rc::new(Elements::Host(self.recovered(&hash)?)),
+                (Some(elements), _) => Arc::clone(elements),
+                (None, Some(tensor)) => Arc::new(Elements::Host(Arc::clone(tensor))),
+                (None, None) => Arc::new(Elements::Host(self.recovered(&hash)?)),
             };
             self.hold(holder, hash, weight.bytes, &elements);
             weights.insert(hash, elements);
@@ -135,9 +134,9 @@ impl Store {
         Ok(Loaded { program, weights })
     }
 
-    fn hold(&mut self, holder: u64, hash: ContentHash, bytes: u64, elements: &Rc<Elements>) {
+    fn hold(&mut self, holder: u64, hash: ContentHash, bytes: u64, elements: &Arc<Elements>) {
         self.book.hold(holder, hash, bytes);
-        self.held.insert(hash, Rc::clone(elements));
+        self.held.insert(hash, Arc::clone(elements));
     }
 
     /// Lets go of what only `holder` held.

@@ -36,13 +36,15 @@ pub enum Request {
         /// What to compute.
         order: Order,
     },
-    /// Runs programs one after another; the parts are their inputs from the host. The answer is [`Answer::Executed`], its
+    /// Runs programs; the parts are their inputs from the host. The answer is [`Answer::Executed`], its
     /// parts the outputs that do not stay.
     Execute {
         /// The programs.
         runs: Vec<Run>,
         /// Threads that take part at most.
         threads: usize,
+        /// Whether each run is for one thread, several at once, rather than one after another on all threads.
+        side_by_side: bool,
     },
     /// Runs a program as often as said and times each of its steps. The answer is [`Answer::Profiled`].
     Profile {

@@ -26,9 +26,8 @@ pub struct Held {
     pub tensors: Cell<u64>,
     /// Programs that are there, or on their way.
     programs: Cell<usize>,
-    /// Bytes that programs compute in: their tensors', and beside these their threads'.
-    pub arena: Cell<u64>,
-    pub scratch: Cell<u64>,
+    /// What programs compute in: the first of all threads, and one for each that runs a program by itself.
+    arenas: RefCell<Vec<Room>>,
     most: Cell<u64>,
 }
 
@@ -42,8 +41,7 @@ impl Held {
             gone: RefCell::default(),
             tensors: Cell::default(),
             programs: Cell::default(),
-            arena: Cell::default(),
-            scratch: Cell::default(),
+            arenas: RefCell::default(),
             most: Cell::default(),
         }
     }
@@ -72,7 +70,33 @@ impl Held {
 
     /// Bytes held now.
     pub fn bytes(&self) -> u64 {
-        self.weights.borrow().bytes() + self.tensors.get() + self.arena.get() + self.scratch.get()
+        self.weights.borrow().bytes() + self.tensors.get() + self.arena_bytes()
+    }
+
+    /// Bytes that programs compute in.
+    pub fn arena_bytes(&self) -> u64 {
+        self.arenas.borrow().iter().map(Room::bytes).sum()
+    }
+
+    /// Bytes of the first arenas, so many, once each has that room, too.
+    pub fn arena_bytes_with(&self, room: Room, arenas: usize) -> u64 {
+        let now = self.arenas.borrow();
+        (0..arenas).map(|i| now.get(i).copied().unwrap_or_default().and(room).bytes()).sum()
+    }
+
+    /// Notes that the first arenas, so many, have that room now.
+    pub fn computes_in(&self, room: Room, arenas: usize) {
+        let mut now = self.arenas.borrow_mut();
+        let most = now.len().max(arenas);
+        now.resize_with(most, Room::default);
+        now[..arenas].iter_mut().for_each(|own| *own = own.and(room));
+        drop(now);
+        self.noted();
+    }
+
+    /// Notes that there are no arenas.
+    pub fn forget_arenas(&self) {
+        self.arenas.take();
     }
 
     /// Most bytes that were held at one time.
@@ -112,8 +136,7 @@ impl Held {
     /// Lets the processor rest where it holds nothing any more.
     fn freed(&self) {
         if self.programs.get() == 0 && self.tensors.get() == 0 && self.weights.borrow().bytes() == 0 {
-            self.arena.set(0);
-            self.scratch.set(0);
+            self.forget_arenas();
             self.far.rest();
         }
     }
@@ -121,6 +144,24 @@ impl Held {
     /// Whether a weight is there.
     pub fn knows(&self, hash: &ContentHash) -> bool {
         self.sources.borrow().contains(hash)
+    }
+}
+
+/// What a program computes in, in bytes: its tensors, and what threads need beside these.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Room {
+    pub arena: u64,
+    pub scratch: u64,
+}
+
+impl Room {
+    fn bytes(&self) -> u64 {
+        self.arena + self.scratch
+    }
+
+    /// Enough for both.
+    pub fn and(self, other: Room) -> Room {
+        Room { arena: self.arena.max(other.arena), scratch: self.scratch.max(other.scratch) }
     }
 }
 

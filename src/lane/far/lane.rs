@@ -1,6 +1,6 @@
 //! A lane whose programs run elsewhere, by messages. Knows what was asked; must never know who answers, or how it computes.
 
-use super::held::{Held, Kept, Program, unexpected};
+use super::held::{Held, Kept, Program, Room, unexpected};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Constant, FOLDED_ELEMENTS, Graph, HostTensor, Source, TensorType};
 use crate::kernels::{Class, Tuning};
@@ -71,15 +71,21 @@ impl FarLane {
     }
 
     /// Bytes of what executing `programs` touches: each weight once, and what all of them compute in, as it is or will be.
-    fn needed<'a>(&self, programs: impl Iterator<Item = &'a Rc<Compiled>>) -> u64 {
+    fn needed<'a>(&self, programs: impl Iterator<Item = &'a Rc<Compiled>>, slots: &SlotPlan) -> u64 {
         let programs: Vec<&Program> = programs.filter_map(|compiled| own(compiled).ok()).collect();
         let mut weights = BTreeMap::new();
         programs.iter().for_each(|program| weights.extend(program.prepared.held.iter().copied()));
-        let most = |of: &dyn Fn(&Program) -> u64, now: u64| programs.iter().map(|p| of(p)).fold(now, u64::max);
-        // They run one after another: whatever the slots, one arena is enough for all.
-        weights.values().map(|&bytes| weight_bytes(bytes)).sum::<u64>()
-            + most(&|p| p.prepared.arena, self.held.arena.get())
-            + most(&|p| p.prepared.scratch, self.held.scratch.get())
+        let (room, arenas) = self.rooms(programs.iter().copied(), slots);
+        weights.values().map(|&bytes| weight_bytes(bytes)).sum::<u64>() + self.held.arena_bytes_with(room, arenas)
+    }
+
+    /// The room that `programs` need, and in how many arenas: where they have slots of their own, each thread that runs some of them
+    /// has one.
+    fn rooms<'a>(&self, programs: impl Iterator<Item = &'a Program>, slots: &SlotPlan) -> (Room, usize) {
+        let arenas = slots.bytes.len().clamp(1, self.threads);
+        let threads = if arenas > 1 { self.threads as u64 } else { 1 };
+        let room = |p: &Program| Room { arena: p.prepared.arena, scratch: p.prepared.scratch / threads };
+        (programs.map(room).fold(Room::default(), Room::and), arenas)
     }
 
     /// Refuses `more` bytes that the budget has no room for.
@@ -293,14 +299,14 @@ impl Lane for FarLane {
             let began = now_ms();
             let order = FarLane::order(works.len(), schedule);
             let (mut runs, mut parts, mut stays) = (vec![], vec![], vec![]);
+            let programs = works.iter().map(|work| own(&work.compiled)).collect::<Result<Vec<_>>>()?;
+            let (room, arenas) = self.rooms(programs.into_iter(), &schedule.slots);
+            let more = self.held.arena_bytes_with(room, arenas) - self.held.arena_bytes_with(Room::default(), arenas);
+            self.room(more)?;
+            self.held.computes_in(room, arenas);
             for &work in &order {
                 let work = &works[work];
                 let program = own(&work.compiled)?;
-                let (arena, scratch) = (program.prepared.arena, program.prepared.scratch);
-                self.room(arena.saturating_sub(self.held.arena.get()))?;
-                self.held.arena.set(self.held.arena.get().max(arena));
-                self.held.scratch.set(self.held.scratch.get().max(scratch));
-                self.held.noted();
                 let mut inputs = vec![];
                 for input in &work.inputs {
                     inputs.push(match input {
@@ -318,8 +324,8 @@ impl Lane for FarLane {
                 runs.push(Run { program: program.number, inputs, kept });
                 stays.push(residents);
             }
-            let asked =
-                self.held.ask(&Request::Execute { runs, threads: (self.threads / share.max(1)).max(1) }, &parts);
+            let (threads, side_by_side) = ((self.threads / share.max(1)).max(1), schedule.slots.bytes.len() > 1);
+            let asked = self.held.ask(&Request::Execute { runs, threads, side_by_side }, &parts);
             let record_ms = now_ms() - began;
             let (Answer::Executed(spans), told) = asked.await? else { return Err(unexpected()) };
             let mut parts = told.parts.into_iter();
@@ -356,7 +362,7 @@ impl Lane for FarLane {
                 total_ms: now_ms() - began,
                 record_ms,
                 submits,
-                bytes: self.needed(works.iter().map(|work| &work.compiled)) + left,
+                bytes: self.needed(works.iter().map(|work| &work.compiled), &schedule.slots) + left,
                 awaited: true,
             })
         })
@@ -385,7 +391,7 @@ impl Lane for FarLane {
     fn counts(&self) -> Counts {
         Counts {
             weights: self.held.weights.borrow().bytes(),
-            arenas: self.held.arena.get() + self.held.scratch.get(),
+            arenas: self.held.arena_bytes(),
             tensors: self.held.tensors.get(),
             ..Counts::default()
         }
@@ -399,8 +405,8 @@ impl Lane for FarLane {
         self.held.weights.borrow().bytes_of(holder)
     }
 
-    fn predict_bytes(&self, programs: &[Rc<Compiled>], _slots: &SlotPlan) -> u64 {
-        self.needed(programs.iter())
+    fn predict_bytes(&self, programs: &[Rc<Compiled>], slots: &SlotPlan) -> u64 {
+        self.needed(programs.iter(), slots)
     }
 
     fn traffic(&self) -> TrafficCounts {
@@ -412,8 +418,7 @@ impl Lane for FarLane {
     }
 
     fn trim(&self) {
-        self.held.arena.set(0);
-        self.held.scratch.set(0);
+        self.held.forget_arenas();
         self.held.tell(&Request::Trim);
     }
 

@@ -1,0 +1,54 @@
+//! Runs side by side: each by one thread, in an arena of that thread's own. Knows programs and threads; must never know messages.
+
+use super::ceilings::Clock;
+use super::engine::{Arena, execute};
+use super::store::Loaded;
+use super::team::{Alone, Team};
+use crate::error::{Error, Kind, Result};
+use crate::graph::HostTensor;
+use std::sync::{Mutex, PoisonError};
+
+/// A program with what it is fed.
+#[derive(Debug)]
+pub struct Beside<'a> {
+    /// What is executed.
+    pub loaded: &'a Loaded,
+    /// The names of its nodes, for errors.
+    pub nodes: &'a [String],
+    /// Its inputs, in the model's order.
+    pub inputs: Vec<&'a HostTensor>,
+}
+
+/// What a run gave, when it began and ended.
+pub type Done = (Vec<HostTensor>, (f64, f64));
+
+/// The results of `runs`, which `team` shares out; `arenas` has one for each of its threads afterwards. Times are milliseconds from the
+/// beginning of the thread that ran it: clocks of threads need not agree.
+pub fn side_by_side(runs: &[Beside<'_>], arenas: &mut Vec<Arena>, team: &dyn Team, clock: Clock) -> Result<Vec<Done>> {
+    let threads = team.threads().min(runs.len());
+    arenas.resize_with(arenas.len().max(threads), Arena::default);
+    // Whoever runs which: what is held is the same, and known before.
+    for arena in &mut arenas[..threads] {
+        runs.iter().for_each(|run| arena.grow(&run.loaded.program, 1));
+    }
+    let own: Vec<Mutex<(&mut Arena, f64)>> = arenas.iter_mut().map(|arena| Mutex::new((arena, 0.0))).collect();
+    let done: Vec<Mutex<Option<Done>>> = runs.iter().map(|_| Mutex::new(None)).collect();
+    team.run(runs.len(), &|thread, units| {
+        let none = || Error::new(Kind::Internal, "a thread without an arena");
+        let mut own = own.get(thread).ok_or_else(none)?.lock().unwrap_or_else(PoisonError::into_inner);
+        let (arena, spent) = &mut *own;
+        for unit in units {
+            let run = &runs[unit];
+            let name = |node: usize| run.nodes.get(node).cloned().unwrap_or_default();
+            let began = clock();
+            let results = execute(run.loaded, arena, &Alone, &run.inputs, &name)?;
+            let span = (*spent, *spent + clock() - began);
+            *spent = span.1;
+            *done[unit].lock().unwrap_or_else(PoisonError::into_inner) = Some((results, span));
+        }
+        Ok(())
+    })?;
+    let missing = || Error::new(Kind::Internal, "a run of several was left out");
+    let taken = |done: Mutex<Option<Done>>| done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.into_iter().map(|done| taken(done).ok_or_else(missing)).collect()
+}
