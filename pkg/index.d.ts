@@ -242,6 +242,11 @@ export interface PoolOptions {
   background?: 'yield' | 'work';
   /** Most calls that may be unanswered at a time: one more rejects at once with kind `busy`. Default: any number. */
   maxPending?: number;
+  /**
+   * Whether calls may now and then run in a way that is not known to be the best, so that it becomes known: by another strategy whose
+   * forecast is at most 1.2 times the best's, as fewer calls, on another lane. Default true. What is asked for is done either way.
+   */
+  explore?: boolean;
   /** Upper bound of the bytes that the pool may hold on each lane. */
   memoryBudget?: number;
   /** Default goal; `'latency'` where absent. */

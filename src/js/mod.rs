@@ -32,6 +32,7 @@ struct CreateOptions {
     lanes: Option<Vec<String>>,
     memory_budget: Option<f64>,
     max_pending: Option<f64>,
+    explore: Option<bool>,
     goal: Option<String>,
     measure: Measure,
 }
@@ -158,6 +159,7 @@ impl WasmPool {
                 workers,
                 several: processors,
                 max_pending,
+                settled: options.explore == Some(false),
                 on_fallback,
             };
             Pool::create(options, shelf).await

@@ -136,7 +136,7 @@ fn rows_of(count: usize) -> usize {
 impl Desk {
     /// `items` with those as one that are worth it; what may be worth it and is not ready is made so beside the calls.
     pub(super) fn batched(self: &Rc<Self>, items: &[Item]) -> (Vec<Member>, Option<Company>) {
-        if self.goal == Goal::Memory {
+        if self.goal == Goal::Memory || self.settled {
             return (Member::each(items), None);
         }
         let company = self.company(items);

@@ -298,7 +298,7 @@ impl Calls {
     /// Where a call runs whose session lives at `home`: there, or on another lane that it is tried on or moves to.
     fn routed(&self, call: &Checked, desk: Rc<Desk>, home: Rc<Home>) -> Result<(Rc<Desk>, Rc<Home>)> {
         let session = &call.session;
-        if call.stays() || self.options.goal == Goal::Memory || !session.portable() {
+        if call.stays() || self.options.goal == Goal::Memory || self.options.settled || !session.portable() {
             return Ok((desk, home));
         }
         let form = session.form(&call.inputs, &call.keep)?;

@@ -7,6 +7,7 @@ use super::known::{Known, Shelf};
 use super::options::{Measure, PoolOptions};
 use super::probing::Probing;
 use super::queue::{Item, Queue};
+use super::trials::Trials;
 use crate::error::{Error, Kind, Result};
 use crate::lane::host::now_ms;
 use crate::lane::{Lane, Measured};
@@ -76,6 +77,8 @@ pub struct Desk {
     pub(super) tenants: Rc<Cell<usize>>,
     /// Calls here of several sessions.
     pub(super) joints: Rc<Joints>,
+    /// What sets of programs took here.
+    pub(super) trials: Trials,
     /// Lanes of one name run on like machines: what is learned of one is known of all.
     pub(super) predictor: Rc<RefCell<Predictor>>,
     pub(super) probing: Rc<Probing>,
@@ -89,6 +92,7 @@ pub struct Desk {
     pub(super) goal: Goal,
     pub(super) measure: Measure,
     pub(super) budget: Option<u64>,
+    pub(super) settled: bool,
     pub(super) closed: Cell<bool>,
     /// How often in a row its lane was lost before it answered a call.
     pub(super) losses: Cell<u32>,
@@ -140,6 +144,7 @@ impl Desk {
             queue: Queue::default(),
             tenants: Rc::default(),
             joints: Rc::default(),
+            trials: Trials::default(),
             predictor,
             probing,
             at_work,
@@ -149,6 +154,7 @@ impl Desk {
             goal: options.goal,
             measure: options.measure,
             budget: options.memory_budget,
+            settled: options.settled,
             closed: Cell::new(false),
             losses: Cell::new(0),
         }

@@ -7,10 +7,11 @@ use super::options::{Outputs, RunOptions};
 use super::plan::Plan;
 use super::queue::{Execution, Item, Job, Part};
 use super::ready::Ready;
+use super::trials::BOUND;
 use crate::error::{Error, Kind, Result};
 use crate::lane::host::{next_turn, now_ms, spawn};
 use crate::lane::{Outcome, Work};
-use crate::predict::Strategy;
+use crate::predict::{Goal, Strategy};
 use crate::program::ProgramCost;
 use std::rc::Rc;
 
@@ -117,8 +118,10 @@ impl Desk {
             None if items.len() == 1 => plan(Strategy::Sequential),
             None => {
                 let mut plans: Vec<Plan> = Strategy::OF_LANE.into_iter().map(plan).collect();
-                let choice = self.choice(&set, &plans, options.goal.unwrap_or(self.goal))?;
-                let at = plans.iter().position(|p| p.schedule.strategy == choice.strategy).unwrap_or(0);
+                let goal = options.goal.unwrap_or(self.goal);
+                let choice = self.choice(&set, &plans, goal)?;
+                let strategy = self.tried(items, &plans, choice.strategy, goal);
+                let at = plans.iter().position(|p| p.schedule.strategy == strategy).unwrap_or(0);
                 plans.swap_remove(at)
             }
         };
@@ -129,6 +132,10 @@ impl Desk {
                 return Err(if let [only] = items { error.in_model(&only.session.name) } else { error });
             }
         };
+        if clean && items.len() > 1 && !part.beside {
+            let programs: Vec<&Rc<Ready>> = items.iter().map(|item| &item.ready).collect();
+            self.trials.took(&programs, plan.schedule.strategy, outcome.total_ms);
+        }
         let outputs = std::mem::take(&mut outcome.outputs)
             .into_iter()
             .zip(items)
@@ -136,6 +143,21 @@ impl Desk {
             .collect();
         let (warm, clean, forecast_ms) = (clean, clean && items.len() == 1, plan.forecast.total_ms);
         Ok(Execution { outputs, outcome: Rc::new(outcome), warm, clean, began_ms, forecast_ms })
+    }
+
+    /// The strategy by which `items` run, `forecast` being the best of `plans`: what they took counts more, and where threads may make a
+    /// difference that no forecast knows, the other is tried.
+    fn tried(&self, items: &[Item], plans: &[Plan], forecast: Strategy, goal: Goal) -> Strategy {
+        if self.settled || goal == Goal::Memory || self.lane.threads() < 2 {
+            return forecast;
+        }
+        let ms = |of: &Plan| of.forecast.total_ms;
+        let best = plans.iter().find(|plan| plan.schedule.strategy == forecast).map_or(0.0, ms);
+        let fits = |plan: &&Plan| self.budget.is_none_or(|most| plan.bytes <= most);
+        let mut rivals = plans.iter().filter(|plan| plan.schedule.strategy != forecast).filter(fits);
+        let rival = rivals.find(|plan| ms(plan) <= BOUND * best).map(|plan| plan.schedule.strategy);
+        let programs: Vec<&Rc<Ready>> = items.iter().map(|item| &item.ready).collect();
+        self.trials.next(&programs, forecast, rival)
     }
 
     /// Runs `plan` and lets the predictor see what it took, where nothing was made ready meanwhile: whether that was so, and when it

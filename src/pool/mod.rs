@@ -33,6 +33,7 @@ mod spread;
 mod stacking;
 mod stacks;
 mod tensors;
+mod trials;
 mod warming;
 
 pub use crate::lane::{Facts, Far, Opening, Output, Resident, Told, TrafficCounts, Workers};

@@ -36,6 +36,8 @@ pub struct PoolOptions {
     pub several: usize,
     /// How many calls may be unanswered at a time; one more fails with `Busy`. As many as there are where absent.
     pub max_pending: Option<usize>,
+    /// Whether calls run only by what is forecast to be the best: nothing is tried that was not asked for.
+    pub settled: bool,
     /// Who is told where a session runs on another lane.
     pub on_fallback: Option<Listener>,
 }

@@ -110,7 +110,8 @@ test('cpu: a processor whose sessions were released gives its memory back, and c
   const living = async () => (await navigator.locks.query()).held.filter(({ name }) => name.startsWith('consort worker')).length;
   const rests = async () => {
     for (let waited = 0; (await living()) > 0; waited++) {
-      assert(waited < 100, 'it never rests');
+      // A worker that was ended while its threads waited for each other may be long gone before its browser says so.
+      assert(waited < 600, `it never rests: ${JSON.stringify((await navigator.locks.query()).held)}`);
       await new Promise((done) => setTimeout(done, 100));
     }
   };
