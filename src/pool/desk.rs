@@ -98,7 +98,7 @@ pub struct Desk {
     pub(super) losses: Cell<u32>,
 }
 
-fn rates(measured: &Measured) -> Rates {
+fn rates(measured: &Measured, threads: usize) -> Rates {
     Rates {
         flops_per_s: measured.flops_per_s,
         bytes_per_s: measured.bytes_per_s,
@@ -107,6 +107,7 @@ fn rates(measured: &Measured) -> Rates {
         readback_s: measured.readback_s,
         upload_bytes_per_s: measured.upload_bytes_per_s,
         readback_bytes_per_s: measured.readback_bytes_per_s,
+        threads,
         utilisation: BTreeMap::new(),
     }
 }
@@ -128,7 +129,7 @@ impl Desk {
         let kernels = lane.kernels()?;
         let recalled = recalled.filter(|known| known.holds(&kernels));
         let measured = lane.measure(recalled.as_ref().map(|known| known.tuning)).await?;
-        let (predictor, probing) = (Predictor::new(rates(&measured)), Probing::new(shelf, kernels));
+        let (predictor, probing) = (Predictor::new(rates(&measured, lane.threads())), Probing::new(shelf, kernels));
         let (predictor, probing) = (Rc::new(RefCell::new(predictor)), Rc::new(probing));
         Ok((Desk::new(lane, options, (predictor, probing, Rc::default()), activity), recalled))
     }

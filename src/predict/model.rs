@@ -1,8 +1,9 @@
 //! The physical model: time as a sum of terms, each with a rate that the probes measured and a learned factor.
 //!
 //! device time = Σ max(F / ηP, B / ηβ) by kernel class, plus δ for each dispatch; executions add submits, transfers and one
-//! wait for the outputs. Interleaved requests take max + ω'·rest of their device times, ω' being 1 until learned. All of it is
-//! longer or shorter by the conditions it runs under, and by how the machine is just now.
+//! wait for the outputs. Interleaved requests take max + ω'·rest of their device times, ω' being 1 until learned; where each of them
+//! is run by one of T threads, a class's part is T·ω' as long and the busiest thread counts. All of it is longer or shorter by the
+//! conditions it runs under, and by how the machine is just now.
 
 use super::Strategy;
 use super::conditions::{Conditions, LEVELS};
@@ -29,8 +30,15 @@ pub struct Rates {
     pub upload_bytes_per_s: f64,
     /// Output bytes.
     pub readback_bytes_per_s: f64,
+    /// Threads that compute together, and may each run a request by itself.
+    #[serde(default = "one")]
+    pub threads: usize,
     /// Share of the ceilings that each kernel class reached, in (0, 1]; 1 until that is measured.
     pub utilisation: BTreeMap<Class, f64>,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// Learned factors before those of single models: one per class, then dispatch, submit, wait, transfer, overlap, those of the
@@ -40,7 +48,7 @@ const DISPATCH: usize = Class::ALL.len();
 const SUBMIT: usize = DISPATCH + 1;
 const WAIT: usize = DISPATCH + 2;
 const TRANSFER: usize = DISPATCH + 3;
-/// Of the shorter of requests that are interleaved.
+/// Of the shorter of requests that are interleaved; of requests that are each run by one thread.
 pub const OVERLAP: usize = DISPATCH + 4;
 /// The first of the conditions'.
 pub const CONDITIONS: usize = OVERLAP + 1;
@@ -86,6 +94,9 @@ pub struct Terms {
     pub strategy: Strategy,
     /// Its requests.
     pub requests: Vec<RequestTerms>,
+    /// Threads, of which each runs a request by itself where they are interleaved.
+    #[serde(default = "one")]
+    pub threads: usize,
     /// Submits beyond the first.
     pub submit_ms: f64,
     /// The wait for the outputs.
@@ -167,6 +178,7 @@ impl Rates {
         Terms {
             strategy,
             requests,
+            threads: self.threads,
             submit_ms: submits.saturating_sub(1) as f64 * self.submit_s * 1e3,
             wait_ms: self.readback_s * 1e3,
             conditions,
@@ -196,10 +208,16 @@ impl Coefficients {
         self.models.get(model).copied().unwrap_or(0.0).exp()
     }
 
-    /// A request's own time on the device.
-    fn device_ms(&self, request: &RequestTerms) -> f64 {
+    /// A request's own time on the device: of its classes, and of dispatching.
+    fn parts_ms(&self, request: &RequestTerms) -> (f64, f64) {
         let classes: f64 = request.class_ms.iter().enumerate().map(|(c, ms)| ms * self.factor(c)).sum();
-        (classes + request.dispatch_ms * self.factor(DISPATCH)) * self.model_factor(&request.model)
+        let of_model = self.model_factor(&request.model);
+        (classes * of_model, request.dispatch_ms * self.factor(DISPATCH) * of_model)
+    }
+
+    fn device_ms(&self, request: &RequestTerms) -> f64 {
+        let (classes, dispatching) = self.parts_ms(request);
+        classes + dispatching
     }
 
     /// How many times as long all takes under its conditions, and as the machine is.
@@ -209,14 +227,37 @@ impl Coefficients {
         (log + self.fixed[MACHINE]).exp()
     }
 
-    /// How much of each request's device time counts: less or more than all where others run in between.
-    fn weights(&self, terms: &Terms) -> Vec<f64> {
+    /// How much of each request's device time counts, of its classes and of dispatching: less or more than all where others run in
+    /// between.
+    fn weights(&self, terms: &Terms) -> Vec<(f64, f64)> {
         if terms.strategy != Strategy::Parallel || terms.requests.len() < 2 {
-            return vec![1.0; terms.requests.len()];
+            return vec![(1.0, 1.0); terms.requests.len()];
+        }
+        if terms.threads > 1 {
+            return self.side_by_side(terms);
         }
         let device: Vec<f64> = terms.requests.iter().map(|r| self.device_ms(r)).collect();
         let longest = (0..device.len()).max_by(|&a, &b| device[a].total_cmp(&device[b])).unwrap_or(0);
-        (0..device.len()).map(|i| if i == longest { 1.0 } else { self.factor(OVERLAP) }).collect()
+        let weight = |i| if i == longest { 1.0 } else { self.factor(OVERLAP) };
+        (0..device.len()).map(|i| (weight(i), weight(i))).collect()
+    }
+
+    /// The weights where each request is run by one thread, the longest first: those of the thread that is done last count.
+    fn side_by_side(&self, terms: &Terms) -> Vec<(f64, f64)> {
+        let alone = terms.threads as f64 * self.factor(OVERLAP);
+        let parts = terms.requests.iter().map(|r| self.parts_ms(r));
+        let ms: Vec<f64> = parts.map(|(classes, dispatching)| classes * alone + dispatching).collect();
+        let mut order: Vec<usize> = (0..ms.len()).collect();
+        order.sort_by(|&a, &b| ms[b].total_cmp(&ms[a]));
+        let mut threads: Vec<(f64, Vec<usize>)> = vec![(0.0, vec![]); terms.threads];
+        for i in order {
+            if let Some((end, own)) = threads.iter_mut().min_by(|a, b| a.0.total_cmp(&b.0)) {
+                *end += ms[i];
+                own.push(i);
+            }
+        }
+        let last = threads.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, own)| own).unwrap_or_default();
+        (0..ms.len()).map(|i| if last.contains(&i) { (alone, 1.0) } else { (0.0, 0.0) }).collect()
     }
 
     /// Time of an execution in milliseconds, with the derivative of its logarithm by each fixed coefficient and, in
@@ -227,16 +268,19 @@ impl Coefficients {
         by[WAIT] = terms.wait_ms * self.factor(WAIT);
         let weights = self.weights(terms);
         let mut total = by[SUBMIT] + by[WAIT];
-        for (request, weight) in terms.requests.iter().zip(weights) {
-            let scale = weight * self.model_factor(&request.model);
+        for (request, (weight, dispatching)) in terms.requests.iter().zip(weights) {
+            let of_model = self.model_factor(&request.model);
             for (c, ms) in request.class_ms.iter().enumerate() {
-                by[c] += ms * self.factor(c) * scale;
+                by[c] += ms * self.factor(c) * weight * of_model;
             }
-            by[DISPATCH] += request.dispatch_ms * self.factor(DISPATCH) * scale;
-            let device = self.device_ms(request) * weight;
+            by[DISPATCH] += request.dispatch_ms * self.factor(DISPATCH) * dispatching * of_model;
+            let (own, dispatched) = self.parts_ms(request);
+            let device = own * weight + dispatched * dispatching;
             let transfer = (request.upload_ms + request.download_ms) * self.factor(TRANSFER);
             by[TRANSFER] += transfer;
-            if weight != 1.0 || self.is_overlapped(terms, request) {
+            if terms.threads > 1 && terms.strategy == Strategy::Parallel && terms.requests.len() > 1 {
+                by[OVERLAP] += own * weight;
+            } else if weight != 1.0 || self.is_overlapped(terms, request) {
                 by[OVERLAP] += device;
             }
             if let Some(i) = models.iter().position(|m| *m == request.model) {
@@ -268,8 +312,11 @@ impl Coefficients {
         };
         let transfer = self.factor(TRANSFER);
         push(SpanKind::Upload, "", terms.requests.iter().map(|r| r.upload_ms).sum::<f64>() * transfer);
-        let gpu: Vec<f64> =
-            terms.requests.iter().zip(self.weights(terms)).map(|(r, w)| self.device_ms(r) * w).collect();
+        let device = |(r, (weight, dispatching)): (&RequestTerms, (f64, f64))| {
+            let (classes, dispatched) = self.parts_ms(r);
+            classes * weight + dispatched * dispatching
+        };
+        let gpu: Vec<f64> = terms.requests.iter().zip(self.weights(terms)).map(device).collect();
         let submits = terms.submit_ms * self.factor(SUBMIT);
         match terms.strategy {
             Strategy::Sequential | Strategy::Split | Strategy::Batched => {
@@ -304,6 +351,7 @@ mod tests {
             readback_s: 1e-3,
             upload_bytes_per_s: 1e9,
             readback_bytes_per_s: 1e9,
+            threads: 1,
             utilisation: BTreeMap::from([(Class::Conv, 0.5)]),
         }
     }
@@ -325,12 +373,33 @@ mod tests {
     }
 
     #[test]
+    fn side_by_side_the_busiest_thread_counts() {
+        let small = ProgramCost { dispatches: vec![], upload_bytes: 0.0, ..cost("small", 0.0) };
+        let long = cost("long", 1e6);
+        let of = |costs: &[&ProgramCost], threads| {
+            let rates = Rates { threads, readback_s: 0.0, ..rates() };
+            let terms = rates.terms(costs, Strategy::Parallel, 1, Conditions::default());
+            Coefficients::default().total(&terms, &[]).0 - costs.iter().map(|c| c.upload_bytes / 1e6).sum::<f64>()
+        };
+        // 10 × 2 ms and 10 dispatches of 0.1 ms: by one of two threads its classes take twice as long.
+        assert!((of(&[&long, &small], 2) - (40.0 + 1.0)).abs() < 1e-9, "{}", of(&[&long, &small], 2));
+        assert!((of(&[&long, &long, &long], 2) - 2.0 * 41.0).abs() < 1e-9, "two on the one, one on the other");
+        let tiny = ProgramCost { dispatches: cost("", 0.0).dispatches, upload_bytes: 0.0, ..cost("tiny", 0.0) };
+        assert!((of(&[&tiny; 8], 2) - 4.0).abs() < 1e-9, "what is dispatching only takes half as long by two");
+    }
+
+    #[test]
     fn derivatives_are_those_of_the_total() {
+        derivatives(rates());
+        derivatives(Rates { threads: 2, ..rates() });
+    }
+
+    fn derivatives(rates: Rates) {
         let (a, b) = (cost("a", 1e6), cost("b", 2e6));
         let models = ["a".to_owned(), "b".to_owned()];
         let machine = Machine { hidden: true, pressure: Some(Pressure::Serious), on_battery: None };
         let conditions = Conditions { machine, busy: 1.5, ..Conditions::default() };
-        let terms = rates().terms(&[&a, &b], Strategy::Parallel, 4, conditions);
+        let terms = rates.terms(&[&a, &b], Strategy::Parallel, 4, conditions);
         let (total, by) = Coefficients::default().total(&terms, &models);
         for (i, expected) in by.iter().enumerate() {
             let mut moved = Coefficients::default();

@@ -260,6 +260,7 @@ mod tests {
             readback_s: 1e-3,
             upload_bytes_per_s: 1e9,
             readback_bytes_per_s: 1e9,
+            threads: 1,
             utilisation: BTreeMap::new(),
         }
     }

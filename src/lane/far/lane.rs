@@ -297,7 +297,12 @@ impl Lane for FarLane {
         Box::pin(async move {
             self.check()?;
             let began = now_ms();
-            let order = FarLane::order(works.len(), schedule);
+            let mut order = FarLane::order(works.len(), schedule);
+            if schedule.slots.bytes.len() > 1 {
+                // The longest first: whoever has the last is done soonest then.
+                let flops = |work: &usize| works[*work].compiled.cost.dispatches.iter().map(|d| d.flops).sum::<f64>();
+                order.sort_by(|a, b| flops(b).total_cmp(&flops(a)));
+            }
             let (mut runs, mut parts, mut stays) = (vec![], vec![], vec![]);
             let programs = works.iter().map(|work| own(&work.compiled)).collect::<Result<Vec<_>>>()?;
             let (room, arenas) = self.rooms(programs.into_iter(), &schedule.slots);
