@@ -19,6 +19,8 @@ pub enum Kind {
     MissingData,
     /// A file could not be fetched.
     Fetch,
+    /// A file is not the one whose digest was stated.
+    Integrity,
     /// There is no WebGPU here.
     NoWebGpu,
     /// The device was lost; nothing of the call was returned.
@@ -46,6 +48,7 @@ impl Kind {
             Kind::InvalidInput => "invalid-input",
             Kind::MissingData => "missing-data",
             Kind::Fetch => "fetch",
+            Kind::Integrity => "integrity",
             Kind::NoWebGpu => "no-webgpu",
             Kind::DeviceLost => "device-lost",
             Kind::OutOfMemory => "out-of-memory",
