@@ -84,11 +84,11 @@ async function checked(url, note, connection) {
     connect(url, { ...connection, ...init }).catch((error) => {
       if (!(error instanceof Broken)) throw error;
     });
-  const elsewhere = away(url);
+  const elsewhere = note.away || away(url);
   if (elsewhere) {
     const line = await ask({ method: 'HEAD', cache: 'no-cache' });
     line?.end();
-    if (line && is(line)) return { current: true };
+    if (line && is(line)) return { current: true, until: fresh(line.response, Date.now()) };
   }
   const condition = { ...(note.etag && { 'If-None-Match': note.etag }), ...(note.modified && { 'If-Modified-Since': note.modified }) };
   const line = await ask({ cache: elsewhere ? 'no-cache' : 'no-store', headers: elsewhere ? {} : condition });
@@ -135,8 +135,9 @@ export function filesOf({ signal: whole, cache, integrity, network: given, onPro
   }
 
   const noted = (response) => {
-    const { etag, modified, length } = head(response);
-    return { etag, modified, length, fresh: fresh(response, Date.now()) };
+    // One that an address of this origin leads to may be of another.
+    const { etag, modified, length, away } = head(response);
+    return { etag, modified, length, away, fresh: fresh(response, Date.now()) };
   };
 
   /** What is kept, where it may serve. */

@@ -266,6 +266,21 @@ test('loading: what may not be kept is not, nor more than there is room for, and
   await fails('invalid-input', ['maxBytes'], () => pool.load(other.url, { cache: { maxBytes: -1 } }));
 });
 
+test('loading: a page that is not secure has no digests, and keeps nothing', async () => {
+  // What a pool in a worker sees is not this page's.
+  if (new URLSearchParams(location.search).has('worker')) return;
+  const hidden = [[Crypto.prototype, 'subtle'], [globalThis, 'caches']];
+  const given = hidden.map(([owner, name]) => Object.getOwnPropertyDescriptor(owner, name));
+  for (const [owner, name] of hidden) Object.defineProperty(owner, name, { value: undefined, configurable: true });
+  try {
+    await fails('unsupported', ['the model', 'secure context'], () => pool.load(other.url, { integrity: `sha256-${'A'.repeat(43)}=` }));
+    await right(await pool.load(broken(other.url, 'cut=1000').url, { network: quick }), other);
+    equal(await pool.preload(broken(other.url).url), 0, 'bytes that are kept');
+  } finally {
+    hidden.forEach(([owner, name], i) => Object.defineProperty(owner, name, given[i]));
+  }
+});
+
 test('loading: a model that was fetched ahead is loaded without the network', async () => {
   const far = await Pool.create({ lanes: ['cpu'], threads: 1, measure: 'asked', records: 'none', worker: true });
   for (const where of [pool, far]) {
