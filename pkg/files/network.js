@@ -141,7 +141,8 @@ export async function* arriving(url, { signal, network, first, odd }) {
         const html = at === 0 ? page(value, response) : undefined;
         if (html) throw refused(url, `is a page of HTML where a file was expected: status ${response.status}, ${html}`, odd);
         if (at + value.length > exact) throw lied(url, exact, `more than ${at + value.length - 1}`);
-        yield { piece: value, at, total: known.length ?? 0, response };
+        // A length that was passed is that of an encoded file: how long it is nobody says.
+        yield { piece: value, at, total: at + value.length <= known.length ? known.length : 0, response };
         at += value.length;
         if (at >= news + NEWS) [failed, news] = [0, at];
       }

@@ -49,10 +49,13 @@ const plain = { freeDimensions: { batch: 1 }, cache: false, network: quick };
 const expected = new Map();
 expected.set(net, await outputsOf(await pool.load(net.url, plain), net));
 expected.set(other, await outputsOf(await pool.load(other.url, { cache: false }), other));
+/** Data of another model, of which the first bytes stand for its own. */
+const swap = `${entry('mobilenet_v2').url}.data`;
+expected.set(swap, await outputsOf(await pool.load(net.url, { ...plain, externalData: { [DATA]: swap } }), net));
 
-async function right(session, model, what = '') {
+async function right(session, model, what = '', of = model) {
   const outputs = await outputsOf(session, model);
-  outputs.forEach((data, i) => equal(distance(data, expected.get(model)[i]), 0, `outputs ${what}`));
+  outputs.forEach((data, i) => equal(distance(data, expected.get(of)[i]), 0, `outputs ${what}`));
 }
 
 /** Loads the model of two files from where they break. */
@@ -92,6 +95,36 @@ test('loading: cut at 20 random bytes, 20 of 20 loads are resumed and compute th
     }
   }
   return `${parts} by parts; seed ${SEED}`;
+});
+
+test('loading: of 20 faults at random bytes of either file, 20 are resumed or refused as said', async () => {
+  /** What each does to a file of so many bytes, and the kinds of errors by which the model and the data are refused; none where they are resumed. */
+  const FAULTS = {
+    cut: [(bytes) => `cut=${below(bytes)}`],
+    stall: [(bytes) => `stall=${below(bytes)}`],
+    length: [() => `length=${below(1000)}&times=9`, 'fetch', 'fetch'],
+    html: [() => 'html&times=9', 'invalid-model', 'fetch'],
+    change: [(bytes, of) => `cut=${below(bytes)}&change=${of === 'model' ? other.url : swap}`],
+  };
+  const ends = {};
+  for (let round = 0; round < 20; round++) {
+    const fault = Object.keys(FAULTS)[round % 5];
+    const of = random() < 0.5 ? 'model' : 'data';
+    const [query, ...kinds] = FAULTS[fault];
+    const broke = broken(of === 'model' ? net.url : `${net.url}.data`, query(of === 'model' ? modelBytes : dataBytes, of));
+    const load = () => (of === 'model' ? loadNet(broke, `${net.url}.data`) : loadNet(net.url, broke));
+    const kind = kinds[of === 'model' ? 0 : 1];
+    try {
+      if (kind) await nothingLeft(() => fails(kind, [broke.url], load));
+      else if (fault === 'change' && of === 'model') await right(await pool.load(broke.url, { cache: false, network: quick }), other);
+      else if (fault === 'change') await right(await load(), net, '', swap);
+      else await right(await load(), net);
+    } catch (error) {
+      throw new Error(`round ${round}, ${broke.url}, seed ${SEED}: ${error.message}`);
+    }
+    ends[fault] = (ends[fault] ?? 0) + 1;
+  }
+  return `${JSON.stringify(ends)}; seed ${SEED}`;
 });
 
 test('loading: a connection that stalls, or never answers, is ended and resumed', async () => {
@@ -139,23 +172,17 @@ test('loading: a page of HTML in place of a file is refused in words, and nothin
     await fails('invalid-model', [page.url, 'HTML', 'text/html', 'Sign in'], () => pool.load(page.url));
     const data = broken(`${net.url}.data`, 'html');
     await fails('fetch', [data.url, 'HTML'], () => loadNet(net.url, data));
-    // A portal that comes between, and goes.
-    const between = broken(other.url, `cut=${below(otherBytes)}`);
-    await right(await pool.load(between.url, plain), other);
   }));
 
 test('loading: a file that changes while it is fetched is never mixed', async () => {
-  const swap = entry('mobilenet_v2');
-  const swapped = await outputsOf(await loadNet(net.url, `${swap.url}.data`), net);
   for (const ranges of ['', '&ranges=blind', '&ranges=none']) {
     for (const named of ['', '&etag=none', '&etag=weak']) {
       const query = `${ranges}${named}, seed ${SEED}`;
       const model = broken(net.url, `cut=${below(modelBytes)}&change=${other.url}${ranges}${named}`);
       await right(await pool.load(model.url, { cache: false, network: quick }), other, query);
     }
-    const data = broken(`${net.url}.data`, `cut=${below(dataBytes)}&change=${swap.url}.data${ranges}`);
-    const outputs = await outputsOf(await loadNet(net.url, data), net);
-    outputs.forEach((found, i) => equal(distance(found, swapped[i]), 0, `outputs of the data that came at last, ${ranges}, seed ${SEED}`));
+    const data = broken(`${net.url}.data`, `cut=${below(dataBytes)}&change=${swap}${ranges}`);
+    await right(await loadNet(net.url, data), net, `of the data that came at last, ${ranges}, seed ${SEED}`, swap);
   }
 });
 
@@ -199,7 +226,7 @@ test('loading: files are those whose digests are stated, or are refused and noth
   await right(await pool.load(other.url, { integrity: `sha256-${'A'.repeat(43)}= ${weak}` }), other);
   await nothingLeft(async () => {
     await fails('integrity', [other.url, model, 'sha384-'], () => pool.load(other.url, { integrity: `${weak} ${model}` }));
-    const swapped = broken(`${net.url}.data`, `cut=1000&change=${entry('mobilenet_v2').url}.data`);
+    const swapped = broken(`${net.url}.data`, `cut=1000&change=${swap}`);
     await fails('integrity', [DATA, swapped.url], () => loadNet(net.url, swapped, { cache: true, integrity: stated }));
     const bytes = new Uint8Array(await (await fetch(other.url)).arrayBuffer());
     await fails('integrity', ['the model'], () => pool.load(bytes, { integrity: model }));
