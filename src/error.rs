@@ -19,8 +19,6 @@ pub enum Kind {
     MissingData,
     /// A file could not be fetched.
     Fetch,
-    /// A file is not the one whose digest was stated.
-    Integrity,
     /// There is no WebGPU here.
     NoWebGpu,
     /// The device was lost; nothing of the call was returned.
@@ -37,6 +35,8 @@ pub enum Kind {
     Closed,
     /// A fault of Consort itself.
     Internal,
+    /// A file is not the one whose digest was stated. The last: workers tell kinds by their number.
+    Integrity,
 }
 
 impl Kind {
@@ -48,7 +48,6 @@ impl Kind {
             Kind::InvalidInput => "invalid-input",
             Kind::MissingData => "missing-data",
             Kind::Fetch => "fetch",
-            Kind::Integrity => "integrity",
             Kind::NoWebGpu => "no-webgpu",
             Kind::DeviceLost => "device-lost",
             Kind::OutOfMemory => "out-of-memory",
@@ -57,6 +56,7 @@ impl Kind {
             Kind::Busy => "busy",
             Kind::Closed => "closed",
             Kind::Internal => "internal",
+            Kind::Integrity => "integrity",
         }
     }
 }
