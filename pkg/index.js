@@ -144,12 +144,38 @@ function bytesOrUrl(value, what) {
   return refuse(`${what} must be a URL, an ArrayBuffer or a Uint8Array`);
 }
 
+/** A model and the options of its load as wasm takes them. */
+function filesFrom(source, options = {}) {
+  const together = source !== null && typeof source === 'object' && 'model' in source;
+  if (together) [source, options] = [source.model, { ...options, externalData: { ...source.externalData, ...options.externalData } }];
+  const external = Object.entries(options.externalData ?? {});
+  const externalData = Object.fromEntries(external.map(([n, v]) => [n, bytesOrUrl(v, `external data '${n}'`)]));
+  return [bytesOrUrl(source, 'a model'), { ...options, externalData }];
+}
+
 /** The number by which wasm knows a session of `pool`. */
 let idOf;
+
+/** Tells of a session's first call, whatever the page does of it. */
+function firstRun(onProgress) {
+  if (typeof onProgress !== 'function') return () => {};
+  let begun = false;
+  return (done) => {
+    if (done === 0 && begun) return false;
+    begun = true;
+    try {
+      onProgress({ phase: 'run', done, total: 1 });
+    } catch {
+      // A callback that throws must not stop the call.
+    }
+    return true;
+  };
+}
 
 export class Session {
   #pool;
   #id;
+  #first;
 
   static {
     idOf = (session, pool) => {
@@ -159,10 +185,11 @@ export class Session {
     };
   }
 
-  constructor(token, pool, loaded) {
+  constructor(token, pool, loaded, onProgress) {
     if (token !== inside) throw new TypeError('a Session comes from pool.load');
     this.#pool = pool;
     this.#id = loaded.id;
+    this.#first = firstRun(onProgress);
     this.name = loaded.name;
     this.lanes = Object.freeze(loaded.lanes);
     this.refusals = Object.freeze(loaded.refusals);
@@ -177,7 +204,9 @@ export class Session {
     return call(async () => {
       const request = { session: this.#id, feeds: fed(feeds, this.#pool), keep: kept(options?.outputLocation) };
       const { signal, priority, deadlineMs } = options ?? {};
+      const first = this.#first(0);
       const [outputs] = await this.#pool.runAll([request], { signal, priority, deadlineMs });
+      if (first) this.#first(1);
       return tensors(outputs, this.#pool);
     });
   }
@@ -237,14 +266,13 @@ export class Pool {
     return new Pool(inside, pool, await found(), options?.background);
   }
 
-  async load(source, options = {}) {
-    const together = source !== null && typeof source === 'object' && 'model' in source;
-    if (together) [source, options] = [source.model, { ...options, externalData: { ...source.externalData, ...options.externalData } }];
-    const external = Object.entries(options.externalData ?? {});
-    const externalData = Object.fromEntries(external.map(([n, v]) => [n, bytesOrUrl(v, `external data '${n}'`)]));
-    const from = bytesOrUrl(source, 'a model');
-    const loaded = await call(() => this.#pool.load(from, { ...options, externalData }));
-    return new Session(inside, this.#pool, loaded);
+  async load(source, options) {
+    const loaded = await call(() => this.#pool.load(...filesFrom(source, options)));
+    return new Session(inside, this.#pool, loaded, options?.onProgress);
+  }
+
+  async preload(source, options) {
+    return call(() => this.#pool.preload(...filesFrom(source, options)));
   }
 
   async runAll(requests, options) {

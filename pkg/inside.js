@@ -3,6 +3,7 @@
 // bundler makes one file of.
 
 import { able, open as openProcessor } from './cpu/open.js';
+import { filesOf } from './files/open.js';
 import wasm, { WasmPool, detect } from './generated/consort.js';
 import { open as openContext } from './webnn/open.js';
 
@@ -130,5 +131,33 @@ export async function opened(options) {
   // The wasm of each is fetched when it is asked for.
   const processor = async (lane) => (lane === 'webnn' ? openContext(device) : openProcessor(wasm, threads));
   const kept = records === 'none' ? undefined : shelf;
-  return call(() => WasmPool.create(plain, onFallback, kept, processor, threads, processors, webnn.available && webnn[device].available));
+  return withFiles(await call(() => WasmPool.create(plain, onFallback, kept, processor, threads, processors, webnn.available && webnn[device].available)));
+}
+
+/** Kinds of errors by which a file shows that it is not what it should be: it is not kept. */
+const SPOILT = ['invalid-model', 'missing-data'];
+
+/** `pool`, whose models come over a network that may break, and are kept by the browser. */
+function withFiles(pool) {
+  const { load, preload } = WasmPool.prototype;
+  return Object.assign(pool, {
+    async load(from, options) {
+      const files = filesOf(options);
+      if (from instanceof Uint8Array) await files.check(from);
+      for (const [name, data] of Object.entries(options.externalData ?? {})) {
+        if (data instanceof Uint8Array) await files.check(data, name);
+      }
+      try {
+        return await load.call(pool, from, options, files);
+      } catch (error) {
+        if (SPOILT.includes(error?.kind)) await files.refused();
+        throw error;
+      }
+    },
+    async preload(from, options) {
+      const files = filesOf(options, true);
+      await preload.call(pool, from, options, files);
+      return files.kept();
+    },
+  });
 }

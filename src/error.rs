@@ -35,6 +35,8 @@ pub enum Kind {
     Closed,
     /// A fault of Consort itself.
     Internal,
+    /// A file is not the one whose digest was stated. The last: workers tell kinds by their number.
+    Integrity,
 }
 
 impl Kind {
@@ -54,6 +56,7 @@ impl Kind {
             Kind::Busy => "busy",
             Kind::Closed => "closed",
             Kind::Internal => "internal",
+            Kind::Integrity => "integrity",
         }
     }
 }

@@ -47,12 +47,6 @@ async fn a_whole_number_that_the_device_cannot_hold_is_refused() {
 }
 
 #[test]
-async fn a_signal_that_fires_ends_a_fetch() {
-    let error = browser::fetch("/", Some(&web_sys::AbortSignal::abort()), &mut |_, _| {}).await.unwrap_err();
-    says(&error, Kind::Aborted, &["aborted"]);
-}
-
-#[test]
 async fn a_signal_that_fires_ends_a_call_and_no_other() {
     let pool = shared().await;
     let session = load(&pool, "net", embedding(1)).await;
@@ -73,11 +67,35 @@ async fn a_signal_that_fires_ends_a_call_and_no_other() {
     pool.release(session.id);
 }
 
+/// Files of a page that are what `body` yields.
+fn files(body: &str) -> browser::Files {
+    let made = Function::new_no_args(&format!("return {{ async *open(url, file) {{ {body} }} }}"));
+    browser::Files::of(made.call0(&JsValue::UNDEFINED).unwrap())
+}
+
 #[test]
-async fn a_file_that_is_not_there_cannot_be_fetched() {
-    let url = browser::resolve("/none.onnx", None).unwrap();
-    let error = browser::fetch(&url, None, &mut |_, _| {}).await.unwrap_err();
-    says(&error, Kind::Fetch, &["/none.onnx", "404"]);
+async fn a_file_comes_in_pieces_and_may_begin_anew() {
+    let files = files(
+        "const piece = (...bytes) => new Uint8Array(bytes);
+         yield { piece: piece(1, 2), at: 0, total: 9 }; yield { piece: piece(3), at: 0, total: 2 };
+         yield { piece: piece(4), at: 1, total: 2 };",
+    );
+    let mut got = vec![];
+    let mut each = |piece: browser::Piece<'_>| got.push((piece.bytes.to_vec(), piece.at, piece.total));
+    files.fetch("/f", None, false, &mut each).await.unwrap();
+    assert_eq!(got, [(vec![1, 2], 0, 9), (vec![3], 0, 2), (vec![4], 1, 2)]);
+}
+
+#[test]
+async fn a_file_that_cannot_be_had_says_why_and_of_which_kind() {
+    for (thrown, kind) in [
+        ("{ kind: 'integrity', message: `${url} is not ${file}` }", Kind::Integrity),
+        ("new TypeError(`${url} is not ${file}`)", Kind::Fetch),
+    ] {
+        let files = files(&format!("throw {thrown}"));
+        let error = files.fetch("/f", Some("g"), false, &mut |_| ()).await.unwrap_err();
+        says(&error, kind, &["/f is not g"]);
+    }
 }
 
 #[test]

@@ -64,6 +64,11 @@ export async function open({ onFallback, ...options }, source) {
   const called = (name, ...args) => ask({ name, args });
   /** A call with what only a page can hold of its options apart. */
   const told = (name, first, { signal, onProgress, ...plain } = {}) => ask({ name, args: [first, plain] }, { signal, onProgress });
+  /** Options of a load whose external data is found from anywhere. */
+  const placed = ({ externalData = {}, ...options }) => {
+    const others = Object.entries(externalData).map(([name, value]) => [name, at(value)]);
+    return { ...options, externalData: Object.fromEntries(others) };
+  };
   /** Tensors as plain values. */
   const plain = ({ type, data, dims, resident }) => (resident === undefined ? { type, data, dims } : { resident });
   const fed = (requests) =>
@@ -89,10 +94,8 @@ export async function open({ onFallback, ...options }, source) {
     accuracy(lane = state.capabilities.lanes[0]) {
       return of(new Map(Object.entries(state.accuracy)), lane, 'invalid-input', `this pool has no lane '${lane}'`);
     },
-    load: (from, { externalData = {}, ...options }) => {
-      const others = Object.entries(externalData).map(([name, value]) => [name, at(value)]);
-      return told('load', at(from), { ...options, externalData: Object.fromEntries(others) });
-    },
+    load: (from, options) => told('load', at(from), placed(options)),
+    preload: (from, options) => told('preload', at(from), placed(options)),
     runAll: (requests, options) => told('runAll', fed(requests), options),
     compare: (requests, options) => told('compare', fed(requests), options),
     predict: (requests, options) => called('predict', requests, options),

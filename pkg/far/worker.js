@@ -7,7 +7,7 @@ let pool;
 const aborts = new Map();
 
 /** Calls that are told to the page while they are under way, or that it may abort: where their options stand. */
-const OPTIONS = { load: 1, runAll: 1, compare: 1 };
+const OPTIONS = { load: 1, preload: 1, runAll: 1, compare: 1 };
 /** How long what is large of the pool's state waits for more to happen, in milliseconds. */
 const LARGE_MS = 100;
 

@@ -1,10 +1,11 @@
-//! Fetching a file in pieces, with progress, until an AbortSignal fires.
+//! Files as the page has them, in pieces, and signals that fire. Knows that what comes over a network may begin anew; must never know
+//! how it is fetched or kept, which is `pkg/files/`.
 
 use crate::error::{Error, Kind, Result};
-use js_sys::{Promise, Reflect, Uint8Array};
+use js_sys::{Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, ReadableStreamDefaultReader, Response};
+use web_sys::AbortSignal;
 
 /// Rejected or thrown value in words.
 fn words(value: &JsValue) -> String {
@@ -12,12 +13,10 @@ fn words(value: &JsValue) -> String {
     message.unwrap_or_else(|| format!("{value:?}"))
 }
 
-/// The error of something that `signal` may have stopped.
-fn fault(url: &str, cause: &JsValue, signal: Option<&AbortSignal>) -> Error {
-    if signal.is_some_and(AbortSignal::aborted) {
-        return Error::new(Kind::Aborted, format!("the fetch of {url} was aborted"));
-    }
-    Error::new(Kind::Fetch, format!("{url} could not be fetched: {}", words(cause)))
+/// What was thrown as `{kind, message}`; of `Fetch` where it says no kind.
+fn thrown(value: &JsValue) -> Error {
+    let kind = Reflect::get(value, &"kind".into()).ok().and_then(|kind| serde_wasm_bindgen::from_value(kind).ok());
+    Error::new(kind.unwrap_or(Kind::Fetch), words(value))
 }
 
 /// `path` as an absolute URL: against `base`, or where there is none as the page itself takes addresses, which a
@@ -34,39 +33,53 @@ pub fn resolve(path: &str, base: Option<&str>) -> Result<String> {
         .map_err(|e| Error::new(Kind::Fetch, format!("'{path}' is no URL: {}", words(&e))))
 }
 
-/// The bytes behind `url`, piece by piece: `each` takes one, and the bytes in all where the server says it (else 0).
-pub async fn fetch(url: &str, signal: Option<&AbortSignal>, each: &mut dyn FnMut(&[u8], u64)) -> Result<()> {
-    let init = js_sys::Object::new();
-    if let Some(signal) = signal {
-        // Setting a property of a plain object cannot fail.
-        let _ = Reflect::set(&init, &"signal".into(), signal);
+/// What opens files for one load: an object with `open(url, file, again)`, which iterates over `{piece, at, total}` in its own time, and
+/// throws `{kind, message}`.
+#[derive(Clone, Debug)]
+pub struct Files(JsValue);
+
+/// Some bytes of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// They.
+    pub bytes: &'a [u8],
+    /// How many come before them. None after others: the file begins anew, and nothing of what came before is of it.
+    pub at: u64,
+    /// How long the file is, where somebody says so; else 0.
+    pub total: u64,
+}
+
+impl Files {
+    /// Those that `opener` opens.
+    pub fn of(opener: JsValue) -> Files {
+        Files(opener)
     }
-    let global = js_sys::global();
-    let function: js_sys::Function = Reflect::get(&global, &"fetch".into())
-        .ok()
-        .and_then(|f| f.dyn_into().ok())
-        .ok_or_else(|| Error::new(Kind::Fetch, "there is no fetch here"))?;
-    let promise: Promise =
-        function.call2(&global, &url.into(), &init).map_err(|e| fault(url, &e, signal))?.unchecked_into();
-    let response: Response = JsFuture::from(promise).await.map_err(|e| fault(url, &e, signal))?.unchecked_into();
-    if !response.ok() {
-        return Err(Error::new(
-            Kind::Fetch,
-            format!("{url} could not be fetched: status {} {}", response.status(), response.status_text()),
-        ));
-    }
-    let stated = response.headers().get("content-length").ok().flatten().and_then(|l| l.parse::<u64>().ok());
-    let Some(body) = response.body() else { return Ok(()) };
-    let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
-    loop {
-        let piece = JsFuture::from(reader.read()).await.map_err(|e| fault(url, &e, signal))?;
-        let done = Reflect::get(&piece, &"done".into()).is_ok_and(|d| d.is_truthy());
-        if done {
-            return Ok(());
+
+    /// The bytes behind `url`, of the model, or of `file` that it names; `again` where they were here before.
+    pub async fn fetch(
+        &self,
+        url: &str,
+        file: Option<&str>,
+        again: bool,
+        each: &mut dyn FnMut(Piece<'_>),
+    ) -> Result<()> {
+        let call = |of: &JsValue, name: &str, given: &js_sys::Array| -> Result<JsValue, JsValue> {
+            Reflect::get(of, &name.into())?.dyn_into::<Function>()?.apply(of, given)
+        };
+        let given = js_sys::Array::of3(&url.into(), &file.map_or(JsValue::UNDEFINED, JsValue::from), &again.into());
+        let iterator = call(&self.0, "open", &given).map_err(|e| thrown(&e))?;
+        loop {
+            let next = call(&iterator, "next", &js_sys::Array::new()).map_err(|e| thrown(&e))?;
+            let next = JsFuture::from(Promise::resolve(&next)).await.map_err(|e| thrown(&e))?;
+            let field = |of: &JsValue, name: &str| Reflect::get(of, &name.into()).unwrap_or_default();
+            if field(&next, "done").is_truthy() {
+                return Ok(());
+            }
+            let value = field(&next, "value");
+            let number = |name: &str| field(&value, name).as_f64().unwrap_or_default() as u64;
+            let bytes: Uint8Array = field(&value, "piece").unchecked_into();
+            each(Piece { bytes: &bytes.to_vec(), at: number("at"), total: number("total") });
         }
-        let chunk: Uint8Array =
-            Reflect::get(&piece, &"value".into()).map_err(|e| fault(url, &e, signal))?.unchecked_into();
-        each(&chunk.to_vec(), stated.unwrap_or(0));
     }
 }
 

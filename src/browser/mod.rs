@@ -1,4 +1,4 @@
-//! What only a browser has: files over HTTP with progress, signals that abort, and what it can do here.
+//! What only a browser has: files in pieces, signals that abort, and what it can do here.
 //! Knows web APIs; must never know models, lanes or predictions.
 
 pub mod detect;
@@ -8,4 +8,4 @@ mod fetch;
 #[cfg(target_arch = "wasm32")]
 pub use detect::detect;
 #[cfg(target_arch = "wasm32")]
-pub use fetch::{aborted, fetch, resolve};
+pub use fetch::{Files, Piece, aborted, resolve};

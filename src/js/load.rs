@@ -1,7 +1,7 @@
-//! Loading as JS asks for it: the model and its external data fetched or taken as bytes, progress called back.
+//! Loading as JS asks for it: the model and its external data had in pieces or taken as bytes, progress called back.
 
-use super::values::{from_js, set, signal};
-use crate::browser::{fetch, resolve};
+use super::values::{from_js, set};
+use crate::browser::{Files, Piece, resolve};
 use crate::error::{Error, Kind, Result};
 use crate::onnx::{ExternalData, external_files};
 use crate::pool::{Origin, Phase, Pool, Session, Source, ValueInfo};
@@ -67,7 +67,7 @@ fn stem(url: &str) -> String {
     file.strip_suffix(".onnx").unwrap_or(file).to_owned()
 }
 
-pub async fn load(pool: &Pool, source: &JsValue, options: &JsValue) -> Result<Rc<Session>> {
+pub async fn load(pool: &Pool, source: &JsValue, options: &JsValue, files: Files) -> Result<Rc<Session>> {
     let plain = plain(options)?;
     let url = source.as_string().map(|s| resolve(&s, None)).transpose()?;
     let name = plain.name.unwrap_or_else(|| url.as_deref().map_or_else(|| "model".to_owned(), stem));
@@ -81,14 +81,21 @@ pub async fn load(pool: &Pool, source: &JsValue, options: &JsValue) -> Result<Rc
         })
         .collect::<Result<_>>()?;
     let progress = Progress { callback: field(options, "onProgress").dyn_into().ok(), last: Cell::new(None) };
-    let fetched = fetch_all(source, url.as_deref(), options, &progress).await.map_err(|e| e.in_model(&name))?;
-    let origin = origin(source, url, options)?;
+    let wanted = Wanted { source, url: url.as_deref(), options, files: &files, again: false };
+    let fetched = wanted.fetch().await.map_err(|e| e.in_model(&name))?;
+    let origin = origin(source, url, options, files)?;
     let halves = matches!(plain.weights, Precision::Float16);
     let half_products = matches!(plain.products, Precision::Float16);
     let (bytes, external) = fetched;
     let lanes = plain.lanes;
     let source = Source { name, bytes, external, free_dimensions, halves, half_products, lanes, origin: Some(origin) };
     pool.load(source, &|phase, done, total| progress.tell(phase, done, total)).await
+}
+
+/// Fetches the files of a model and keeps nothing of them here.
+pub async fn preload(source: &JsValue, options: &JsValue, files: Files) -> Result<()> {
+    let url = source.as_string().map(|s| resolve(&s, None)).transpose()?;
+    Wanted { source, url: url.as_deref(), options, files: &files, again: false }.fetch_into(None).await.map(|_| ())
 }
 
 /// `value` as what the browser keeps for the page: bytes outside of its memory, addresses as they are.
@@ -106,7 +113,7 @@ async fn taken(value: JsValue) -> Result<JsValue> {
 }
 
 /// From where the files of a load come once more: their addresses, or what the browser keeps of given bytes.
-fn origin(source: &JsValue, url: Option<String>, options: &JsValue) -> Result<Origin> {
+fn origin(source: &JsValue, url: Option<String>, options: &JsValue, files: Files) -> Result<Origin> {
     let (model, given) = (put_by(source)?, field(options, "externalData"));
     let mut external = vec![];
     if let Some(given) = given.dyn_ref::<Object>() {
@@ -115,15 +122,15 @@ fn origin(source: &JsValue, url: Option<String>, options: &JsValue) -> Result<Or
         }
     }
     Ok(Origin::new(move || {
-        let (model, url, external) = (model.clone(), url.clone(), external.clone());
+        let (model, url, external, files) = (model.clone(), url.clone(), external.clone(), files.clone());
         Box::pin(async move {
             let (given, options) = (Object::new(), Object::new());
             for (file, value) in external {
                 set(&given, &file, &taken(value).await?);
             }
             set(&options, "externalData", &given);
-            let silent = Progress { callback: None, last: Cell::new(None) };
-            fetch_all(&taken(model).await?, url.as_deref(), &options, &silent).await
+            let source = &taken(model).await?;
+            Wanted { source, url: url.as_deref(), options: &options, files: &files, again: true }.fetch().await
         })
     }))
 }
@@ -146,70 +153,87 @@ fn plain(options: &JsValue) -> Result<Plain> {
 /// Bytes of a given file that are copied from the page at once.
 const PIECE: u32 = 4 << 20;
 
-async fn fetch_all(
-    source: &JsValue,
-    url: Option<&str>,
-    options: &JsValue,
-    progress: &Progress,
-) -> Result<(Bytes, ExternalData)> {
-    let signal = signal(options);
-    let mut before = 0;
-    let mut report = |piece: usize, from: u64, total: u64| {
-        before += piece as u64;
-        progress.tell(Phase::Download, before, after(from, total));
-    };
-    let bytes = match (url, source.dyn_ref::<Uint8Array>()) {
-        (Some(url), _) => {
-            let mut bytes = vec![];
-            let mut each = |piece: &[u8], total: u64| {
-                // A server may state any length: what it sends is what is kept.
-                bytes.reserve_exact((total.min(64 << 20) as usize).saturating_sub(bytes.len()).max(piece.len()));
-                bytes.extend_from_slice(piece);
-                report(piece.len(), 0, total);
-            };
-            fetch(url, signal.as_ref(), &mut each).await?;
-            bytes
-        }
-        (None, Some(bytes)) => bytes.to_vec(),
-        (None, None) => return Err(Error::new(Kind::InvalidInput, "a model is loaded from a URL or from bytes")),
-    };
-    let bytes = Bytes::from(bytes);
-    let given = field(options, "externalData");
-    let mut external = ExternalData::default();
-    let mut from = bytes.len() as u64;
-    for (file, tensors) in external_files(bytes.clone())? {
-        let value = if given.is_object() { field(&given, &file) } else { JsValue::UNDEFINED };
-        let at = match (value.dyn_ref::<Uint8Array>(), value.as_string(), url) {
-            (Some(bytes), _, _) => {
-                external.announce(&file, tensors);
-                for start in (0..bytes.length()).step_by(PIECE as usize) {
-                    external.feed(&file, &bytes.subarray(start, (start + PIECE).min(bytes.length())).to_vec());
-                }
-                continue;
-            }
-            (None, Some(path), _) => resolve(&path, None)?,
-            (None, None, Some(url)) => resolve(&file, Some(url)).map_err(|e| missing(e, &file))?,
-            // The reader names the tensor that needs it.
-            (None, None, None) => continue,
-        };
-        external.announce(&file, tensors);
-        let mut length = 0;
-        let mut each = |piece: &[u8], total: u64| {
-            external.feed(&file, piece);
-            length += piece.len() as u64;
-            report(piece.len(), from, total);
-        };
-        let fetched = fetch(&at, signal.as_ref(), &mut each).await;
-        // What the page itself named was asked for; what the model names beside it is missing.
-        fetched.map_err(|e| if value.is_string() { e } else { missing(e, &file) })?;
-        from += length;
-    }
-    Ok((bytes, external))
+/// The files of a model, and from where they come.
+struct Wanted<'a> {
+    source: &'a JsValue,
+    /// Where the model is, unless its bytes are given.
+    url: Option<&'a str>,
+    options: &'a JsValue,
+    files: &'a Files,
+    /// Whether they were here before.
+    again: bool,
 }
 
-/// Bytes in all where `before` came first; 0 stays unknown.
-fn after(before: u64, total: u64) -> u64 {
-    if total == 0 { 0 } else { before + total }
+impl Wanted<'_> {
+    async fn fetch(&self) -> Result<(Bytes, ExternalData)> {
+        let mut external = ExternalData::default();
+        let bytes = self.fetch_into(Some(&mut external)).await?;
+        Ok((bytes, external))
+    }
+
+    /// The model's bytes; what it names beside goes into `external`, or nowhere.
+    async fn fetch_into(&self, mut external: Option<&mut ExternalData>) -> Result<Bytes> {
+        let bytes = Bytes::from(self.model().await?);
+        let given = field(self.options, "externalData");
+        let named = external_files(bytes.clone()).map_err(|e| match self.url {
+            Some(url) => Error::new(e.kind(), format!("{e}, from {url}")),
+            None => e,
+        })?;
+        for (file, tensors) in named {
+            let value = if given.is_object() { field(&given, &file) } else { JsValue::UNDEFINED };
+            let at = match (value.dyn_ref::<Uint8Array>(), value.as_string(), self.url) {
+                (Some(bytes), _, _) => {
+                    if let Some(external) = &mut external {
+                        external.announce(&file, tensors);
+                        for start in (0..bytes.length()).step_by(PIECE as usize) {
+                            let end = (start + PIECE).min(bytes.length());
+                            external.feed(&file, &bytes.subarray(start, end).to_vec());
+                        }
+                    }
+                    continue;
+                }
+                (None, Some(path), _) => resolve(&path, None)?,
+                (None, None, Some(url)) => resolve(&file, Some(url)).map_err(|e| missing(e, &file))?,
+                // The reader names the tensor that needs it.
+                (None, None, None) => continue,
+            };
+            let mut each = |piece: Piece<'_>| {
+                let Some(external) = &mut external else { return };
+                // Where it begins anew nothing stays of what came before.
+                if piece.at == 0 {
+                    external.announce(&file, tensors.clone());
+                }
+                external.feed(&file, piece.bytes);
+            };
+            // One without a byte is there, too.
+            each(Piece { bytes: &[], at: 0, total: 0 });
+            let fetched = self.files.fetch(&at, Some(&file), self.again, &mut each).await;
+            // What the page itself named was asked for; what the model names beside it is missing.
+            fetched.map_err(|e| if value.is_string() { e } else { missing(e, &file) })?;
+        }
+        Ok(bytes)
+    }
+
+    async fn model(&self) -> Result<Vec<u8>> {
+        match (self.url, self.source.dyn_ref::<Uint8Array>()) {
+            (Some(url), _) => {
+                let mut bytes = vec![];
+                let mut each = |Piece { bytes: piece, at, total }: Piece<'_>| {
+                    if at == 0 {
+                        bytes.clear();
+                    }
+                    // A server may state any length: what it sends is what is kept.
+                    let room = (total.min(64 << 20) as usize).saturating_sub(bytes.len());
+                    bytes.reserve_exact(room.max(piece.len()));
+                    bytes.extend_from_slice(piece);
+                };
+                self.files.fetch(url, None, self.again, &mut each).await?;
+                Ok(bytes)
+            }
+            (None, Some(bytes)) => Ok(bytes.to_vec()),
+            (None, None) => Err(Error::new(Kind::InvalidInput, "a model is loaded from a URL or from bytes")),
+        }
+    }
 }
 
 /// A file that the model needs and the server does not have is missing data, whatever the transport said.
@@ -236,7 +260,6 @@ impl Progress {
         }
         let value = Object::new();
         let name = match phase {
-            Phase::Download => "download",
             Phase::Decode => "decode",
             Phase::Upload => "upload",
             Phase::Compile => "compile",

@@ -7,7 +7,7 @@ mod shelf;
 mod values;
 mod workers;
 
-use crate::browser;
+use crate::browser::{self, Files};
 use crate::error::{Error, Kind, Result};
 use crate::pool::{Keep, Listener, Measure, Pool, PoolOptions, Priority, Request, RunOptions, Shelf};
 use crate::predict::{Goal, Machine, Pressure, Strategy};
@@ -242,13 +242,22 @@ impl WasmPool {
         self.pool.dispose(id as u64);
     }
 
-    /// Loads a model from a URL or bytes: `{id, name, lanes, inputs, outputs}`.
-    pub fn load(&self, source: JsValue, options: JsValue) -> js_sys::Promise {
-        let pool = self.pool.clone();
+    /// Loads a model from a URL or bytes: `{id, name, lanes, inputs, outputs}`. `files` opens what is behind URLs, as `browser::Files` says.
+    pub fn load(&self, source: JsValue, options: JsValue, files: JsValue) -> js_sys::Promise {
+        let (pool, files) = (self.pool.clone(), Files::of(files));
         wasm_bindgen_futures::future_to_promise(async move {
-            let session =
-                until(signal(&options), load::load(&pool, &source, &options)).await.map_err(|e| thrown(&e))?;
+            let load = load::load(&pool, &source, &options, files);
+            let session = until(signal(&options), load).await.map_err(|e| thrown(&e))?;
             to_js(&load::Loaded::of(&pool, &session))
+        })
+    }
+
+    /// Has `files` open all that a load would.
+    pub fn preload(&self, source: JsValue, options: JsValue, files: JsValue) -> js_sys::Promise {
+        wasm_bindgen_futures::future_to_promise(async move {
+            let preload = load::preload(&source, &options, Files::of(files));
+            until(signal(&options), preload).await.map_err(|e| thrown(&e))?;
+            Ok(JsValue::UNDEFINED)
         })
     }
 

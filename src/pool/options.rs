@@ -197,8 +197,6 @@ pub struct Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Bytes of files.
-    Download,
     /// The file read to a graph.
     Decode,
     /// Bytes of weights to the lane.

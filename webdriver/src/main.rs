@@ -2,6 +2,7 @@
 //! Knows tools, browsers and files; must never know how a model is run.
 
 mod accuracy;
+mod broken;
 mod browsers;
 mod consumers;
 mod data;

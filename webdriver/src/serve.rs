@@ -1,8 +1,10 @@
 //! Static servers, on this machine only: of the page, the package, the models and the browser tests, and of any one folder.
 
+use crate::broken::{self, Asked, Logs};
 use crate::package::conformance;
 use crate::setup::{npm_packages, peers};
 use anyhow::{Context, Result};
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
@@ -44,27 +46,37 @@ pub fn folders(folders: &[PathBuf], headers: &str) -> Result<Serving> {
 fn listen(port: Option<u16>, headers: String, place: Place) -> Result<Serving> {
     let listener = TcpListener::bind(("127.0.0.1", port.unwrap_or(0))).context("cannot serve")?;
     let port = listener.local_addr()?.port();
-    let (headers, place) = (Arc::new(headers), Arc::new(place));
+    let (headers, place, logs) = (Arc::new(headers), Arc::new(place), Arc::new(Logs::default()));
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let (headers, place) = (headers.clone(), place.clone());
+            let (headers, place, logs) = (headers.clone(), place.clone(), logs.clone());
             // A browser that has gone away is no fault.
-            std::thread::spawn(move || drop(answer(&place, &headers, &stream)));
+            std::thread::spawn(move || drop(answer(&place, &headers, &logs, &stream)));
         }
     });
     Ok(Serving { port })
 }
 
 /// Reads one request and answers it.
-fn answer(place: &Place, headers: &str, mut stream: &TcpStream) -> std::io::Result<()> {
+fn answer(place: &Place, headers: &str, logs: &Logs, mut stream: &TcpStream) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
+    let mut asked = HashMap::new();
     for line in lines {
-        if line?.is_empty() {
+        let line = line?;
+        if line.is_empty() {
             break;
         }
+        if let Some((name, value)) = line.split_once(':') {
+            asked.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+        }
     }
-    let url = first.split(' ').nth(1).unwrap_or("/");
+    let mut words = first.split(' ');
+    let (method, url) = (words.next().unwrap_or("GET"), words.next().unwrap_or("/"));
+    if url.starts_with("/broken/") {
+        let file = |path: &str| std::fs::read(place(path)?).ok();
+        return broken::answer(&Asked { method, url, headers: &asked }, &file, headers, logs, stream);
+    }
     let found = place(url).and_then(|path| Some((std::fs::read(&path).ok()?, mime(&path))));
     let (status, body, mime) = match found {
         Some((body, mime)) => ("200 OK", body, mime),
@@ -76,7 +88,7 @@ fn answer(place: &Place, headers: &str, mut stream: &TcpStream) -> std::io::Resu
         body.len()
     );
     stream.write_all(head.as_bytes())?;
-    if !first.starts_with("HEAD ") {
+    if method != "HEAD" {
         stream.write_all(&body)?;
     }
     stream.shutdown(std::net::Shutdown::Write)
