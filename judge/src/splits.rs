@@ -165,7 +165,8 @@ mod tests {
             for set in &sets {
                 let conditions = Conditions { now_ms: observations.len() as f64 * 100.0, ..Conditions::default() };
                 let strategy = Strategy::Sequential;
-                let terms = Terms { strategy, requests: set.clone(), submit_ms: 0.0, wait_ms: 0.5, conditions };
+                let terms =
+                    Terms { strategy, requests: set.clone(), threads: 1, submit_ms: 0.0, wait_ms: 0.5, conditions };
                 // One in a hundred apart: a machine is never the same.
                 let noise = 1.0 + f64::from(round % 3) * 0.01;
                 let measured_ms = truth.total(&terms, &[]).0 * noise;
