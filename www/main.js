@@ -23,7 +23,7 @@ async function start() {
   $('capabilities').hidden = false;
   say('Opening the GPU and measuring it…');
   try {
-    state.pool = await Pool.create();
+    state.pool = await openPool(Pool);
   } catch (error) {
     opened[1](error);
     throw error;
@@ -44,6 +44,13 @@ async function start() {
   say(`Ready: ${models.filter((m) => m.chosen).length} of ${models.length} models are chosen.`);
   if (driven) await drive(reader);
 }
+
+/** A pool in a worker of its own, so that the page answers whatever is loaded; here where it may have no worker. */
+const openPool = (Pool) =>
+  Pool.create({ worker: true }).catch((error) => {
+    if (error.kind !== 'unsupported') throw error;
+    return Pool.create();
+  });
 
 async function loadAll(signal) {
   for (const [i, model] of state.models.entries()) {

@@ -9,6 +9,7 @@ mod demo;
 mod drive;
 mod facts;
 mod kernels;
+mod look;
 mod pack;
 mod package;
 mod peers;
