@@ -21,6 +21,8 @@ async function start() {
   state.generate = await import('./generate.js');
   capabilityTable($('capability-table'), await Capabilities.detect());
   $('capabilities').hidden = false;
+  // In a static build: what keeps files sees all that is fetched.
+  await globalThis.offline;
   say('Opening the GPU and measuring it…');
   try {
     state.pool = await openPool(Pool);
@@ -149,6 +151,10 @@ async function run(how) {
 }
 
 async function drive(reader) {
+  if (parameters.get('drive') === 'read') {
+    globalThis.driven.result = await reader.samples();
+    return;
+  }
   await loadAll();
   await run('learn');
   await run('compare');

@@ -17,6 +17,7 @@ mod published;
 mod report;
 mod serve;
 mod setup;
+mod site;
 mod tools;
 mod verify;
 

@@ -5,7 +5,7 @@ use crate::drive::Drive;
 use crate::serve::serve;
 use crate::setup::{self, vulkan};
 use crate::tools::{cargo, root, run};
-use crate::{consumers, data, look, pack, package, report};
+use crate::{consumers, data, look, pack, package, report, site};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use std::path::Path;
@@ -191,6 +191,7 @@ fn page(root: &Path, browser: Browser, port: u16) -> Result<()> {
         println!("{browser:9} ok    the demo page, with WebGPU: {told}");
         return Ok(());
     }
+    println!("{browser:9} ok    {}", site::tested(root, browser)?);
     let without = drive(false, "?drive=1&rounds=1&models=squeezenet1_1,mobilenet_v2")?;
     report::check(&without)?;
     if without["no_webgpu"].as_str().is_none_or(str::is_empty) {

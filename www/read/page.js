@@ -179,7 +179,7 @@ async function record() {
 const safely = (work) => work().catch((error) => say(`That failed: ${error.message}`));
 const recordAndHear = () => safely(async () => readFile(await record(), 'The recording'));
 
-/** Makes the section work, with the pool that `promised` resolves to; `samples()` reads both. */
+/** Makes the section work, with the pool that `promised` resolves to; `samples()` reads both and gives what is said of them. */
 export function attach(promised) {
   pool = promised;
   // Who asks is told why there is none.
@@ -221,8 +221,12 @@ export function attach(promised) {
   new ResizeObserver(() => heard && score($('score'), heard)).observe($('score'));
   return {
     async samples() {
-      await readSample();
-      await hearSample();
+      const said = [];
+      for (const read of [readSample, hearSample]) {
+        await read();
+        said.push($('read-status').textContent);
+      }
+      return said;
     },
   };
 }
