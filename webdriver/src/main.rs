@@ -18,6 +18,7 @@ mod report;
 mod serve;
 mod setup;
 mod site;
+mod supply;
 mod tools;
 mod verify;
 

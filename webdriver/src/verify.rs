@@ -5,7 +5,7 @@ use crate::drive::Drive;
 use crate::serve::serve;
 use crate::setup::{self, vulkan};
 use crate::tools::{cargo, root, run};
-use crate::{consumers, data, look, pack, package, report, site};
+use crate::{consumers, data, look, pack, package, report, site, supply};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use std::path::Path;
@@ -30,6 +30,9 @@ pub struct Options {
     /// Of the browser tests only `wasm-pack test`.
     #[arg(long, conflicts_with_all = ["native", "suites"])]
     pack: bool,
+    /// Only the crates that this one is made of, licences, sources, and known faults where their list can be had, and its own package.
+    #[arg(long, conflicts_with_all = ["native", "web", "pack", "consumers"])]
+    deny: bool,
     /// Only the npm package in people's tools.
     #[arg(long, conflicts_with_all = ["native", "suites", "pack"])]
     consumers: bool,
@@ -52,6 +55,12 @@ impl Steps {
 pub fn verify(options: &Options) -> Result<()> {
     let root = &root();
     let mut steps = Steps(vec![]);
+    if options.deny {
+        return steps.step("crates that come in, and the one that would go out", || {
+            supply::denied(root)?;
+            supply::published(root)
+        });
+    }
     if !options.web && !options.pack && !options.consumers {
         native(root, &mut steps)?;
     }
@@ -75,6 +84,10 @@ fn native(root: &Path, steps: &mut Steps) -> Result<()> {
         let packages = packages.iter().flat_map(|name| ["--package", name]);
         let web = ["clippy", "--quiet", "--lib", "--tests"];
         run(in_root(root).args(web).args(packages).args(["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"]))
+    })?;
+    steps.step("crates that come in, and the one that would go out", || {
+        supply::known(root, setup::denies(root))?;
+        supply::published(root)
     })?;
     steps.step("native tests", || {
         vulkan()?;
