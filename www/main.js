@@ -16,7 +16,9 @@ async function start() {
   // The wasm is a module of its own: a page whose package was not built still says what is wrong.
   const { Capabilities, Pool } = await import('./pkg/index.js');
   let opened;
-  const reader = (await import('./read/page.js')).attach(new Promise((...ends) => (opened = ends)));
+  const promised = new Promise((...ends) => (opened = ends));
+  const reader = (await import('./read/page.js')).attach(promised);
+  (await import('./own/page.js')).attach(promised, refresh);
   state.work = await import('./work.js');
   state.generate = await import('./generate.js');
   capabilityTable($('capability-table'), await Capabilities.detect());
@@ -195,6 +197,13 @@ $('generate').addEventListener('submit', (event) => {
   $('stop').onclick = () => abort.abort();
   busy(() => generate(abort.signal)).finally(() => ($('stop').hidden = true));
 });
+$('records').addEventListener('click', () =>
+  busy(async () => {
+    const url = URL.createObjectURL(new Blob([await state.pool.records.export('json')], { type: 'application/json' }));
+    Object.assign(document.createElement('a'), { href: url, download: 'consort-records.json' }).click();
+    // The browser has begun to save by then.
+    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  }));
 $('map-of').addEventListener('change', () => arenas(state.loaded.map((l) => l.session)));
 document.querySelectorAll('[data-run]').forEach((button) =>
   button.addEventListener('click', () => busy(() => run(button.dataset.run))));
