@@ -199,12 +199,12 @@ fn page(root: &Path, browser: Browser, port: u16) -> Result<()> {
     if models.as_array().map(Vec::len) != Some(2) || strategies.as_array().map_or(0, Vec::len) < 2 {
         bail!("the page's report lacks a model or a strategy: {result}");
     }
+    println!("{browser:9} ok    {}", site::tested(root, browser)?);
     if browser == Browser::Firefox {
         // Its driver does not open this page where WebGPU is switched off; why is not known yet. The suite no-webgpu runs there.
         println!("{browser:9} ok    the demo page, with WebGPU: {told}");
         return Ok(());
     }
-    println!("{browser:9} ok    {}", site::tested(root, browser)?);
     let without = drive(false, "?drive=1&rounds=1&models=squeezenet1_1,mobilenet_v2")?;
     report::check(&without)?;
     if without["no_webgpu"].as_str().is_none_or(str::is_empty) {
