@@ -703,6 +703,7 @@ export interface Capabilities {
   readonly detectMs: number;
 }
 
+/** Finds out what this browser can do. */
 export const Capabilities: {
   /** Asks anew, without a pool and with or without WebGPU. A probe that fails or takes more than 3 s says so in its answer. */
   detect(): Promise<Capabilities>;
@@ -771,6 +772,7 @@ export class Pool {
   preload(source: ModelSource | ModelWithData, options?: FileOptions): Promise<number>;
   /** Runs all requests in one execution; the outputs come in their order. */
   runAll(requests: readonly Request[], options?: RunAllOptions): Promise<Tensors[]>;
+  /** What each way of running the set is expected to take, in time and bytes, and which is best for `goal`. Nothing is run. */
   predict(requests: readonly RequestShape[], options?: { goal?: Goal }): Promise<Prediction>;
   /** Runs every strategy in turn, interleaved, `repeats` times (default 5) after one warm-up. */
   compare(requests: readonly Request[], options?: { repeats?: number; goal?: Goal; signal?: AbortSignal }): Promise<Comparison>;
@@ -779,7 +781,9 @@ export class Pool {
   /** The calls that have no answer yet, and when each is expected to run. */
   queue(): Promise<QueueReport>;
   readonly records: PoolRecords;
+  /** What crossed between page and GPU so far. */
   traffic(): TrafficReport;
+  /** What the pool holds now, by purpose, lane and session. */
   memory(): MemoryReport;
   /** On a lane; default: the preferred one. */
   accuracy(lane?: Lane): Accuracy;

@@ -1,6 +1,7 @@
 // Pictures into elements of a tensor, and back: reads a source's pixels, scales them, and lays them out as a model wants them. The same
 // numbers in every browser: only decoding is theirs. Knows canvases and pixels; must never know a pool or a model.
 
+import { slices } from './breath.js';
 import { ConsortError, refuse } from './inside.js';
 
 const CHANNELS = { rgb: [0, 1, 2], bgr: [2, 1, 0], rgba: [0, 1, 2, 3], gray: [0] };
@@ -101,8 +102,11 @@ function taps(from, to, count) {
   });
 }
 
-/** `columns` × `rows` pixels of the region, four numbers each: colours times alpha, and alpha, 0 to 255. Nothing lies beyond the picture. */
-function scaled({ data, width, height }, { x, y, width: w, height: h }, columns, rows) {
+/**
+ * `columns` × `rows` pixels of the region, four numbers each: colours times alpha, and alpha, 0 to 255. Nothing lies beyond the picture.
+ * Between rows the page has its turns, by `turn`.
+ */
+async function scaled({ data, width, height }, { x, y, width: w, height: h }, columns, rows, turn) {
   const across = taps(x, x + w, columns);
   const down = taps(y, y + h, rows);
   const lines = new Map();
@@ -135,6 +139,7 @@ function scaled({ data, width, height }, { x, y, width: w, height: h }, columns,
   };
   const out = new Float32Array(rows * columns * 4);
   for (const [j, { first, weights }] of down.entries()) {
+    await turn();
     // Rows are used in order: what lies above is needed no more.
     for (const row of lines.keys()) if (row < first) lines.delete(row);
     const to = j * columns * 4;
@@ -179,7 +184,8 @@ export async function fromImage(source, options = {}) {
   const [rows, columns] = size ?? [region.height, region.width].map((side) => Math.max(1, Math.round(side)));
   if (!whole(rows) || !whole(columns)) refuse(`size [${size}] is not [height, width] in whole pixels`);
   const place = placed(region, [rows, columns], fit);
-  const inner = scaled(picture, place.region, place.columns, place.rows);
+  const turn = slices();
+  const inner = await scaled(picture, place.region, place.columns, place.rows, turn);
 
   const count = order.length;
   const data = new Elements(rows * columns * count);
@@ -198,6 +204,7 @@ export async function fromImage(source, options = {}) {
     const beyond = element(count === 4 ? 0 : luma ? grey((i) => under[i]) : under[k]);
     if (place.rows * place.columns < rows * columns) for (let i = 0; i < rows * columns; i++) data[start + i * step] = beyond;
     for (let row = 0, at = 0; row < place.rows; row++) {
+      await turn();
       let to = start + ((row + place.top) * columns + place.left) * step;
       for (let column = 0; column < place.columns; column++, at += 4, to += step) {
         data[to] = element(luma ? grey((i) => colour(at, i)) : colour(at, k));
@@ -208,7 +215,7 @@ export async function fromImage(source, options = {}) {
 }
 
 /** The picture that a tensor's elements are. */
-export function toImageData({ type, dims }, data, options = {}) {
+export async function toImageData({ type, dims }, data, options = {}) {
   const { index = 0, layout = 'nchw' } = options;
   const shape = dims.length === 3 ? [1, ...dims] : dims;
   if (shape.length !== 4) refuse(`dims [${dims}] are not those of a picture: 3, or 4 with a batch`);
@@ -223,7 +230,9 @@ export function toImageData({ type, dims }, data, options = {}) {
   const float = type.startsWith('float');
   const size = rows * columns;
   const out = new ImageData(columns, rows);
+  const turn = slices();
   for (let i = 0; i < size; i++) {
+    if (i % columns === 0) await turn();
     out.data[i * 4 + 3] = 255;
     for (let c = 0; c < count; c++) {
       const value = Number(data[index * size * count + (interleaved ? i * count + c : c * size + i)]) * std[c] + mean[c];

@@ -1,5 +1,6 @@
 // Sound into elements of a tensor: channels as samples at another rate. Knows samples and filters; must never know a pool or a model.
 
+import { slices } from './breath.js';
 import { refuse } from './inside.js';
 
 /** Zero crossings of the filter to each side: what is kept ends 0.92 of the way to half of the lower rate. */
@@ -8,8 +9,8 @@ const CROSSINGS = 64;
 const BETA = 8.6;
 /** Where the filter is half down, as a share of half of the lower rate: it stops all beyond that half. */
 const CUTOFF = 0.958;
-/** Most samples that are made before the page has a turn. */
-const SLICE = 1 << 15;
+/** Samples that are made before the clock is looked at. */
+const LOOK = 1 << 10;
 
 /** The modified Bessel function of order 0. */
 function bessel(x) {
@@ -52,6 +53,7 @@ export async function resampled(samples, from, to) {
   const band = Math.min(1, to / from);
   const reach = Math.ceil(CROSSINGS / band);
   const out = new Float32Array(Math.max(1, Math.round((samples.length * to) / from)));
+  const turn = slices();
   let made = 0;
   for (let first = 0; first < Math.min(phases, out.length); first++) {
     const filter = weights(((first * every) % phases) / phases, reach, band);
@@ -61,7 +63,7 @@ export async function resampled(samples, from, to) {
       let sum = 0;
       for (let k = Math.max(0, -start); k < end; k++) sum += filter[k] * samples[start + k];
       out[n] = sum;
-      if (++made % SLICE === 0) await new Promise((turn) => setTimeout(turn));
+      if (++made % LOOK === 0) await turn();
     }
   }
   return out;

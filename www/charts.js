@@ -3,6 +3,9 @@
 const KINDS = { host: 'host', upload: 'upload', gpu: 'GPU', readback: 'readback' };
 const COLOURS = ['#8a94a6', '#d08a2e', '#3f62d8', '#2b9a74'];
 
+/** Letters of a chart, in pixels of it. */
+const LETTERS = { fontSize: '12px' };
+
 const scale = (times) => (Math.max(...times) >= 2000 ? { unit: 's', by: 1000 } : { unit: 'ms', by: 1 });
 
 function figure(title, note, chart) {
@@ -11,6 +14,12 @@ function figure(title, note, chart) {
   const small = document.createElement('small');
   small.textContent = note;
   caption.append(title, small);
+  // Plot names its groups, which nothing reads; a chart is one picture whose words stand in its caption.
+  chart.querySelectorAll('[aria-label]').forEach((part) => part.removeAttribute('aria-label'));
+  for (const svg of chart.matches('svg') ? [chart] : chart.querySelectorAll(':scope > svg')) {
+    svg.setAttribute('role', 'img');
+    svg.setAttribute('aria-label', `${title}, ${note}`);
+  }
   element.append(caption, chart);
   return element;
 }
@@ -26,7 +35,8 @@ export function timeline({ strategy, timeline: predicted, measuredTimeline: meas
   const chart = Plot.plot({
     width,
     height: 56 + rows.length * 34,
-    marginLeft: Math.min(150, width / 3.2),
+    style: LETTERS,
+    marginLeft: Math.min(150, width / 3),
     x: { label: unit, grid: true },
     y: { label: null, domain: rows },
     color: { domain: Object.values(KINDS), range: COLOURS, legend: true },
@@ -44,6 +54,7 @@ export function errors(history, width) {
   const chart = Plot.plot({
     width,
     height: 270,
+    style: LETTERS,
     marginLeft: 50,
     marginTop: 32,
     x: { label: 'run', grid: false, domain: [0.5, Math.max(points.length, 8) + 0.5] },
@@ -66,6 +77,7 @@ export function memoryMap(name, { arena, liveBytes, steps, tensors }, width) {
   const chart = Plot.plot({
     width,
     height: 240,
+    style: LETTERS,
     marginLeft: 50,
     x: { label: 'step', domain: [0, steps] },
     y: { label: 'offset, MB', domain: [0, Math.max(mega(arena), 1e-6)], grid: true },

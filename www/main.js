@@ -16,14 +16,18 @@ async function start() {
   // The wasm is a module of its own: a page whose package was not built still says what is wrong.
   const { Capabilities, Pool } = await import('./pkg/index.js');
   let opened;
-  const reader = (await import('./read/page.js')).attach(new Promise((...ends) => (opened = ends)));
+  const promised = new Promise((...ends) => (opened = ends));
+  const reader = (await import('./read/page.js')).attach(promised);
+  (await import('./own/page.js')).attach(promised, refresh);
   state.work = await import('./work.js');
   state.generate = await import('./generate.js');
   capabilityTable($('capability-table'), await Capabilities.detect());
   $('capabilities').hidden = false;
+  // In a static build: what keeps files sees all that is fetched.
+  await globalThis.offline;
   say('Opening the GPU and measuring it…');
   try {
-    state.pool = await Pool.create();
+    state.pool = await openPool(Pool);
   } catch (error) {
     opened[1](error);
     throw error;
@@ -44,6 +48,13 @@ async function start() {
   say(`Ready: ${models.filter((m) => m.chosen).length} of ${models.length} models are chosen.`);
   if (driven) await drive(reader);
 }
+
+/** A pool in a worker of its own, so that the page answers whatever is loaded; here where it may have no worker. */
+const openPool = (Pool) =>
+  Pool.create({ worker: true }).catch((error) => {
+    if (error.kind !== 'unsupported') throw error;
+    return Pool.create();
+  });
 
 async function loadAll(signal) {
   for (const [i, model] of state.models.entries()) {
@@ -142,6 +153,10 @@ async function run(how) {
 }
 
 async function drive(reader) {
+  if (parameters.get('drive') === 'read') {
+    globalThis.driven.result = await reader.samples();
+    return;
+  }
   await loadAll();
   await run('learn');
   await run('compare');
@@ -182,6 +197,13 @@ $('generate').addEventListener('submit', (event) => {
   $('stop').onclick = () => abort.abort();
   busy(() => generate(abort.signal)).finally(() => ($('stop').hidden = true));
 });
+$('records').addEventListener('click', () =>
+  busy(async () => {
+    const url = URL.createObjectURL(new Blob([await state.pool.records.export('json')], { type: 'application/json' }));
+    Object.assign(document.createElement('a'), { href: url, download: 'consort-records.json' }).click();
+    // The browser has begun to save by then.
+    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  }));
 $('map-of').addEventListener('change', () => arenas(state.loaded.map((l) => l.session)));
 document.querySelectorAll('[data-run]').forEach((button) =>
   button.addEventListener('click', () => busy(() => run(button.dataset.run))));

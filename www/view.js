@@ -59,7 +59,7 @@ export function cards(models) {
     progress({ phase, done, total }) {
       bar.hidden = false;
       bar.value = total ? done / total : 0;
-      state.textContent = { download: 'downloading', decode: 'reading', ready: 'ready', upload: 'uploading weights', compile: 'compiling kernels' }[phase];
+      state.textContent = { download: 'downloading', decode: 'reading', ready: 'ready', upload: 'uploading weights', compile: 'compiling kernels', run: 'first run' }[phase];
     },
     idle() {
       bar.hidden = true;
@@ -100,7 +100,8 @@ function table(element, head, rows) {
   element.replaceChildren(thead, tbody);
 }
 
-const chartWidth = () => Math.min(document.querySelector('main').clientWidth, 1100);
+/** Pixels of a chart that is as wide as the page: where the page has larger letters, so has the chart, which is drawn smaller and shown larger. */
+const chartWidth = () => (document.querySelector('main').clientWidth * 16) / parseFloat(getComputedStyle(document.documentElement).fontSize);
 
 export function comparison(c) {
   const rows = c.strategies.map((s) => [

@@ -10,9 +10,11 @@ async function got(url) {
   return response;
 }
 
-/** The models that the server has: url, inputs, golden outputs. */
+/** The models that the server has: url, inputs, golden outputs. Addresses may be relative to this page's folder. */
 export async function catalogue() {
-  return (await got(new URL('./models/index.json', import.meta.url))).json();
+  const models = await (await got(new URL('./models/index.json', import.meta.url))).json();
+  for (const one of models.flatMap((model) => [model, ...model.inputs])) one.url = new URL(one.url, import.meta.url).href;
+  return models;
 }
 
 /** A model's free dimensions with the sizes of its inputs, as `pool.load` takes them. */

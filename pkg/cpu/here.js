@@ -1,18 +1,11 @@
 // A processor where no Worker can be made: it answers in the page itself, in slices between which the page does what else it has to.
 // Knows the messages of `worker.js`, and has a worker's face; must never know what they say.
 
+import { breath } from '../breath.js';
 import { Processor } from './processor.js';
 
 /** Milliseconds of a slice. */
 const SLICE_MS = 12;
-
-/** Resolves once the page did what waited for it: a message takes its turn behind that, which `scheduler.yield` would not. */
-const breath = () =>
-  new Promise((done) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => (port1.close(), done());
-    port2.postMessage(null);
-  });
 
 export class Here {
   /** As a worker's: what it says comes here. */

@@ -31,7 +31,7 @@ const timed = async (work) => {
   return [result, `${Math.round(performance.now() - began)} ms`];
 };
 
-test('read: boxes around what a map marks: grown, turned, in the order of reading, none where it is unsure', () => {
+test('read: boxes around what a map marks: grown, turned, in the order of reading, none where it is unsure', async () => {
   const [columns, rows] = [200, 100];
   const map = new Float32Array(columns * rows);
   const mark = (inside, value) => map.forEach((_, i) => inside(i % columns, Math.floor(i / columns)) && (map[i] = value));
@@ -44,7 +44,7 @@ test('read: boxes around what a map marks: grown, turned, in the order of readin
   mark((x, y) => between(x, 150, 151) && between(y, 80, 81), 0.9);
   // A line that rises by one in three.
   mark((x, y) => between(x, 30, 120) && Math.abs(y - 75 + x / 3) < 5, 0.9);
-  const boxes = boxesOf(map, columns, rows, columns * 2, rows * 2);
+  const boxes = await boxesOf(map, columns, rows, columns * 2, rows * 2);
   const [left, right] = boxes;
   const rising = boxes.find(({ along }) => along[1] !== 0);
   equal(boxes.filter((box) => box !== rising).map(({ x }) => Math.round(x / 10)), [10, 30, 29, 36], 'boxes');
@@ -57,7 +57,7 @@ test('read: boxes around what a map marks: grown, turned, in the order of readin
   assert(begin[0] < end[0] && begin[1] > end[1], 'the upper side rises');
 });
 
-test('read: a box is cut out level, blue first, and padded with 0', () => {
+test('read: a box is cut out level, blue first, and padded with 0', async () => {
   // Red on the left, blue on the right, 4 × 2 pixels each in a picture of green.
   const picture = new ImageData(12, 6);
   for (let i = 0; i < 72; i++) {
@@ -67,12 +67,12 @@ test('read: a box is cut out level, blue first, and padded with 0', () => {
   }
   const box = { x: 6, y: 3, width: 8, height: 2, along: [1, 0] };
   const colours = ({ data, dims }, x) => [0, 1, 2].map((c) => data[c * dims[2] * dims[3] + x]);
-  const cut = strip(picture, box, 2, 10);
+  const cut = await strip(picture, box, 2, 10);
   equal([cut.dims, colours(cut, 1), colours(cut, 6), colours(cut, 9)], [[1, 3, 2, 10], [-1, -1, 1], [1, -1, -1], [0, 0, 0]], 'as it lies');
-  equal(colours(strip(picture, turned(box), 2, 8), 1), [1, -1, -1], 'from its other end');
+  equal(colours(await strip(picture, turned(box), 2, 8), 1), [1, -1, -1], 'from its other end');
   const upright = lying({ x: 6, y: 3, width: 2, height: 8, along: [0, -1] });
   equal([upright.width, upright.height, upright.along], [8, 2, [1, 0]], 'one that is written downwards lies');
-  const halves = strip(picture, box, 1, 2);
+  const halves = await strip(picture, box, 1, 2);
   // Between the middles of pixels it is linear: an eighth is of the green beside.
   equal([colours(halves, 0), colours(halves, 1)], [[-1, -0.75, 0.75], [0.75, -0.75, -1]], 'the mean where it becomes smaller');
 });

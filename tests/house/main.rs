@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod files;
+mod surface;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

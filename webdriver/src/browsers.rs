@@ -7,7 +7,7 @@ use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -100,6 +100,16 @@ impl Browser {
         })
     }
 
+    /// Has a Chromium keep what its console says, and how long every task of its threads takes them.
+    fn watched(self, capabilities: &mut Value) {
+        if self == Browser::Firefox {
+            return;
+        }
+        capabilities["goog:loggingPrefs"] = json!({ "browser": "ALL", "performance": "ALL" });
+        let traced = json!({ "traceCategories": "-*,disabled-by-default-devtools.timeline" });
+        capabilities["goog:chromeOptions"]["perfLoggingPrefs"] = traced;
+    }
+
     /// Where its driver is.
     pub fn driver_path(self, root: &Path) -> Result<PathBuf> {
         match self {
@@ -164,18 +174,34 @@ impl Extension<'_> {
 
 /// Has Firefox take an extension, which its driver knows and WebDriver does not.
 fn install(port: u16, session: &str, extension: &Extension<'_>) -> Result<()> {
-    let body = json!({ "path": extension.folder, "temporary": true }).to_string();
+    let body = json!({ "path": extension.folder, "temporary": true });
+    posted(port, &format!("session/{session}/moz/addon/install"), &body).context("the extension was not taken")?;
+    Ok(())
+}
+
+/// What a driver answers to a command that WebDriver does not know.
+fn posted(port: u16, path: &str, body: &Value) -> Result<Value> {
+    let body = body.to_string();
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(DRIVER_STARTS))?;
     write!(
         stream,
-        "POST /session/{session}/moz/addon/install HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
+        "POST /{path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { bail!("the extension was not taken: {answer}") }
+    let mut answer = BufReader::new(stream);
+    let mut head = String::new();
+    // A driver may keep the connection: where its answer ends the head says.
+    while !head.ends_with("\r\n\r\n") && answer.read_line(&mut head)? > 0 {}
+    let bytes =
+        head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+    let mut body = vec![0; bytes.context("an answer without a length")?];
+    answer.read_exact(&mut body)?;
+    if !head.starts_with("HTTP/1.1 200") {
+        bail!("{head}{}", String::from_utf8_lossy(&body));
+    }
+    Ok(serde_json::from_slice::<Value>(&body).context("what a driver answers")?["value"].take())
 }
 
 /// Where the Chromium with WebNN is, once its package is unpacked.
@@ -226,6 +252,7 @@ pub struct Session {
     /// Name and version as the browser states them.
     pub version: String,
     driver: Child,
+    port: u16,
 }
 
 impl Session {
@@ -245,6 +272,32 @@ impl Session {
         if let Some(extension) = extension {
             extension.told(browser, &mut capabilities);
         }
+        let session = Self::of(root, browser, capabilities).await?;
+        if let (Browser::Firefox, Some(extension)) = (browser, extension) {
+            let id = session.client.session_id().await?.context("a session without a number")?;
+            install(session.port, &id, extension)?;
+        }
+        Ok(session)
+    }
+
+    /// Starts `browser` so that `log` has what it keeps of itself.
+    pub async fn watched(root: &Path, browser: Browser, webgpu: bool) -> Result<Session> {
+        let mut capabilities = browser.capabilities(root, webgpu)?;
+        browser.watched(&mut capabilities);
+        Self::of(root, browser, capabilities).await
+    }
+
+    /// What a watched Chromium kept of `kind` since the last time; of others nothing.
+    pub async fn log(&self, kind: &str) -> Result<Vec<Value>> {
+        if self.version.starts_with(&Browser::Firefox.to_string()) {
+            return Ok(vec![]);
+        }
+        let id = self.client.session_id().await?.context("a session without a number")?;
+        let kept = posted(self.port, &format!("session/{id}/se/log"), &json!({ "type": kind }))?;
+        Ok(kept.as_array().cloned().unwrap_or_default())
+    }
+
+    async fn of(root: &Path, browser: Browser, capabilities: Value) -> Result<Session> {
         let Value::Object(capabilities) = capabilities else { bail!("no capabilities") };
         let (port, mut driver) = listening(root, browser).await?;
         let mut builder = ClientBuilder::new(HttpConnector::new());
@@ -259,12 +312,7 @@ impl Session {
         let told = client.capabilities();
         let version = told.and_then(|c| c.get("browserVersion")).and_then(Value::as_str).unwrap_or("");
         let version = format!("{browser} {version}");
-        let session = Session { client, version, driver };
-        if let (Browser::Firefox, Some(extension)) = (browser, extension) {
-            let id = session.client.session_id().await?.context("a session without a number")?;
-            install(port, &id, extension)?;
-        }
-        Ok(session)
+        Ok(Session { client, version, driver, port })
     }
 
     /// Closes the browser and its driver.

@@ -5,8 +5,8 @@ use crate::drive::Drive;
 use crate::serve::serve;
 use crate::setup;
 use crate::tools::root;
-use crate::{data, package, report};
-use anyhow::{Context, Result};
+use crate::{data, package, report, site};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -36,6 +36,9 @@ pub struct Options {
     /// How often each set of models is run to learn from, before the comparison.
     #[arg(long, default_value_t = 2)]
     rounds: usize,
+    /// Writes the page with all that it needs into this folder, for any static host, and ends.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["headless", "json", "screenshot"])]
+    build: Option<PathBuf>,
     /// The port of the page; a free one where absent.
     #[arg(long)]
     port: Option<u16>,
@@ -46,6 +49,16 @@ pub fn demo(options: &Options) -> Result<()> {
     let root = &root();
     package::build(root)?;
     data::write(root)?;
+    if let Some(folder) = &options.build {
+        // What is there is another's, unless it is a build of this page.
+        let free = std::fs::read_dir(folder).map_or(true, |mut inside| inside.next().is_none());
+        if !free && !folder.join("offline.js").is_file() {
+            bail!("{} is not empty, and not what this command wrote", folder.display());
+        }
+        site::build(root, folder, &options.models)?;
+        println!("the demo page lies in {}", folder.display());
+        return Ok(());
+    }
     let serving = serve(root, options.port)?;
     let page = format!("http://127.0.0.1:{}/", serving.port);
     let chosen = if options.models.is_empty() { String::new() } else { format!("models={}", options.models.join(",")) };

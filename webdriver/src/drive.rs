@@ -74,9 +74,18 @@ impl Drive<'_> {
     /// A browser in which the page has begun. Now and then a renderer never answers its driver, before any of the page's
     /// code ran: another browser is started then.
     async fn opened(&self) -> Result<Session> {
+        self.opened_in(async || Session::start(self.root, self.browser, self.webgpu).await).await
+    }
+
+    /// The same in a browser that keeps what it says and does.
+    pub async fn watched(&self) -> Result<Session> {
+        self.opened_in(async || Session::watched(self.root, self.browser, self.webgpu).await).await
+    }
+
+    async fn opened_in(&self, start: impl AsyncFn() -> Result<Session>) -> Result<Session> {
         let mut starts = 1;
         loop {
-            let session = Session::start(self.root, self.browser, self.webgpu).await?;
+            let session = start().await?;
             let opening = tokio::time::timeout(OPENS, self.open(&session.client)).await;
             let error = match opening {
                 Ok(Ok(())) => return Ok(session),
@@ -121,7 +130,8 @@ impl Drive<'_> {
         Ok(false)
     }
 
-    async fn follow(&self, client: &Client, line: &mut dyn FnMut(&str)) -> Result<Value> {
+    /// Waits for the result of a page that is open; `line` is told what it says on the way.
+    pub async fn follow(&self, client: &Client, line: &mut dyn FnMut(&str)) -> Result<Value> {
         let mut heard = Instant::now();
         loop {
             let answer = client.execute(ASK, vec![]).await?;

@@ -10,6 +10,7 @@ mod demo;
 mod drive;
 mod facts;
 mod kernels;
+mod look;
 mod pack;
 mod package;
 mod peers;
@@ -17,6 +18,8 @@ mod published;
 mod report;
 mod serve;
 mod setup;
+mod site;
+mod supply;
 mod tools;
 mod verify;
 

@@ -11,6 +11,8 @@ use std::process::Command;
 const GECKODRIVER: &str = "0.37.1";
 /// What runs the crate's own tests in a page.
 const WASM_PACK: &str = "0.15.0";
+/// What looks over the licences and sources of crates.
+const DENY: &str = "0.20.2";
 
 /// The wasm target of the toolchain.
 pub fn wasm_target() -> Result<()> {
@@ -133,6 +135,17 @@ pub fn wasm_pack(root: &Path) -> Result<()> {
     let lock = std::fs::read_to_string(root.join("Cargo.lock"))?;
     let version = lock.split("name = \"wasm-bindgen\"\nversion = \"").nth(1).and_then(|rest| rest.split('"').next());
     tool(root, "wasm-bindgen", "wasm-bindgen-cli", version.context("Cargo.lock names no wasm-bindgen")?)
+}
+
+/// cargo-deny, which takes minutes to build.
+pub fn deny(root: &Path) -> Result<PathBuf> {
+    tool(root, "cargo-deny", "cargo-deny", DENY)?;
+    Ok(tools(root).join("bin/cargo-deny"))
+}
+
+/// The same where it was built before.
+pub fn denies(root: &Path) -> Option<PathBuf> {
+    Some(tools(root).join("bin/cargo-deny")).filter(|path| path.is_file())
 }
 
 /// Builds `package` at `version` into `target/tools`, where its `binary` is not there already. Unoptimised, which takes

@@ -5,7 +5,7 @@ use crate::drive::Drive;
 use crate::serve::serve;
 use crate::setup::{self, vulkan};
 use crate::tools::{cargo, root, run};
-use crate::{consumers, data, pack, package, report};
+use crate::{consumers, data, look, pack, package, report, site, supply};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use std::path::Path;
@@ -30,6 +30,9 @@ pub struct Options {
     /// Of the browser tests only `wasm-pack test`.
     #[arg(long, conflicts_with_all = ["native", "suites"])]
     pack: bool,
+    /// Only the crates that this one is made of, licences, sources, and known faults where their list can be had, and its own package.
+    #[arg(long, conflicts_with_all = ["native", "web", "pack", "consumers"])]
+    deny: bool,
     /// Only the npm package in people's tools.
     #[arg(long, conflicts_with_all = ["native", "suites", "pack"])]
     consumers: bool,
@@ -52,6 +55,12 @@ impl Steps {
 pub fn verify(options: &Options) -> Result<()> {
     let root = &root();
     let mut steps = Steps(vec![]);
+    if options.deny {
+        return steps.step("crates that come in, and the one that would go out", || {
+            supply::denied(root)?;
+            supply::published(root)
+        });
+    }
     if !options.web && !options.pack && !options.consumers {
         native(root, &mut steps)?;
     }
@@ -75,6 +84,10 @@ fn native(root: &Path, steps: &mut Steps) -> Result<()> {
         let packages = packages.iter().flat_map(|name| ["--package", name]);
         let web = ["clippy", "--quiet", "--lib", "--tests"];
         run(in_root(root).args(web).args(packages).args(["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"]))
+    })?;
+    steps.step("crates that come in, and the one that would go out", || {
+        supply::known(root, setup::denies(root))?;
+        supply::published(root)
     })?;
     steps.step("native tests", || {
         vulkan()?;
@@ -147,6 +160,9 @@ fn pages(root: &Path, steps: &mut Steps, options: &Options, all: &[Browser], nam
 
 /// The tests in one browser: those of `suites`, or all.
 fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>) -> Result<()> {
+    if suites == Some("page") {
+        return page(root, browser, port);
+    }
     if let Some(suites) = suites {
         // What a page without WebGPU sees is asked of one.
         let webgpu = suites.split(',').all(|suite| suite != "no-webgpu");
@@ -163,28 +179,30 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>) -> Res
         browser,
         true,
         port,
-        "capabilities,kernels,models,shapes,types,callers,queue,pool,generation,errors,loading,cpu,here,memory,several,machine,far,media,read",
+        "capabilities,kernels,models,shapes,types,callers,queue,pool,generation,errors,loading,cpu,here,memory,several,machine,far,media,read,own",
         false,
     )?;
     tests(root, browser, false, port, "capabilities,no-webgpu,cpu", false)?;
     page(root, browser, port)
 }
 
-/// The demo page does its work where there is WebGPU, and where there is none, which it says.
+/// The demo page does its work where there is WebGPU, as people want a page to, and where there is none, which it says.
 fn page(root: &Path, browser: Browser, port: u16) -> Result<()> {
     let drive = |webgpu, query: &str| {
         let url = format!("http://127.0.0.1:{port}/{query}");
         Drive { root, browser, webgpu, url, screenshots: vec![] }.run(&mut |_| ()).map(|driven| driven.result)
     };
-    let result = drive(true, "?drive=1&rounds=1&models=squeezenet1_1,mobilenet_v2")?;
+    let (result, told) =
+        look::looked(root, browser, port, "?drive=1&read=1&rounds=1&models=squeezenet1_1,mobilenet_v2")?;
     report::check(&result)?;
     let (models, strategies) = (&result["models"], &result["strategies"]);
     if models.as_array().map(Vec::len) != Some(2) || strategies.as_array().map_or(0, Vec::len) < 2 {
         bail!("the page's report lacks a model or a strategy: {result}");
     }
+    println!("{browser:9} ok    {}", site::tested(root, browser)?);
     if browser == Browser::Firefox {
         // Its driver does not open this page where WebGPU is switched off; why is not known yet. The suite no-webgpu runs there.
-        println!("{browser:9} ok    the demo page, with WebGPU");
+        println!("{browser:9} ok    the demo page, with WebGPU: {told}");
         return Ok(());
     }
     let without = drive(false, "?drive=1&rounds=1&models=squeezenet1_1,mobilenet_v2")?;
@@ -192,7 +210,7 @@ fn page(root: &Path, browser: Browser, port: u16) -> Result<()> {
     if without["no_webgpu"].as_str().is_none_or(str::is_empty) {
         bail!("the page did not say that there is no WebGPU: {without}");
     }
-    println!("{browser:9} ok    the demo page, with WebGPU and without");
+    println!("{browser:9} ok    the demo page, with WebGPU and without: {told}");
     Ok(())
 }
 

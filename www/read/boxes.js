@@ -1,6 +1,8 @@
 // From a map of how likely each pixel is part of a printed line to a turned box around each line: the second half of a detector by
 // differentiable binarisation. Knows geometry; must never know a model, a tensor or a page.
 
+import { turn } from './turns.js';
+
 /** A pixel at least so likely is part of a line; a box, on average over its pixels. */
 const PIXEL = 0.3;
 const BOX = 0.5;
@@ -118,9 +120,11 @@ export function corners({ x, y, width, height, along: [ux, uy] }) {
 }
 
 /** Boxes around the lines of `map`, in the order of reading, in units in which the map is `width` × `height`. */
-export function boxesOf(map, columns, rows, width, height) {
+export async function boxesOf(map, columns, rows, width, height) {
   const found = [];
+  await turn();
   for (const points of parts(masked(map, columns, rows), columns, rows)) {
+    await turn();
     const box = smallest(hull(points));
     if (!box || Math.min(box.width, box.height) < SMALLEST[0]) continue;
     const score = mean(map, columns, rows, box);

@@ -1,6 +1,7 @@
 // Turned boxes of a picture as level strips, in the form that models of printed lines take. Knows pixels; must never know a page or a pool.
 
 import { Tensor } from '../pkg/index.js';
+import { turn } from './turns.js';
 
 /** A line this many times as high as wide is written downwards: its strip is turned to lie. */
 const UPRIGHT = 1.5;
@@ -32,13 +33,14 @@ function add(sum, { data, width, height }, x, y) {
  * The strip of `box`: a tensor [1, 3, `height`, `width`] of blue, green and red from −1 to 1, as the models were taught. The line keeps
  * its form unless it is too long; what it leaves is 0.
  */
-export function strip(picture, box, height, width) {
+export async function strip(picture, box, height, width) {
   const used = Math.min(width, Math.ceil((height * box.width) / box.height));
   const data = new Float32Array(3 * height * width);
   const [ux, uy] = box.along;
   // Enough samples that no pixel of the picture is skipped.
   const fine = Math.max(1, Math.ceil(Math.max(box.width / used, box.height / height)));
   for (let j = 0; j < height; j++) {
+    await turn();
     for (let i = 0; i < used; i++) {
       const sum = [0, 0, 0];
       for (let s = 0; s < fine * fine; s++) {

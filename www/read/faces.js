@@ -2,6 +2,7 @@
 // one settles box and features. Knows what the three take and give; must never know where they run or how a page shows it.
 
 import { Tensor } from '../pkg/index.js';
+import { turn } from './turns.js';
 
 /** Pixels a side that the first model sees at once, the steps that it takes, and the smallest picture that has such a window. */
 const WINDOW = 12;
@@ -70,6 +71,7 @@ function squared({ left, top, right, bottom, ...rest }) {
 
 /** Windows of one picture of the pyramid that may be faces. */
 async function proposed(session, picture, scale) {
+  await turn();
   const size = [picture.height, picture.width].map((side) => Math.ceil(side * scale));
   const { likely, moves } = await outputs(session, exchanged(await Tensor.fromImage(picture, { ...FORM, size })));
   const [, columns, rows] = likely.dims;
@@ -95,6 +97,7 @@ async function judged(session, picture, boxes, side) {
   const told = await Promise.all(batches.map(async (batch) => {
     const data = new Float32Array(batch.length * side * side * 3);
     for (const [i, { left, top, right, bottom }] of batch.entries()) {
+      await turn();
       // Beyond the picture there is black.
       const crop = { x: left, y: top, width: right - left, height: bottom - top };
       data.set((await Tensor.fromImage(picture, { ...FORM, crop, size: [side, side] })).data, i * side * side * 3);

@@ -9,12 +9,22 @@ export const SAMPLE = new URL('../samples/board.webp', import.meta.url);
 /** Pictures with more pixels a side than this are made smaller: no reader sees more. */
 const MOST_PIXELS = 2000;
 
+/** The pixels of a bitmap as it is, over white. */
+function drawn(bitmap) {
+  const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d', { willReadFrequently: true });
+  context.fillStyle = 'white';
+  context.fillRect(0, 0, bitmap.width, bitmap.height);
+  context.drawImage(bitmap, 0, 0);
+  return context.getImageData(0, 0, bitmap.width, bitmap.height);
+}
+
 /** The pixels of a Blob, opaque over white. */
 export async function decoded(blob) {
   const bitmap = await createImageBitmap(blob);
   const scale = Math.min(1, MOST_PIXELS / Math.max(bitmap.width, bitmap.height));
   const size = [bitmap.height, bitmap.width].map((side) => Math.max(1, Math.round(side * scale)));
   try {
+    if (scale === 1) return drawn(bitmap);
     const form = { size, dtype: 'uint8', background: 255 };
     return await (await Tensor.fromImage(bitmap, form)).toImageData();
   } finally {

@@ -9,6 +9,7 @@ import { hearPitch } from './pitch.js';
 import { openReaders } from './readers.js';
 import { hearSpeech } from './speech.js';
 import { readText } from './text.js';
+import { turn } from './turns.js';
 import { sampleSound } from './voice.js';
 
 const $ = (id) => document.getElementById(id);
@@ -68,8 +69,8 @@ async function named(blob, { sessions, facts }) {
 
 /** Shows a picture and reads it: text and faces at once, each shown when it is known. */
 async function readPicture(blob, name, { sessions, facts }) {
-  const turn = ++turns.picture;
-  const current = () => turn === turns.picture;
+  const mine = ++turns.picture;
+  const current = () => mine === turns.picture;
   const picture = await decoded(blob);
   const image = $('picture');
   if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src);
@@ -111,8 +112,8 @@ function showSound(sound, blob) {
 
 /** Shows a sound and hears it: speech and notes at once. */
 async function hearSound(sound, blob, { sessions }) {
-  const turn = ++turns.sound;
-  const current = () => turn === turns.sound;
+  const mine = ++turns.sound;
+  const current = () => mine === turns.sound;
   showSound(sound, blob);
   for (const id of ['speech', 'notes']) list(id, [], 'Listening…');
   const show = (part) => {
@@ -178,7 +179,7 @@ async function record() {
 const safely = (work) => work().catch((error) => say(`That failed: ${error.message}`));
 const recordAndHear = () => safely(async () => readFile(await record(), 'The recording'));
 
-/** Makes the section work, with the pool that `promised` resolves to; `samples()` reads both. */
+/** Makes the section work, with the pool that `promised` resolves to; `samples()` reads both and gives what is said of them. */
 export function attach(promised) {
   pool = promised;
   // Who asks is told why there is none.
@@ -208,14 +209,24 @@ export function attach(promised) {
     const [file] = event.dataTransfer?.files ?? [];
     if (file) safely(() => readFile(file, file.name));
   });
-  const sample = sampleSound();
-  showSound(sample, wave(sample));
-  $('score').setAttribute('aria-label', 'The sample sound, not heard yet');
+  safely(async () => {
+    // To make it takes as long as a slice or two.
+    await turn();
+    const sample = sampleSound();
+    await turn();
+    if (heard) return;
+    showSound(sample, wave(sample));
+    $('score').setAttribute('aria-label', 'The sample sound, not heard yet');
+  });
   new ResizeObserver(() => heard && score($('score'), heard)).observe($('score'));
   return {
     async samples() {
-      await readSample();
-      await hearSample();
+      const said = [];
+      for (const read of [readSample, hearSample]) {
+        await read();
+        said.push($('read-status').textContent);
+      }
+      return said;
     },
   };
 }

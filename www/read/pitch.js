@@ -2,6 +2,7 @@
 // what the model takes and gives; must never know where it runs or how a page shows it.
 
 import { Tensor } from '../pkg/index.js';
+import { turn } from './turns.js';
 
 const RATE = 22050;
 /** Samples of a window, and from one moment to the next. */
@@ -96,7 +97,13 @@ function* notesOf(all, key) {
 export async function hearPitch(session, sound, { signal } = {}) {
   const { data } = await Tensor.fromAudio(sound, { rate: RATE });
   const all = await moments(session, data, signal);
-  const notes = Array.from({ length: KEYS }, (_, key) => [...notesOf(all, key)]).flat();
+  const notes = [];
+  for (let key = 0; key < KEYS; key++) {
+    await turn();
+    notes.push(...notesOf(all, key));
+  }
+  await turn();
   const curve = all.map(({ time, fine }) => ({ time, ...peak(fine, 0, fine.length) })).filter(({ score }) => score >= IS);
+  await turn();
   return { notes: notes.sort((a, b) => a.start - b.start), curve };
 }

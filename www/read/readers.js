@@ -40,6 +40,8 @@ export async function openReaders(pool, { onProgress = () => {}, signal } = {}) 
   // Most of a load's time goes into bytes from the server, then kernels.
   const PHASES = { download: [0, 0.6], decode: [0.6, 0.65], upload: [0.65, 0.75], compile: [0.75, 1], ready: [1, 1] };
   const progress = (name) => ({ phase, done: part, total }) => {
+    // What the first call takes is no part of a load.
+    if (!(phase in PHASES)) return;
     const [from, to] = PHASES[phase];
     done[name] = from + (to - from) * (total ? part / total : 0);
     const parts = Object.values(done);

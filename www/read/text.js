@@ -68,12 +68,12 @@ export function spelled({ data, dims }, characters) {
 /** One line: how it hangs, then what it says; where the classifier is in doubt it is spelled both ways, and the surer counts. */
 async function read({ turn, recognise }, characters, picture, box) {
   const level = lying(box);
-  const { data: [, upside] } = await only(turn, strip(picture, level, HEIGHT, TURN_WIDTH));
+  const { data: [, upside] } = await only(turn, await strip(picture, level, HEIGHT, TURN_WIDTH));
   const width = Math.max(NARROWEST, Math.ceil((HEIGHT * level.width) / level.height / WIDTH) * WIDTH);
   const ways = upside > TURNED ? [true] : upside < 1 - TURNED ? [false] : [false, true];
   const spelt = await Promise.all(ways.map(async (hangs) => {
     const upright = hangs ? turned(level) : level;
-    const told = spelled(await only(recognise, strip(picture, upright, HEIGHT, width)), characters);
+    const told = spelled(await only(recognise, await strip(picture, upright, HEIGHT, width)), characters);
     return { ...told, corners: corners(upright), turned: hangs };
   }));
   return spelt.reduce((a, b) => (b.score > a.score ? b : a));

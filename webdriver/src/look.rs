@@ -1,0 +1,189 @@
+//! Looks at the demo page as those do who use it: whom it shuts out, what its console says, whether it moves by itself, fits its
+//! window, and answers while it works. Knows what is asked of a page; must never know how this one computes.
+
+use crate::browsers::{Browser, Session};
+use crate::drive::Drive;
+use crate::setup::npm_packages;
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What a page takes at most, on a machine that is busy with others.
+const MOST: Duration = Duration::from_secs(180);
+/// How long it is watched while it does nothing.
+const IDLE: Duration = Duration::from_secs(1);
+/// How far all that moved by itself may have moved: cumulative layout shift.
+const MOVES: f64 = 0.1;
+/// Milliseconds of the processor that a task of the page's own thread may take, and that one of `RARE` in all may.
+const TASK: f64 = 50.0;
+const OUTLIER: f64 = 100.0;
+/// A processor that is shared is slower now and then, and its clocks do not tell: so many tasks may have met that.
+const RARE: usize = 2;
+/// A driver that kept so much may have thrown something away.
+const KEPT: usize = 100_000;
+/// Windows that the page must fit, in CSS pixels.
+const WIDTHS: [u32; 4] = [512, 1024, 1920, 3840];
+
+/// Opens the page, then opens it with `query`, which has it do all that it does; says what is wrong with it, else what came out.
+pub fn looked(root: &Path, browser: Browser, port: u16, query: &str) -> Result<(Value, String)> {
+    let axe = npm_packages(root).join("axe-core/axe.min.js");
+    let axe = std::fs::read_to_string(&axe).with_context(|| axe.display().to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let address = format!("127.0.0.1:{port}/");
+    let page = |query: &str| {
+        let url = format!("http://{address}{query}");
+        Drive { root, browser, webgpu: true, url, screenshots: vec![] }
+    };
+    runtime.block_on(async {
+        let mut faults = vec![];
+        let session = page("").watched().await?;
+        let end = opened(&session, &address, &axe, &mut faults).await;
+        session.close().await;
+        end.context("just opened")?;
+        // A browser of its own: Chromium cuts its trace where a page goes to another.
+        let drive = page(query);
+        let session = drive.watched().await?;
+        let end = worked(&session, &drive, &address, &axe, &mut faults).await;
+        session.close().await;
+        let (result, told) = end?;
+        if faults.is_empty() { Ok((result, told)) } else { bail!("the demo page:\n  {}", faults.join("\n  ")) }
+    })
+}
+
+/// Judges the page as it comes.
+async fn opened(session: &Session, address: &str, axe: &str, faults: &mut Vec<String>) -> Result<()> {
+    ready(session).await?;
+    // It is to be as quick where nothing is asked of it.
+    tokio::time::sleep(IDLE).await;
+    let (_, long) = tasks(session, address, "just opened").await?;
+    faults.extend(long);
+    faults.extend(judged(session, axe).await?);
+    faults.extend(state(session).await?.0);
+    faults.extend(console(session).await?);
+    Ok(())
+}
+
+/// Judges the page once it has done all that it does: what came out, and what is to be told of it.
+async fn worked(
+    session: &Session,
+    drive: &Drive<'_>,
+    address: &str,
+    axe: &str,
+    faults: &mut Vec<String>,
+) -> Result<(Value, String)> {
+    let result = drive.follow(&session.client, &mut |_| ()).await?;
+    let (said, moved) = state(session).await?;
+    faults.extend(said);
+    let (longest, long) = tasks(session, address, "at work").await?;
+    faults.extend(long);
+    if moved > MOVES {
+        faults.push(format!("what moved by itself adds up to {moved:.3}, more than {MOVES}"));
+    }
+    faults.extend(judged(session, axe).await?);
+    faults.extend(fits(session).await?);
+    faults.extend(console(session).await?);
+    let mut told = "no serious fault in two schemes".to_owned();
+    if drive.browser != Browser::Firefox {
+        told += &format!(", moved by {moved:.3}, its longest task ");
+        told += &longest.map_or_else(|| "not traced".to_owned(), |ms| format!("{ms:.0} ms of the processor"));
+    }
+    Ok((result, told))
+}
+
+/// Waits until the page offers all that it has.
+async fn ready(session: &Session) -> Result<()> {
+    let asked = "return globalThis.driven?.error ?? (driven.lines.some((line) => line.startsWith('Ready')) || null)";
+    let since = Instant::now();
+    loop {
+        match session.client.execute(asked, vec![]).await? {
+            Value::Bool(true) => return Ok(()),
+            Value::String(error) => bail!("{error}"),
+            _ if since.elapsed() > MOST => bail!("the page is not ready after {} s", MOST.as_secs()),
+            _ => tokio::time::sleep(Duration::from_millis(150)).await,
+        }
+    }
+}
+
+/// What shuts people out, in light and in dark.
+async fn judged(session: &Session, axe: &str) -> Result<Vec<String>> {
+    session.client.execute(axe, vec![]).await?;
+    let mut faults = vec![];
+    for scheme in ["light", "dark"] {
+        let told = session.client.execute_async(include_str!("../page/judge.js"), vec![json!(scheme)]).await?;
+        faults.extend(texts(&told));
+    }
+    Ok(faults)
+}
+
+/// What the page complained of, and how far it moved by itself.
+async fn state(session: &Session) -> Result<(Vec<String>, f64)> {
+    let told = session.client.execute(include_str!("../page/state.js"), vec![]).await?;
+    Ok((texts(&told["complaints"]), told["moved"].as_f64().context("the page does not say what moved")?))
+}
+
+/// Windows in which something lies beyond an edge.
+async fn fits(session: &Session) -> Result<Vec<String>> {
+    let mut faults = vec![];
+    for width in WIDTHS {
+        session.client.set_window_size(width, 900).await?;
+        // What is drawn anew waits for the window to keep its size.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        faults.extend(state(session).await?.0);
+    }
+    Ok(faults)
+}
+
+/// What the console of a Chromium was told by the browser itself, too.
+async fn console(session: &Session) -> Result<Vec<String>> {
+    let log = session.log("browser").await?;
+    Ok(log.iter().filter(|line| line["level"] == "SEVERE").map(|line| line["message"].to_string()).collect())
+}
+
+/// The longest task of the page's own thread since the last time, by the processor's time: what else the machine does is no fault of
+/// the page. Then the faults. Only a Chromium tells.
+async fn tasks(session: &Session, page: &str, when: &str) -> Result<(Option<f64>, Vec<String>)> {
+    let log = session.log("performance").await?;
+    if log.is_empty() {
+        return Ok((None, vec![]));
+    }
+    if log.len() >= KEPT {
+        bail!("the driver kept {} entries, and may have lost some", log.len());
+    }
+    let traced: Vec<Value> = log.iter().filter_map(traced).collect();
+    // Of several pages, of which the browser has its own and another may just have gone, the one at work of those that spoke of this
+    // address.
+    // Workers have no style.
+    let main = |event: &&Value| event["name"] == "ScheduleStyleRecalculation";
+    let spoke = |thread: &&Value| {
+        traced.iter().any(|event| event["pid"] == thread["pid"] && event["args"].to_string().contains(page))
+    };
+    let tasks = |thread: &Value| -> Vec<&Value> {
+        let own = |event: &&Value| event["pid"] == thread["pid"] && event["tid"] == thread["tid"];
+        traced.iter().filter(|event| event["name"] == "RunTask").filter(own).collect()
+    };
+    let mut threads: Vec<&Value> = traced.iter().filter(main).collect();
+    threads.dedup_by(|a, b| a["pid"] == b["pid"] && a["tid"] == b["tid"]);
+    let pages = threads.into_iter().filter(spoke).map(tasks);
+    let Some(tasks) = pages.max_by_key(Vec::len) else { return Ok((None, vec![])) };
+    let took = |event: &Value| event["tdur"].as_f64().map(|us| us / 1e3);
+    let mut ms: Vec<f64> = tasks.into_iter().filter_map(took).collect();
+    ms.sort_by(|a, b| b.total_cmp(a));
+    let Some(&longest) = ms.first() else { return Ok((None, vec![])) };
+    let long: Vec<String> = ms.iter().take_while(|ms| **ms > TASK).map(|ms| format!("{ms:.0}")).collect();
+    let fault = long.len() > RARE || longest > OUTLIER;
+    let text =
+        || format!("{when}: of {} tasks some took more than {TASK} ms of the processor: {}", ms.len(), long.join(", "));
+    Ok((Some(longest), if fault { vec![text()] } else { vec![] }))
+}
+
+/// The event in an entry of the driver's log.
+fn traced(entry: &Value) -> Option<Value> {
+    let mut message: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
+    let message = message["message"].take();
+    (message["method"] == "Tracing.dataCollected").then(|| message["params"].clone())
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+}
