@@ -171,6 +171,11 @@ impl Queue {
         !self.working.get()
     }
 
+    /// Whether calls come together that nobody is at work on yet.
+    pub(super) fn gathers(&self) -> bool {
+        self.running.borrow().1.is_empty()
+    }
+
     /// The next call, with those behind it that may run along. Those that cannot be in time any more are told so.
     pub(super) fn next(&self) -> Vec<Job> {
         let (mut jobs, now) = (self.jobs.borrow_mut(), now_ms());

@@ -50,7 +50,8 @@ impl Calls {
     ) -> Result<(Rc<Desk>, Rc<Home>)> {
         let session = &call.session;
         let like = |other: &Home| other.lane.name() == home.lane.name() && !std::ptr::eq(other, &*home);
-        if desk.queue.idle() {
+        // Those that come together share out the threads there are, and may have much in common.
+        if desk.queue.idle() || (desk.lane.threads() > 1 && desk.queue.gathers()) {
             if session.calm.replace(session.calm.get() + 1) == CALM {
                 session.leaves(like);
             }
