@@ -139,10 +139,13 @@ impl Desk {
         if self.goal == Goal::Memory || self.settled {
             return (Member::each(items), None);
         }
-        let company = self.company(items);
+        // A joint has to be better than the best of what there is without it.
+        let programs: Vec<&Rc<Ready>> = items.iter().map(|item| &item.ready).collect();
+        let settled = items.len() > 1 && (self.lane.threads() < 2 || self.trials.settled(&programs));
+        let company = if settled { self.company(items) } else { None };
         if let Some(company) = &company
             && let Some(joint) = company.set.stacks.borrow_mut().best(items.len())
-            && let Some(member) = company.unit(joint, &programs(items)).with(items)
+            && let Some(member) = company.unit(joint, &owned(items)).with(items)
         {
             return (vec![member], Some(Company { set: Rc::clone(&company.set), places: company.places.clone() }));
         }
@@ -170,7 +173,7 @@ impl Desk {
         let sorted: Vec<&Item> = places.iter().map(|&place| &items[place]).collect();
         let fed = fed(&sorted)?;
         let asked: Vec<Asked> = sorted.into_iter().map(Asked::of).collect();
-        let company = Company::of(self, &programs(items), places, fed);
+        let company = Company::of(self, &owned(items), places, fed);
         let set = &company.set;
         if set.stacks.borrow_mut().begins(set.len(), f64::INFINITY) {
             let apart = set.stacks.borrow().usual(1).is_some_and(|ms| ms <= SHORT_MS);
@@ -270,7 +273,7 @@ impl Desk {
     }
 }
 
-fn programs(items: &[Item]) -> Vec<Rc<Ready>> {
+fn owned(items: &[Item]) -> Vec<Rc<Ready>> {
     items.iter().map(|item| Rc::clone(&item.ready)).collect()
 }
 

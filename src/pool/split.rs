@@ -24,7 +24,7 @@ impl Calls {
     /// The lane like that of `first` on which `session` is to live: where its weights are already, or one with the fewest
     /// sessions, or a further one.
     pub(super) async fn roomiest(&self, session: &Session, first: Rc<Desk>) -> Rc<Desk> {
-        if self.options.goal == Goal::Memory {
+        if self.options.goal == Goal::Memory || first.lane.threads() > 1 {
             return first;
         }
         let alike = self.lanes.alike(&first);

@@ -23,6 +23,8 @@ struct Set {
     programs: Vec<Weak<Ready>>,
     took: Vec<(Strategy, Vec<f64>)>,
     runs: u32,
+    /// Whether it is known what is best.
+    settled: bool,
 }
 
 /// The sets of one lane.
@@ -50,12 +52,16 @@ impl Set {
     /// Of `forecast`, the best, and `rival`: what is to be run next.
     fn next(&mut self, forecast: Strategy, rival: Option<Strategy>) -> Strategy {
         self.runs = self.runs.wrapping_add(1);
+        self.settled = true;
         let Some(rival) = rival else { return forecast };
         match (self.usual(forecast), self.usual(rival)) {
-            (None, _) => forecast,
+            (None, _) => {
+                self.settled = false;
+                forecast
+            }
             (Some(own), None) => {
-                let hopeless = self.times(rival).and_then(|times| times.last()).is_some_and(|&ms| ms > HOPELESS * own);
-                if hopeless { forecast } else { rival }
+                self.settled = self.times(rival).and_then(|times| times.last()).is_some_and(|&ms| ms > HOPELESS * own);
+                if self.settled { forecast } else { rival }
             }
             (Some(own), Some(other)) => {
                 let (best, second) = if own <= other { (forecast, rival) } else { (rival, forecast) };
@@ -88,6 +94,11 @@ impl Trials {
     /// The strategy for the next run of `programs`, of which `forecast` is expected to be the best and `rival` not to be much worse.
     pub(super) fn next(&self, programs: &[&Rc<Ready>], forecast: Strategy, rival: Option<Strategy>) -> Strategy {
         self.of(programs, |set| set.next(forecast, rival))
+    }
+
+    /// Whether it is known by which strategy `programs` run best.
+    pub(super) fn settled(&self, programs: &[&Rc<Ready>]) -> bool {
+        self.of(programs, |set| set.settled)
     }
 
     /// Takes in that `programs` took so long by a strategy.
