@@ -84,7 +84,7 @@ for (const lane of LANES) {
     test(`${name} on ${lane}`, async () => {
       const pool = await Pool.create({ lanes: [lane], records: 'none', measure: 'asked' });
       try {
-        return await compared(await requests(pool, lane), name.includes('squeezenet') && lane === 'gpu' ? 4 : ROUNDS);
+        return await compared(await requests(pool, lane), name.includes('squeezenet') && lane === 'gpu' ? 14 : ROUNDS);
       } finally {
         await pool.close();
       }
