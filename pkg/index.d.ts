@@ -465,7 +465,7 @@ export interface Span {
   kind: 'host' | 'upload' | 'gpu' | 'readback';
   /** Name of the model, or `''` where it belongs to all. */
   model: string;
-  /** Where, as `'gpu'` or `'cpu 2'`, in the timeline of a split set. */
+  /** Where, as `'gpu'` or `'cpu 2'` in the timeline of a split set, or `'thread 2'` where threads run programs side by side. */
   place?: string;
   startMs: number;
   endMs: number;

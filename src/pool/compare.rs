@@ -10,8 +10,8 @@ use super::queue::Execution;
 use super::report::{Comparison, StrategyComparison, StrategyPrediction};
 use super::split::span;
 use crate::error::{Error, Kind, Result};
-use crate::lane::Outcome;
-use crate::predict::{Goal, Span, SpanKind};
+use crate::lane::{Outcome, SubmitSpan};
+use crate::predict::{Goal, Span, SpanKind, Strategy};
 use std::rc::Rc;
 
 /// Most repeats of a comparison.
@@ -58,8 +58,9 @@ impl Way {
             let own = || requests.iter().filter_map(|&i| names.get(i).cloned()).collect();
             let names: Vec<String> = self.names.clone().unwrap_or_else(own);
             let after = run.began_ms - began;
-            spans.extend(timeline(&run.outcome, &names).into_iter().map(|span| Span {
-                place: if several { place.clone() } else { String::new() },
+            let side_by_side = self.prediction.strategy == Strategy::Parallel;
+            spans.extend(timeline(&run.outcome, &names, side_by_side).into_iter().map(|span| Span {
+                place: if several { place.clone() } else { span.place },
                 start_ms: span.start_ms + after,
                 end_ms: span.end_ms + after,
                 ..span
@@ -166,11 +167,29 @@ fn quantile(sorted: &[f64], q: f64) -> f64 {
     sorted[low] * (1.0 - part) + sorted[high] * part
 }
 
-/// Where the time of an execution went, as far as a page can see: what the queue told of each submit.
-fn timeline(outcome: &Outcome, names: &[String]) -> Vec<Span> {
+/// Where the time of an execution went, as far as a page can see: what the queue told of each submit, or each thread of its programs,
+/// where these may run side by side.
+fn timeline(outcome: &Outcome, names: &[String], side_by_side: bool) -> Vec<Span> {
     let span = |kind, model: String, start_ms, end_ms| Span { kind, model, place: String::new(), start_ms, end_ms };
     let mut spans = vec![span(SpanKind::Host, String::new(), 0.0, outcome.record_ms)];
     let mut free = 0.0f64;
+    if side_by_side && outcome.submits.len() > 1 && outcome.submits.iter().all(|submit| submit.programs.len() == 1) {
+        // When each thread is done with what it has.
+        let mut threads: Vec<f64> = vec![];
+        let mut all: Vec<&SubmitSpan> = outcome.submits.iter().collect();
+        all.sort_by(|a, b| a.submitted_ms.total_cmp(&b.submitted_ms));
+        for SubmitSpan { programs, submitted_ms, done_ms } in all {
+            let thread = threads.iter().position(|end| end <= submitted_ms).unwrap_or(threads.len());
+            threads.resize(threads.len().max(thread + 1), 0.0);
+            threads[thread] = *done_ms;
+            let model = programs.first().and_then(|&i| names.get(i)).cloned().unwrap_or_default();
+            let place = format!("thread {}", thread + 1);
+            spans.push(Span { place, ..span(SpanKind::Gpu, model, *submitted_ms, *done_ms) });
+            free = free.max(*done_ms);
+        }
+        spans.push(span(SpanKind::Readback, String::new(), free.min(outcome.total_ms), outcome.total_ms));
+        return spans;
+    }
     for submit in &outcome.submits {
         let start = free.max(submit.submitted_ms);
         free = submit.done_ms.max(start);
@@ -189,7 +208,20 @@ fn timeline(outcome: &Outcome, names: &[String]) -> Vec<Span> {
 
 #[cfg(test)]
 mod tests {
-    use super::quantile;
+    use super::{Outcome, SubmitSpan, quantile, timeline};
+
+    #[test]
+    fn programs_side_by_side_stand_by_their_threads() {
+        let submit = |program, submitted_ms, done_ms| SubmitSpan { programs: vec![program], submitted_ms, done_ms };
+        let submits = vec![submit(0, 1.0, 5.0), submit(1, 1.0, 3.0), submit(2, 3.0, 4.0)];
+        let outcome = Outcome { outputs: vec![], total_ms: 6.0, record_ms: 1.0, submits, bytes: 0, awaited: true };
+        let names = ["a", "b", "c"].map(str::to_owned);
+        let spans = timeline(&outcome, &names, true);
+        let own: Vec<_> = spans.iter().map(|s| (s.model.as_str(), s.place.as_str(), s.start_ms, s.end_ms)).collect();
+        let computed = [("a", "thread 1", 1.0, 5.0), ("b", "thread 2", 1.0, 3.0), ("c", "thread 2", 3.0, 4.0)];
+        assert_eq!(own[1..4], computed);
+        assert_eq!((own[0], own[4]), (("", "", 0.0, 1.0), ("", "", 5.0, 6.0)));
+    }
 
     #[test]
     fn quantiles_lie_between_neighbours() {
