@@ -18,6 +18,9 @@ use crate::program::Residency;
 use std::cell::Ref;
 use std::rc::Rc;
 
+/// Where sessions have a little in common, a joint is worth it that is forecast to take at most so much of what they take apart.
+const WORTH: f64 = 0.97;
+
 /// One request of a set, without its inputs' elements.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
@@ -142,6 +145,10 @@ impl Desk {
         let mut compiled = compiling.await.ok()?;
         compiled.cost.model = name(set);
         let ready = Rc::new(Ready::new(compiled));
+        let ms = |ready: &Ready| self.forecast_ms(&ready.compiled.cost);
+        if !apart && ms(&ready) > WORTH * set.iter().map(|asked| ms(&asked.ready)).sum::<f64>() {
+            return None;
+        }
         (ready.compiled.footprint.arena <= MOST_BYTES).then_some(Joint { ready, inputs, outputs, _held: held })
     }
 }

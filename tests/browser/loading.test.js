@@ -31,7 +31,9 @@ function broken(path, query = '', origin = location.origin) {
   return { url, asked: async () => (await fetch(`/broken/log?id=${id}`)).json() };
 }
 
-const [net, other] = [entry('squeezenet1_1'), entry('face_rnet')];
+/** A model by its path: hosts that lie are found by what stands before it. */
+const at = (name) => ({ ...entry(name), url: new URL(entry(name).url, location.href).pathname });
+const [net, other] = [at('squeezenet1_1'), at('face_rnet')];
 const DATA = 'squeezenet1_1.onnx.data';
 const length = async (url) => (await (await fetch(url)).arrayBuffer()).byteLength;
 const [modelBytes, dataBytes, otherBytes] = await Promise.all([net.url, `${net.url}.data`, other.url].map(length));
@@ -50,7 +52,7 @@ const expected = new Map();
 expected.set(net, await outputsOf(await pool.load(net.url, plain), net));
 expected.set(other, await outputsOf(await pool.load(other.url, { cache: false }), other));
 /** Data of another model, of which the first bytes stand for its own. */
-const swap = `${entry('mobilenet_v2').url}.data`;
+const swap = `${at('mobilenet_v2').url}.data`;
 expected.set(swap, await outputsOf(await pool.load(net.url, { ...plain, externalData: { [DATA]: swap } }), net));
 
 async function right(session, model, what = '', of = model) {
