@@ -14,6 +14,7 @@ use crate::graph::{DType, Graph, HostTensor, Part, joined, specialise};
 use crate::kernels::Registry;
 use crate::lane::{Input, Order, Output, Progress};
 use crate::onnx::content_hash;
+use crate::predict::Strategy;
 use crate::program::Residency;
 use std::cell::Ref;
 use std::rc::Rc;
@@ -145,8 +146,9 @@ impl Desk {
         let mut compiled = compiling.await.ok()?;
         compiled.cost.model = name(set);
         let ready = Rc::new(Ready::new(compiled));
-        let ms = |ready: &Ready| self.forecast_ms(&ready.compiled.cost);
-        if !apart && ms(&ready) > WORTH * set.iter().map(|asked| ms(&asked.ready)).sum::<f64>() {
+        let each: Vec<&Ready> = set.iter().map(|asked| &*asked.ready).collect();
+        let ms = |set: &[&Ready]| self.plan(set, Strategy::Sequential).forecast.total_ms;
+        if !apart && ms(&[&ready]) > WORTH * ms(&each) {
             return None;
         }
         (ready.compiled.footprint.arena <= MOST_BYTES).then_some(Joint { ready, inputs, outputs, _held: held })

@@ -124,7 +124,7 @@ test('cpu: a processor whose sessions were released gives its memory back, and c
     for (const name of names) sessions.push(await load(pool, entry(name)));
     const all = await Promise.all(sessions.map(({ session, feeds }) => session.run(feeds)));
     for (const [i, outputs] of all.entries()) assert(relativeError(entry(names[i]), outputs) <= 1e-3, `${names[i]} in round ${round}`);
-    equal(await living(), 4, 'workers while sessions live: two processors of two threads');
+    equal(await living(), 2, 'workers while sessions live: a processor of two threads');
     for (const { session } of sessions) await session.release();
     equal(pool.memory().lanes[0].weights, 0, 'bytes of weights after every release');
     // Every second time it is asked again before it rests.
