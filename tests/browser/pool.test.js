@@ -123,6 +123,7 @@ test('a pool forecasts from its first call on by what one before it learned on t
   const guess = await forecast(first);
   for (let i = 0; i < 24; i++) await first.session.run(first.feeds);
   const known = await forecast(first);
+  const { machine = 1 } = first.pool.accuracy('cpu').history.at(-1) ?? {};
   await first.pool.close();
   const learned = async () => (await kept(fingerprint))?.learned?.observations.length ?? 0;
   for (let i = 0; i < 100 && (await learned()) < 8; i++) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -130,8 +131,8 @@ test('a pool forecasts from its first call on by what one before it learned on t
   const second = await opened();
   const again = await forecast(second);
   // How the machine is just now is not known again, nor is it kept.
-  const off = Math.abs(Math.log(again.predictedMs / known.predictedMs));
-  assert(off < Math.log(1.6), `${again.predictedMs} ms at first, ${known.predictedMs} in the pool before, ${guess.predictedMs} when nothing was known`);
+  const off = Math.abs(Math.log((again.predictedMs * machine) / known.predictedMs));
+  assert(off < Math.log(1.6), `${again.predictedMs} ms at first, ${known.predictedMs} in the pool before, ${machine}x then, ${guess.predictedMs} when nothing was known`);
   // On a busy machine calls scatter more than a guess would have it: that is known again, too.
   const most = Math.max(width(guess), 1.5 * width(known));
   assert(width(again) < most, `intervals of ${again.intervalMs} after ${known.intervalMs} and ${guess.intervalMs}`);
@@ -214,7 +215,9 @@ test('memory is told by session, with the most so far, the least that could be, 
 test('predicted bytes are the allocator\'s count within 1 %, and every strategy is predicted and measured', () =>
   withModels(['squeezenet1_1', 'mobilenet_v2'], async (pool, requests) => {
     const comparison = await pool.compare(requests, { repeats: 2 });
-    equal(comparison.strategies.map((s) => s.strategy).sort(), ['parallel', 'sequential']);
+    // Both are fed the same, so that a little may be in common.
+    const asTheyAre = (all) => all.map((s) => s.strategy).filter((strategy) => strategy !== 'batched').sort();
+    equal(asTheyAre(comparison.strategies), ['parallel', 'sequential']);
     for (const s of comparison.strategies) {
       const off = Math.abs(s.predictedBytes / s.measuredBytes - 1);
       assert(off <= 0.01, `${s.strategy}: predicted ${s.predictedBytes} bytes, held ${s.measuredBytes}`);
@@ -224,7 +227,7 @@ test('predicted bytes are the allocator\'s count within 1 %, and every strategy 
       }
     }
     const prediction = await pool.predict(requests);
-    assert(prediction.reason.length > 0 && prediction.strategies.length === 2, 'a reason and both strategies');
+    assert(prediction.reason.length > 0 && asTheyAre(prediction.strategies).length === 2, 'a reason and both strategies');
   }));
 
 test('every run is recorded beside its prediction, and the refit is judged on runs that it did not see', () =>
