@@ -2,7 +2,7 @@
 //! Knows structure and content hashes; must never know which operators exist or why graphs are joined.
 
 use super::{Constant, ContentHash, DType, Dim, Graph, Node, Value, ValueId};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// A graph with the shapes of one call, to be joined with others.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +36,6 @@ type Content = (ContentHash, DType, Vec<usize>);
 struct Joining {
     graph: Graph,
     constants: BTreeMap<Content, ValueId>,
-    /// Nodes by what they read.
-    nodes: HashMap<(String, Vec<Option<ValueId>>), Vec<usize>>,
     /// Inputs by their number.
     inputs: BTreeMap<usize, (ValueId, Vec<usize>)>,
     shared: usize,
@@ -137,18 +135,18 @@ impl Joining {
         let inputs: Vec<Option<ValueId>> = node.inputs.iter().map(moved).collect::<Option<_>>()?;
         let guards: Vec<(ValueId, bool)> =
             node.guards.iter().map(|(id, holds)| Some((of[id.0]?, *holds))).collect::<Option<_>>()?;
-        let key = (node.op_type.clone(), inputs.clone());
-        let alike = |other: &Node| {
-            other.domain == node.domain
+        let alike = |other: &&Node| {
+            other.inputs == inputs
+                && other.op_type == node.op_type
+                && other.domain == node.domain
                 && other.attributes == node.attributes
                 && other.guards == guards
                 && other.choice == node.choice
                 && other.outputs.len() == node.outputs.len()
                 && other.outputs.iter().zip(&node.outputs).all(|(a, b)| a.is_some() == b.is_some())
         };
-        let known = self.nodes.get(&key).and_then(|all| all.iter().find(|&&at| alike(&self.graph.nodes[at])));
-        if let Some(&at) = known {
-            for (own, there) in node.outputs.iter().zip(&self.graph.nodes[at].outputs) {
+        if let Some(known) = self.graph.nodes.iter().find(alike) {
+            for (own, there) in node.outputs.iter().zip(&known.outputs) {
                 if let (Some(own), Some(there)) = (own, there) {
                     of[own.0] = Some(*there);
                 }
@@ -165,7 +163,6 @@ impl Joining {
             }
             outputs.push(made);
         }
-        self.nodes.entry(key).or_default().push(self.graph.nodes.len());
         let name = format!("{}: {}", graph.name, node.name);
         self.graph.nodes.push(Node { name, inputs, outputs, guards, ..node.clone() });
         Some(())

@@ -143,11 +143,12 @@ impl Desk {
         let programs: Vec<&Rc<Ready>> = items.iter().map(|item| &item.ready).collect();
         let settled = items.len() > 1 && (self.lane.threads() < 2 || self.trials.settled(&programs));
         let company = if settled { self.company(items) } else { None };
-        if let Some(company) = &company
-            && let Some(joint) = company.set.stacks.borrow_mut().best(items.len())
-            && let Some(member) = company.unit(joint, &owned(items)).with(items)
-        {
-            return (vec![member], Some(Company { set: Rc::clone(&company.set), places: company.places.clone() }));
+        let joint = |company: &Company| {
+            let joint = company.set.stacks.borrow_mut().best(items.len())?;
+            company.unit(joint, &owned(items)).with(items)
+        };
+        if let Some(member) = company.as_ref().and_then(joint) {
+            return (vec![member], company);
         }
         let mut left: Vec<usize> = (0..items.len()).collect();
         let mut members = vec![];
