@@ -3,12 +3,13 @@
 
 use crate::error::Result;
 use crate::graph::TensorId;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::{rounds, word, workgroups};
 use crate::kernels::base::{Binding, Class, Element, KernelCall, Lowering, Shader, Slot, Tuning};
 use std::fmt::Write as _;
 
 const SLOTS: &[Slot] = &[Slot::read("q"), Slot::read("k"), Slot::read("v"), Slot::write("y"), Slot::read("mask")];
-const SOURCE: &str = include_str!("attention.wgsl");
+const SOURCE: &str = lean!("attention.wgsl");
 static PLAIN: Shader = Shader { name: "attention", class: Class::Matmul, source: SOURCE, slots: SLOTS.split_at(4).0 };
 static MASKED: Shader = Shader { name: "attention-mask", class: Class::Matmul, source: SOURCE, slots: SLOTS };
 

@@ -1,31 +1,28 @@
 //! Kernels that measure an adapter's own ceilings: multiply-adds in registers, a plain copy, and nothing at all; and
 //! one that finds out how subgroups lie.
 
+use super::lean::lean;
 use super::{Binding, Class, Element, KernelCall, Shader, Slot};
 use crate::graph::TensorId;
 
-const FMA: Shader = Shader {
-    name: "ceiling-fma",
-    class: Class::Matmul,
-    source: include_str!("ceiling_fma.wgsl"),
-    slots: &[Slot::write("y")],
-};
+const FMA: Shader =
+    Shader { name: "ceiling-fma", class: Class::Matmul, source: lean!("ceiling_fma.wgsl"), slots: &[Slot::write("y")] };
 const COPY: Shader = Shader {
     name: "ceiling-copy",
     class: Class::Movement,
-    source: include_str!("ceiling_copy.wgsl"),
+    source: lean!("ceiling_copy.wgsl"),
     slots: &[Slot::read("x"), Slot::write("y")],
 };
 const NOTHING: Shader = Shader {
     name: "ceiling-nothing",
     class: Class::Elementwise,
-    source: include_str!("ceiling_nothing.wgsl"),
+    source: lean!("ceiling_nothing.wgsl"),
     slots: &[Slot::write("y")],
 };
 const NEIGHBOURS: Shader = Shader {
     name: "neighbours",
     class: Class::Elementwise,
-    source: include_str!("ceiling_neighbours.wgsl"),
+    source: lean!("ceiling_neighbours.wgsl"),
     slots: &[Slot::write("y")],
 };
 

@@ -4,6 +4,7 @@
 use super::call::TAKEN_IN;
 use super::chain::{Chain, OPERANDS};
 use super::epilogue::FINISH;
+use super::lean::lean;
 use super::limits::word;
 use super::rows::{GROUP, spread};
 use super::strides::{Strided, broadcast_strides};
@@ -18,7 +19,7 @@ const RANK: usize = 8;
 /// Storage bindings that any device has, and words that a call's parameters hold.
 pub(in crate::kernels) const MOST_BINDINGS: usize = 8;
 pub(in crate::kernels) const MOST_PARAMS: usize = 64;
-const SOURCE: &str = include_str!("map.wgsl");
+const SOURCE: &str = lean!("map.wgsl");
 const NAMES: [&str; OPERANDS] = ["a", "b", "c", "s3", "s4"];
 /// What an expression calls its operands, in order.
 const VALUES: [&str; 3] = ["u", "v", "w"];

@@ -8,6 +8,7 @@ pub mod cpu;
 pub mod endings;
 pub mod epilogue;
 mod kernel;
+pub(in crate::kernels) mod lean;
 pub mod limits;
 pub mod lowering;
 pub mod map;
@@ -23,6 +24,7 @@ pub mod window;
 
 pub use call::{Binding, Class, Element, KernelCall, Shader, Slot};
 pub use kernel::{Entry, Kernel};
+pub(in crate::kernels) use lean::lean;
 pub use lowering::{Home, LoweredTensor, Lowering};
 pub use planes::Planes;
 pub use tuning::{QUAD, Tuning};

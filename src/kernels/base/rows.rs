@@ -1,5 +1,6 @@
 //! Rows: the view of a tensor in which one axis, or several neighbours, are reduced; and how threads share them.
 
+use super::lean::lean;
 use super::limits::{rounds, workgroups};
 use super::{Element, Tuning};
 use crate::error::Result;
@@ -163,7 +164,7 @@ impl Cover {
         let within = self.subgroups.clamp(1, self.lanes.max(1));
         let masks = (0..within.trailing_zeros()).map(|bit| 1 << bit);
         let exchange = |mask: u32| format!("    all = both(all, subgroupShuffleXor(all, {mask}u), greatest);\n");
-        let beyond = if self.lanes > within { include_str!("lanes_wait.wgsl") } else { BY_SUBGROUP };
+        let beyond = if self.lanes > within { lean!("lanes_wait.wgsl") } else { BY_SUBGROUP };
         beyond
             .replace("${within}", &within.to_string())
             .replace("${exchanges}", &masks.map(exchange).collect::<String>())

@@ -4,6 +4,7 @@
 use super::geometry::{Convolution, Operands, Task};
 use crate::error::Result;
 use crate::kernels::base::epilogue::FINISH;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::word;
 use crate::kernels::base::rows::spread;
 use crate::kernels::base::tuning::LOAD;
@@ -14,13 +15,13 @@ use std::fmt::Write as _;
 static PLAIN: Shader = Shader {
     name: "depthwise",
     class: Class::Depthwise,
-    source: include_str!("depthwise.wgsl"),
+    source: lean!("depthwise.wgsl"),
     slots: &[Slot::read("x"), Slot::read("w"), Slot::write("y")],
 };
 static WITH_BIAS: Shader = Shader {
     name: "depthwise-bias",
     class: Class::Depthwise,
-    source: include_str!("depthwise.wgsl"),
+    source: lean!("depthwise.wgsl"),
     slots: &[Slot::read("x"), Slot::read("w"), Slot::write("y"), Slot::read("bias")],
 };
 

@@ -4,6 +4,7 @@
 use super::geometry::{Convolution, Operands, Task};
 use crate::error::Result;
 use crate::kernels::base::epilogue::FINISH;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::{rounds, word, workgroups};
 use crate::kernels::base::tuning::{LOAD, QUAD};
 use crate::kernels::base::window::Axis;
@@ -15,13 +16,13 @@ use std::fmt::Write as _;
 static PLAIN: Shader = Shader {
     name: "conv",
     class: Class::Conv,
-    source: include_str!("direct.wgsl"),
+    source: lean!("direct.wgsl"),
     slots: &[Slot::read("x"), Slot::read("w"), Slot::write("y")],
 };
 static WITH_BIAS: Shader = Shader {
     name: "conv-bias",
     class: Class::Conv,
-    source: include_str!("direct.wgsl"),
+    source: lean!("direct.wgsl"),
     slots: &[Slot::read("x"), Slot::read("w"), Slot::write("y"), Slot::read("bias")],
 };
 static QUADS: Shader = Shader { name: "conv-quads", ..PLAIN };

@@ -4,6 +4,7 @@
 
 use super::geometry::{Convolution, Operands, Task};
 use crate::error::Result;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::word;
 use crate::kernels::base::operand::float;
 use crate::kernels::base::planes::APART;
@@ -16,7 +17,7 @@ use std::fmt::Write as _;
 static UNFOLD: Shader = Shader {
     name: "conv-unfold",
     class: Class::Movement,
-    source: include_str!("unfold.wgsl"),
+    source: lean!("unfold.wgsl"),
     slots: &[Slot::read("x"), Slot::write("t")],
 };
 

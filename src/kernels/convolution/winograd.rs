@@ -6,6 +6,7 @@ use super::geometry::{Convolution, Operands, Task};
 use crate::error::Result;
 use crate::graph::TensorId;
 use crate::kernels::base::epilogue::FINISH;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::word;
 use crate::kernels::base::operand::float;
 use crate::kernels::base::rows::{GROUP, spread};
@@ -15,15 +16,12 @@ use crate::kernels::base::{Binding, Class, Element, KernelCall, Lowering, Shader
 use crate::kernels::product::{Matrix, Product};
 use std::fmt::Write as _;
 
-static INPUT: Shader =
-    shader("winograd-input", include_str!("winograd_input.wgsl"), &[Slot::read("x"), Slot::write("v")]);
-static WEIGHT: Shader =
-    shader("winograd-weight", include_str!("winograd_weight.wgsl"), &[Slot::read("w"), Slot::write("u")]);
-static OUTPUT: Shader =
-    shader("winograd-output", include_str!("winograd_output.wgsl"), &[Slot::read("m"), Slot::write("y")]);
+static INPUT: Shader = shader("winograd-input", lean!("winograd_input.wgsl"), &[Slot::read("x"), Slot::write("v")]);
+static WEIGHT: Shader = shader("winograd-weight", lean!("winograd_weight.wgsl"), &[Slot::read("w"), Slot::write("u")]);
+static OUTPUT: Shader = shader("winograd-output", lean!("winograd_output.wgsl"), &[Slot::read("m"), Slot::write("y")]);
 static OUTPUT_BIAS: Shader = shader(
     "winograd-output-bias",
-    include_str!("winograd_output.wgsl"),
+    lean!("winograd_output.wgsl"),
     &[Slot::read("m"), Slot::write("y"), Slot::read("bias")],
 );
 

@@ -4,6 +4,7 @@
 use super::{BatchNormalization, LayerNormalization, channels, layer_rows};
 use crate::error::Result;
 use crate::graph::Call;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::word;
 use crate::kernels::base::map::Map;
 use crate::kernels::base::operand::float;
@@ -11,7 +12,7 @@ use crate::kernels::base::strides::Strided;
 use crate::kernels::base::wgsl::literal;
 use crate::kernels::base::{Binding, Class, Kernel, KernelCall, Lowering, Planes, Shader, Slot};
 
-const SOURCE: &str = concat!(include_str!("../base/lanes.wgsl"), include_str!("normalise.wgsl"));
+const SOURCE: &str = lean!("../base/lanes.wgsl", "normalise.wgsl");
 
 static PLAIN: Shader = Shader {
     name: "layer-norm",

@@ -4,6 +4,7 @@
 use super::{Pool, Windows, windows};
 use crate::error::Result;
 use crate::graph::Call;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::{rounds, word};
 use crate::kernels::base::rows::{GROUP, spread};
 use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering, Planes, Shader, Slot};
@@ -13,7 +14,7 @@ use std::fmt::Write as _;
 static SHADER: Shader = Shader {
     name: "pool",
     class: Class::Pool,
-    source: include_str!("pool.wgsl"),
+    source: lean!("pool.wgsl"),
     slots: &[Slot::read("x"), Slot::write("y")],
 };
 
@@ -21,7 +22,7 @@ static SHADER: Shader = Shader {
 const UNROLLED: usize = 25;
 
 /// A window of any size, as loops.
-const LOOP: &str = include_str!("pool_loop.wgsl");
+const LOOP: &str = lean!("pool_loop.wgsl");
 
 /// Pixels of a tile to choose from.
 const PIXELS: [usize; 4] = [8, 7, 5, 4];

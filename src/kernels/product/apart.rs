@@ -4,10 +4,11 @@
 use super::operands::{BATCH_RANK, Product};
 use super::tiled::{Form, WORKGROUP, shaders};
 use crate::error::Result;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::rounds;
 use crate::kernels::base::{Class, Lowering, Shader, Variant};
 
-pub(super) const SOURCE: &str = concat!(include_str!("head.wgsl"), include_str!("apart.wgsl"));
+pub(super) const SOURCE: &str = lean!("head.wgsl", "apart.wgsl");
 static MATMUL: [Shader; 2] = shaders(["product", "product-bias"], Class::Matmul, SOURCE);
 static CONV: [Shader; 2] = shaders(["conv-1x1", "conv-1x1-bias"], Class::Conv, SOURCE);
 

@@ -6,12 +6,13 @@ use super::tile::Tile;
 use super::tiled::shaders;
 use crate::error::Result;
 use crate::kernels::base::epilogue::FINISH;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::{rounds, word};
 use crate::kernels::base::rows::Rows;
 use crate::kernels::base::{Class, Element, Lowering, Shader, Variant};
 use std::fmt::Write as _;
 
-const SOURCE: &str = concat!(include_str!("../base/lanes.wgsl"), include_str!("dot.wgsl"));
+const SOURCE: &str = lean!("../base/lanes.wgsl", "dot.wgsl");
 static SHADERS: [Shader; 2] = shaders(["product-dot", "product-dot-bias"], Class::Matmul, SOURCE);
 
 /// Rows up to which a product with both operands along k runs as dot products.

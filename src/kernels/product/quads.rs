@@ -4,11 +4,12 @@
 use super::operands::{BATCH_RANK, Product};
 use super::tiled::{Form, shaders};
 use crate::error::Result;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::rounds;
 use crate::kernels::base::tuning::QUAD;
 use crate::kernels::base::{Class, Lowering, Shader, Variant};
 
-pub(super) const SOURCE: &str = concat!(include_str!("head.wgsl"), include_str!("quads.wgsl"));
+pub(super) const SOURCE: &str = lean!("head.wgsl", "quads.wgsl");
 static MATMUL: [Shader; 2] = shaders(["product-quads", "product-quads-bias"], Class::Matmul, SOURCE);
 static CONV: [Shader; 2] = shaders(["conv-1x1-quads", "conv-1x1-quads-bias"], Class::Conv, SOURCE);
 

@@ -5,9 +5,10 @@ use super::gather::{self, Operands};
 use super::operands::Product;
 use super::tiled::{Form, WORKGROUP, shaders};
 use crate::error::Result;
+use crate::kernels::base::lean;
 use crate::kernels::base::{Class, Lowering, Shader, Variant};
 
-pub(super) const SOURCE: &str = concat!(include_str!("head.wgsl"), include_str!("shared.wgsl"));
+pub(super) const SOURCE: &str = lean!("head.wgsl", "shared.wgsl");
 static MATMUL: [Shader; 2] = shaders(["product-shared", "product-shared-bias"], Class::Matmul, SOURCE);
 static CONV: [Shader; 2] = shaders(["conv-1x1-shared", "conv-1x1-shared-bias"], Class::Conv, SOURCE);
 static WINDOW: [Shader; 2] = shaders(["conv-implicit", "conv-implicit-bias"], Class::Conv, SOURCE);

@@ -4,6 +4,7 @@
 use super::operands::{BATCH_RANK, Product};
 use crate::error::Result;
 use crate::kernels::base::epilogue::{Activation, FINISH};
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::word;
 use crate::kernels::base::operand::float;
 use crate::kernels::base::rows::{GROUP, spread};
@@ -13,7 +14,7 @@ const SLOTS: &[Slot] = &[Slot::read("t"), Slot::write("y")];
 const SLOTS_BIAS: &[Slot] = &[Slot::read("t"), Slot::write("y"), Slot::read("c")];
 
 const fn shader(name: &'static str, class: Class, slots: &'static [Slot]) -> Shader {
-    Shader { name, class, source: include_str!("join.wgsl"), slots }
+    Shader { name, class, source: lean!("join.wgsl"), slots }
 }
 
 /// Without a bias and with one, of products and of convolutions.

@@ -4,6 +4,7 @@
 use super::{Softmax, held, rows};
 use crate::error::Result;
 use crate::graph::{Call, TensorId};
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::word;
 use crate::kernels::base::rows::Rows;
 use crate::kernels::base::{Binding, Class, Kernel, KernelCall, Lowering, Shader, Slot};
@@ -11,7 +12,7 @@ use crate::kernels::base::{Binding, Class, Kernel, KernelCall, Lowering, Shader,
 static SHADER: Shader = Shader {
     name: "softmax",
     class: Class::Reduce,
-    source: concat!(include_str!("../base/lanes.wgsl"), include_str!("softmax.wgsl")),
+    source: lean!("../base/lanes.wgsl", "softmax.wgsl"),
     slots: &[Slot::read("x"), Slot::write("y")],
 };
 

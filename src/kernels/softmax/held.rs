@@ -3,6 +3,7 @@
 
 use crate::error::Result;
 use crate::graph::TensorId;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::word;
 use crate::kernels::base::rows::{Held, Rows};
 use crate::kernels::base::{Binding, Class, KernelCall, Lowering, Shader, Slot};
@@ -10,7 +11,7 @@ use crate::kernels::base::{Binding, Class, KernelCall, Lowering, Shader, Slot};
 static SHADER: Shader = Shader {
     name: "softmax-held",
     class: Class::Reduce,
-    source: concat!(include_str!("../base/lanes.wgsl"), include_str!("held.wgsl")),
+    source: lean!("../base/lanes.wgsl", "held.wgsl"),
     slots: &[Slot::read("x"), Slot::write("y")],
 };
 

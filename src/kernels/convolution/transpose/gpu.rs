@@ -3,6 +3,7 @@
 use super::{ConvTranspose, rule};
 use crate::error::Result;
 use crate::graph::Call;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::{rounds, word};
 use crate::kernels::base::rows::{GROUP, spread};
 use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
@@ -10,14 +11,14 @@ use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering
 static PLAIN: Shader = Shader {
     name: "conv-transpose",
     class: Class::Conv,
-    source: include_str!("transpose.wgsl"),
+    source: lean!("transpose.wgsl"),
     slots: &[Slot::read("x"), Slot::read("w"), Slot::write("y")],
 };
 
 static WITH_BIAS: Shader = Shader {
     name: "conv-transpose-bias",
     class: Class::Conv,
-    source: include_str!("transpose.wgsl"),
+    source: lean!("transpose.wgsl"),
     slots: &[Slot::read("x"), Slot::read("w"), Slot::write("y"), Slot::read("bias")],
 };
 

@@ -3,6 +3,7 @@
 use super::{Gather, rule};
 use crate::error::Result;
 use crate::graph::Call;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::word;
 use crate::kernels::base::rows::{GROUP, spread};
 use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
@@ -10,7 +11,7 @@ use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering
 static SHADER: Shader = Shader {
     name: "gather",
     class: Class::Movement,
-    source: include_str!("gather.wgsl"),
+    source: lean!("gather.wgsl"),
     slots: &[Slot::read("x"), Slot::read("at"), Slot::write("y")],
 };
 

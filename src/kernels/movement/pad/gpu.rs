@@ -3,6 +3,7 @@
 use super::{Mode, Pad, rule};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType};
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::word;
 use crate::kernels::base::rows::{GROUP, spread};
 use crate::kernels::base::strides::contiguous;
@@ -14,7 +15,7 @@ const AXES: usize = 8;
 static SHADER: Shader = Shader {
     name: "pad",
     class: Class::Movement,
-    source: include_str!("pad.wgsl"),
+    source: lean!("pad.wgsl"),
     slots: &[Slot::read("x"), Slot::write("y")],
 };
 

@@ -3,6 +3,7 @@
 use super::{Trilu, known, upper};
 use crate::error::Result;
 use crate::graph::Call;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::word;
 use crate::kernels::base::rows::{GROUP, spread};
 use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
@@ -10,14 +11,14 @@ use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering
 static KNOWN: Shader = Shader {
     name: "trilu",
     class: Class::Movement,
-    source: include_str!("trilu.wgsl"),
+    source: lean!("trilu.wgsl"),
     slots: &[Slot::read("x"), Slot::write("y")],
 };
 
 static COMPUTED: Shader = Shader {
     name: "trilu-k",
     class: Class::Movement,
-    source: include_str!("trilu.wgsl"),
+    source: lean!("trilu.wgsl"),
     slots: &[Slot::read("x"), Slot::write("y"), Slot::read("k")],
 };
 

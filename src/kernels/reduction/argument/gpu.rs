@@ -3,6 +3,7 @@
 use super::Argument;
 use crate::error::Result;
 use crate::graph::Call;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::{rounds, word};
 use crate::kernels::base::rows::{GROUP, spread};
 use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering, Shader, Slot};
@@ -10,7 +11,7 @@ use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering
 static SHADER: Shader = Shader {
     name: "argument",
     class: Class::Reduce,
-    source: include_str!("argument.wgsl"),
+    source: lean!("argument.wgsl"),
     slots: &[Slot::read("x"), Slot::write("y")],
 };
 

@@ -3,13 +3,14 @@
 use super::Reduce;
 use crate::error::Result;
 use crate::graph::Call;
+use crate::kernels::base::lean;
 use crate::kernels::base::limits::word;
 use crate::kernels::base::{Binding, Class, Element, Kernel, KernelCall, Lowering, Planes, Shader, Slot};
 
 static SHADER: Shader = Shader {
     name: "reduce",
     class: Class::Reduce,
-    source: concat!(include_str!("../../base/lanes.wgsl"), include_str!("reduce.wgsl")),
+    source: lean!("../../base/lanes.wgsl", "reduce.wgsl"),
     slots: &[Slot::read("x"), Slot::write("y")],
 };
 
