@@ -13,7 +13,7 @@ use crate::kernels::{Class, Tuning};
 use crate::memory::SlotPlan;
 use crate::program::Schedule;
 use futures_util::lock::MutexGuard;
-use std::fmt::Debug;
+use std::fmt;
 use std::rc::Rc;
 
 /// Held by whoever executes on a lane; the next may when it is dropped.
@@ -24,7 +24,7 @@ pub const NOBODY: u64 = u64::MAX;
 
 /// A place that executes programs. One fault fails its own call; what the lane lost fails every call from then on, with
 /// `DeviceLost`. All methods take `&self`: a lane is shared by everything that runs on it, in one thread.
-pub trait Lane: Debug {
+pub trait Lane {
     /// Its name in the API.
     fn name(&self) -> &'static str;
 
@@ -126,4 +126,11 @@ pub trait Lane: Debug {
 
     /// The share of the ceilings that a small operator of `class` reaches, in (0, 1]; `None` where none is known.
     fn utilisation(&self, class: Class) -> Task<'_, Result<Option<f64>>>;
+}
+
+/// By name: what a lane holds is long, and its form is nobody's.
+impl fmt::Debug for dyn Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }

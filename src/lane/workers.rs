@@ -16,7 +16,7 @@ pub struct Told {
 }
 
 /// A processor that answers.
-pub trait Far: fmt::Debug {
+pub trait Far {
     /// Asks what `head`, a `wire::Request`, says of `parts`. Both are read and the request is on its way before this returns,
     /// whether anybody waits for the answer or not; requests are done in their order. `DeviceLost` where it cannot answer
     /// any more.
@@ -30,6 +30,12 @@ pub trait Far: fmt::Debug {
 
     /// Ends it.
     fn close(&self);
+}
+
+impl fmt::Debug for dyn Far {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Far")
+    }
 }
 
 /// What is to be a processor once it is waited for.
