@@ -124,14 +124,17 @@ export function check({ records = 'indexeddb', onFallback, webnn, background = '
 export async function opened(options) {
   check(options);
   // Before the lanes are measured, not beside that.
-  const [{ wasm, webnn }, workers] = await Promise.all([found(), able()]);
+  const [{ wasm, webnn, webgpu }, workers] = await Promise.all([found(), able()]);
   const { onFallback, records, worker, background, webnn: asked, ...plain } = options;
   const { threads, processors } = possible(plain, wasm, workers);
   const device = asked?.deviceType ?? 'cpu';
   // The wasm of each is fetched when it is asked for.
   const processor = async (lane) => (lane === 'webnn' ? openContext(device) : openProcessor(wasm, threads));
+  // A software adapter computes on the same cores as a processor of ours does, and takes longer.
+  const gpu = webgpu.isFallbackAdapter && workers ? [[], ['gpu']] : [['gpu'], []];
+  const there = [...gpu[0], ...(webnn.available && webnn[device].available ? ['webnn'] : []), 'cpu', ...gpu[1]];
   const kept = records === 'none' ? undefined : shelf;
-  return withFiles(await call(() => WasmPool.create(plain, onFallback, kept, processor, threads, processors, webnn.available && webnn[device].available)));
+  return withFiles(await call(() => WasmPool.create({ ...plain, there }, onFallback, kept, processor, threads, processors)));
 }
 
 /** Kinds of errors by which a file shows that it is not what it should be: it is not kept. */

@@ -24,7 +24,9 @@ function module(build) {
     const compiling = (async () => {
       const response = await fetch(BUILDS[build]);
       if (!response.ok) throw new Error(`${BUILDS[build]}: ${response.status}`);
-      return WebAssembly.compile(await response.arrayBuffer());
+      // While it comes, where the host says what it is.
+      const streams = response.headers.get('content-type') === 'application/wasm';
+      return streams ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());
     })();
     // A later call may try again.
     compiling.catch(() => compiled.delete(build));

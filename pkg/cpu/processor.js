@@ -73,6 +73,11 @@ export class Processor {
     return this.#orEnded(() => this.#answered());
   }
 
+  /** Spends a few milliseconds on being fast later: whether a few more are of use. */
+  warm() {
+    return this.#orEnded(() => Boolean(this.#wasm.warm()));
+  }
+
   #orEnded(work) {
     try {
       return work();

@@ -30,6 +30,8 @@ pub struct WasmPool {
 #[serde(rename_all = "camelCase", default)]
 struct CreateOptions {
     lanes: Option<Vec<String>>,
+    /// The lanes that the browser seems to have, the preferred first: the package's own word.
+    there: Vec<String>,
     memory_budget: Option<f64>,
     max_pending: Option<f64>,
     explore: Option<bool>,
@@ -115,7 +117,7 @@ fn requests(pool: &Pool, value: &JsValue) -> Result<Vec<Request>> {
 impl WasmPool {
     /// Opens the lanes and measures their ceilings; `listener` is told of fallbacks, unless it is `undefined`; what else is known of the adapter is on `shelf`, or `undefined`. `workers`
     /// opens a processor of `threads` at most, and so many `processors` at most: a function that is told the lane and gives a promise
-    /// of an object as in `pkg/cpu/open.js`. `graphs`: whether it opens the browser's WebNN, too.
+    /// of an object as in `pkg/cpu/open.js`.
     pub async fn create(
         options: JsValue,
         listener: JsValue,
@@ -123,7 +125,6 @@ impl WasmPool {
         workers: js_sys::Function,
         threads: usize,
         processors: usize,
-        graphs: bool,
     ) -> std::result::Result<WasmPool, JsValue> {
         console_error_panic_hook::set_once();
         let open = async {
@@ -143,14 +144,14 @@ impl WasmPool {
             let goal = goal(options.goal.as_deref())?.unwrap_or_default();
             let shelf: Option<Rc<dyn Shelf>> =
                 if shelf.is_object() { Some(Rc::new(shelf::JsShelf(shelf))) } else { None };
-            let CreateOptions { lanes, measure, .. } = options;
+            let CreateOptions { lanes, there, measure, .. } = options;
             let on_fallback = listener.dyn_into::<js_sys::Function>().ok().map(|listener| {
                 Listener::new(move |fallback| {
                     // A listener that throws must not stop the call.
                     let _ = to_js(fallback).and_then(|fallback| listener.call1(&JsValue::UNDEFINED, &fallback));
                 })
             });
-            let workers = Some(workers::opened_by(workers, threads, graphs));
+            let workers = Some(workers::opened_by(workers, threads, there));
             let options = PoolOptions {
                 lanes,
                 memory_budget,

@@ -19,8 +19,8 @@ fn said(error: &JsValue) -> String {
     message.or_else(|| error.as_string()).unwrap_or_else(|| format!("{error:?}"))
 }
 
-/// Processors that `open` opens, each of so many threads at most.
-pub(super) fn opened_by(open: Function, threads: usize, graphs: bool) -> Workers {
+/// Processors that `open` opens, each of so many threads at most, where there seem to be these lanes.
+pub(super) fn opened_by(open: Function, threads: usize, lanes: Vec<String>) -> Workers {
     let opened = move |lane: &str| -> Opening {
         let opening = open.call1(&JsValue::UNDEFINED, &lane.into()).map(|promise| Promise::resolve(&promise));
         Box::pin(async move {
@@ -29,7 +29,7 @@ pub(super) fn opened_by(open: Function, threads: usize, graphs: bool) -> Workers
             Ok(Box::new(JsFar(object)) as Box<dyn Far>)
         })
     };
-    Workers::new(opened, threads, graphs)
+    Workers::new(opened, threads, lanes)
 }
 
 impl JsFar {

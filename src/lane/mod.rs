@@ -15,7 +15,7 @@ mod workers;
 
 pub use interface::{Lane, NOBODY, Turn};
 pub use measured::{Counts, Facts, Measured};
-pub use open::{NAMES, expected, hopeful, one, open, rivals, there};
+pub use open::{NAMES, expected, hopeful, one, open, rivals, unasked};
 pub use pace::{Moment, Pace};
 pub use tensor::{Input, Output, Resident, opening};
 pub use traffic::{Traffic, TrafficCounts};

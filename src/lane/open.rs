@@ -7,7 +7,7 @@ use super::workers::Workers;
 use crate::error::{Error, Kind, Result};
 use std::rc::Rc;
 
-/// The lanes that there are, the preferred first.
+/// The lanes that are known, the preferred first.
 pub const NAMES: [&str; 3] = ["gpu", WEBNN, CPU];
 /// A processor's name.
 const CPU: &str = "cpu";
@@ -23,16 +23,16 @@ pub async fn open(
     budget: Option<u64>,
     workers: Option<&Workers>,
 ) -> Result<Vec<Rc<dyn Lane>>> {
-    let wanted = |name: &str| match names {
-        Some(names) => names.iter().any(|n| n == name),
-        None => there(name, workers),
+    let wanted = match names {
+        Some(names) => NAMES.into_iter().filter(|name| names.iter().any(|n| n == name)).collect(),
+        None => unasked(workers),
     };
-    if !NAMES.iter().any(|name| wanted(name)) {
+    if wanted.is_empty() {
         let text = format!("none of the lanes asked for is known; there is '{}'", NAMES.join("', '"));
         return Err(Error::new(Kind::Unsupported, text));
     }
     let (mut lanes, mut why) = (vec![], None);
-    for name in NAMES.into_iter().filter(|name| wanted(name)) {
+    for name in wanted {
         if names.is_none() && !lanes.is_empty() {
             break;
         }
@@ -47,9 +47,10 @@ pub async fn open(
     }
 }
 
-/// Whether the lane of that name can be had where nobody asks for it by name, as far as that is known.
-pub fn there(name: &str, workers: Option<&Workers>) -> bool {
-    name != WEBNN || workers.is_some_and(Workers::graphs)
+/// The lanes that can be had where nobody asks for one by name, as far as that is known, the preferred first.
+pub fn unasked(workers: Option<&Workers>) -> Vec<&'static str> {
+    let Some(workers) = workers else { return NAMES.into_iter().filter(|name| *name != WEBNN).collect() };
+    workers.lanes().iter().filter_map(|lane| NAMES.into_iter().find(|name| name == lane)).collect()
 }
 
 /// Lanes beside `first`, which was measured, that may be faster than it: an adapter of software, or a weak one, is slower than a
@@ -64,7 +65,8 @@ pub async fn rivals(
     if first.name() == CPU || first.measured().flops_per_s >= threads as f64 * THREAD_FLOPS_PER_S {
         return rivals;
     }
-    for name in [WEBNN, CPU].into_iter().filter(|name| *name != first.name() && there(name, workers)) {
+    let there = unasked(workers);
+    for name in [WEBNN, CPU].into_iter().filter(|name| *name != first.name() && there.contains(name)) {
         rivals.extend(one(name, budget, workers).await.ok());
     }
     rivals
@@ -81,7 +83,7 @@ pub fn hopeful(name: &str, flops: f64, ms: f64, workers: Option<&Workers>) -> bo
 pub fn expected(name: &str, workers: Option<&Workers>) -> bool {
     match name {
         CPU => workers.is_some(),
-        WEBNN => workers.is_some_and(Workers::graphs),
+        WEBNN => unasked(workers).contains(&WEBNN),
         _ => false,
     }
 }

@@ -46,19 +46,19 @@ pub type Opening = Task<'static, Result<Box<dyn Far>>>;
 pub struct Workers {
     open: Rc<dyn Fn(&str) -> Opening>,
     threads: usize,
-    graphs: bool,
+    lanes: Rc<[String]>,
 }
 
 impl Workers {
-    /// By `open`, which is told the lane that asks, each of so many threads at most; `graphs`: whether the browser has something
-    /// of its own for them.
-    pub fn new(open: impl Fn(&str) -> Opening + 'static, threads: usize, graphs: bool) -> Workers {
-        Workers { open: Rc::new(open), threads, graphs }
+    /// By `open`, which is told the lane that asks, each of so many threads at most; `lanes`: names of those that there seem to be,
+    /// the preferred first.
+    pub fn new(open: impl Fn(&str) -> Opening + 'static, threads: usize, lanes: Vec<String>) -> Workers {
+        Workers { open: Rc::new(open), threads, lanes: lanes.into() }
     }
 
-    /// Whether the browser has something of its own for graphs.
-    pub fn graphs(&self) -> bool {
-        self.graphs
+    /// The lanes that there seem to be, the preferred first.
+    pub fn lanes(&self) -> &[String] {
+        &self.lanes
     }
 
     /// Threads that one has at most.

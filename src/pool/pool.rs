@@ -55,8 +55,8 @@ impl Pool {
             desks.extend(Pool::desks(rivals, &options, &shelf, &activity).await?);
             desks.sort_by(|a, b| b.lane.measured().flops_per_s.total_cmp(&a.lane.measured().flops_per_s));
         }
-        let unasked = lane::NAMES.into_iter().filter(|name| lane::there(name, workers.as_ref()));
-        let names = options.lanes.clone().unwrap_or_else(|| unasked.map(str::to_owned).collect());
+        let unasked = || lane::unasked(workers.as_ref()).into_iter().map(str::to_owned).collect();
+        let names = options.lanes.clone().unwrap_or_else(unasked);
         let opener: Opener = Rc::new(move |name| {
             let (name, workers) = (name.to_owned(), workers.clone());
             Box::pin(async move { lane::one(&name, budget, workers.as_ref()).await })

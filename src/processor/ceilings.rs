@@ -1,33 +1,34 @@
 //! Measures a processor: its ceilings, and the share of them that a class of routines reaches. Knows programs made to measure;
 //! must never know a model.
 
+use super::alone::alone;
 use super::engine::{Arena, execute};
-use super::store::Store;
 use super::team::Team;
-use crate::error::{Error, Kind, Result};
-use crate::graph::{
-    Attributes, Call, ContentHash, DType, Graph, HostTensor, Node, Operand, Source, SpecialNode, SpecialTensor,
-    Specialised, TensorId, TensorType,
-};
+use crate::error::{Error, Result};
+use crate::kernels::Class;
 use crate::kernels::base::cpu::ceiling::{FLOPS_A_TURN, multiply_adds};
-use crate::kernels::{Class, Registry};
-use crate::program::cpu::build;
-use crate::program::{Residency, examples};
-use std::collections::BTreeMap;
+use crate::program::examples::example;
 use std::hint::black_box;
-use std::sync::Arc;
 
 /// Milliseconds on a clock that only goes forward.
 pub type Clock = fn() -> f64;
 
-/// What is measured grows until it takes so long, so that the clock is small beside it.
-const LONG_ENOUGH_MS: f64 = 3.0;
-/// How often each is run; the fastest counts, as it was disturbed least.
-const REPEATS: usize = 5;
+/// What is measured grows until it takes so long, so that the clock is small beside it: as many of the clock's steps, between these.
+const STEPS: f64 = 50.0;
+const LONG_ENOUGH_MS: [f64; 2] = [1.0, 3.0];
+/// It is run until so many in a row were not faster than what was the fastest by then, which counts, as it was disturbed least; an
+/// engine may still be making it fast.
+const STEADY: usize = 4;
+/// So much is faster.
+const FASTER: f64 = 0.98;
+/// How often it is run at most.
+const MOST_REPEATS: usize = 40;
 /// Turns of multiply-adds in one call.
 const FMA_TURNS: usize = 1 << 12;
 /// Floats that the copy moves: more than the nearest caches hold.
 const COPIED: usize = 1 << 20;
+/// Readings of a clock within which it goes forward.
+const MOST_READINGS: usize = 1 << 20;
 /// Nothing is run more often than this between two looks at the clock.
 const MOST_TURNS: usize = 1 << 28;
 
@@ -42,6 +43,12 @@ pub struct Ceilings {
     pub dispatch_s: f64,
 }
 
+/// Milliseconds between two readings of the clock that differ; nothing of a clock that stands still.
+fn step(clock: Clock) -> f64 {
+    let next = |from: f64| (0..MOST_READINGS).map(|_| clock()).find(|now| *now > from);
+    next(clock()).and_then(|one| next(one).map(|two| two - one)).unwrap_or_default()
+}
+
 /// Seconds of one turn of `run`, which is told how many to make.
 fn seconds(clock: Clock, mut run: impl FnMut(usize) -> Result<()>) -> Result<f64> {
     let mut timed = |turns: usize| {
@@ -49,13 +56,23 @@ fn seconds(clock: Clock, mut run: impl FnMut(usize) -> Result<()>) -> Result<f64
         run(turns)?;
         Ok::<f64, Error>(clock() - began)
     };
+    let long_enough = (STEPS * step(clock)).clamp(LONG_ENOUGH_MS[0], LONG_ENOUGH_MS[1]);
     let mut turns = 1;
-    while timed(turns)? < LONG_ENOUGH_MS && turns < MOST_TURNS {
+    let mut best = timed(turns)?;
+    while best < long_enough && turns < MOST_TURNS {
         turns *= 2;
+        best = timed(turns)?;
     }
-    let mut best = f64::INFINITY;
-    for _ in 0..REPEATS {
-        best = best.min(timed(turns)?);
+    let (mut repeats, mut steady) = (0, 0);
+    while steady < STEADY && repeats < MOST_REPEATS {
+        let ms = timed(turns)?;
+        steady = if ms < FASTER * best { 0 } else { steady + 1 };
+        best = best.min(ms);
+        repeats += 1;
+        // An engine that makes it fast makes it too short.
+        if best < long_enough / 2.0 && turns < MOST_TURNS {
+            (turns, best) = (turns * 2, best * 2.0);
+        }
     }
     // A clock may stand still for a while: nothing takes no time.
     Ok((best / 1e3 / turns as f64).max(1e-12))
@@ -100,50 +117,14 @@ pub fn ceilings(team: &dyn Team, clock: Clock) -> Result<Ceilings> {
 
 /// The share of `ceilings` that a small operator of `class` reaches, in (0, 1].
 pub fn utilisation(class: Class, ceilings: &Ceilings, team: &dyn Team, clock: Clock) -> Result<f64> {
-    let (op_type, attributes, shapes) = examples::example(class);
-    let attributes = Attributes::new(attributes);
-    let types: Vec<TensorType> = shapes.iter().map(|s| TensorType::new(DType::Float32, *s)).collect();
-    let floats =
-        |ty: &TensorType| HostTensor::f32(ty.shape.clone(), (0..ty.len()).map(|i| (i % 7) as f32 * 0.1).collect());
-    let call = Call {
-        node: "probe",
-        attributes: &attributes,
-        opset: 17,
-        inputs: types.iter().map(|ty| Some(Operand { ty: ty.clone(), value: None })).collect(),
-        outputs: 1,
-    };
-    let unknown = || Error::new(Kind::Internal, format!("no probe for {class:?}"));
-    let result = Registry.kernel("", op_type).ok_or_else(unknown)?.infer(&call)?.into_iter().next();
-    // What a model computes is the first; the others are weights.
-    let mut special =
-        Specialised { inputs: vec![TensorId(0)], outputs: vec![TensorId(types.len())], ..Specialised::default() };
-    for (i, ty) in types.iter().enumerate() {
-        let source = match i {
-            0 => Source::Input(0),
-            _ => Source::Constant(ContentHash([i as u8; 32]), Some(Arc::new(floats(ty)?))),
-        };
-        special.tensors.push(SpecialTensor { name: String::new(), ty: ty.clone(), source });
-    }
-    let ty = result.ok_or_else(unknown)?;
-    special.tensors.push(SpecialTensor { name: String::new(), ty, source: Source::Node });
-    let inputs = (0..types.len()).map(|i| Some(TensorId(i))).collect();
-    special.nodes.push(SpecialNode { node: 0, inputs, outputs: vec![Some(TensorId(types.len()))] });
-    let node = Node {
-        name: "probe".to_owned(),
-        op_type: op_type.to_owned(),
-        attributes: attributes.clone(),
-        ..Node::default()
-    };
-    let opset = BTreeMap::from([(String::new(), 17)]);
-    let graph = Graph { opset, nodes: vec![node], ..Graph::default() };
-    let loaded = Store::default().load(0, build(&graph, &special, &Residency::default())?)?;
+    let (loaded, input) = alone(&example(class))?;
     let ideal: f64 = loaded
         .program
         .steps
         .iter()
         .map(|s| (s.cost.flops / ceilings.flops_per_s).max(s.cost.bytes / ceilings.bytes_per_s))
         .sum();
-    let (input, mut arena) = (floats(&types[0])?, Arena::default());
+    let mut arena = Arena::default();
     let took = seconds(clock, |turns| {
         (0..turns).try_for_each(|_| execute(&loaded, &mut arena, team, &[&input], &|_| String::new()).map(drop))
     })?;

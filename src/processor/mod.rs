@@ -1,6 +1,7 @@
 //! A processor that executes programs of routines: weights, an arena, one step after another; and the messages by which a page
 //! asks for that from afar. Knows `program::cpu`; must never know sessions, a page or a graphics device.
 
+mod alone;
 mod beside;
 mod ceilings;
 mod engine;
@@ -9,6 +10,7 @@ mod pace;
 mod server;
 mod store;
 mod team;
+mod warm;
 pub mod wire;
 
 pub use ceilings::Clock;

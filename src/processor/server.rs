@@ -7,6 +7,7 @@ use super::execution::{Execution, Held, Ready, lacks};
 use super::pace::Pace;
 use super::store::Store;
 use super::team::Team;
+use super::warm::Warming;
 use super::wire::{Answer, Fed, INLINE_BYTES, Order, Prepared, Request, Run, read, written};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{ContentHash, Data, HostTensor, Source};
@@ -39,6 +40,7 @@ pub struct Server {
     ceilings: Ceilings,
     /// What paused, and is to go on.
     paused: Option<Execution>,
+    warming: Warming,
 }
 
 impl Server {
@@ -54,6 +56,7 @@ impl Server {
             tensors: BTreeMap::new(),
             ceilings: Ceilings::default(),
             paused: None,
+            warming: Warming::default(),
         }
     }
 
@@ -70,6 +73,12 @@ impl Server {
             None => read(head).and_then(|request| self.done(team, request, parts, slice_ms)),
         };
         done.transpose().map(Server::reply)
+    }
+
+    /// Spends a moment in which nothing is asked on what makes models fast from their first call on: whether another such moment is of use.
+    pub fn warm(&mut self, team: &dyn Team) -> bool {
+        // What fails here will say so where somebody asks for it.
+        self.paused.is_none() && self.warming.turn(team, self.clock).unwrap_or(false)
     }
 
     /// Goes on with what paused, for so many milliseconds: the answer, once there is one.

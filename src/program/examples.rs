@@ -27,3 +27,21 @@ pub fn example(class: Class) -> Example {
         Class::Reduce => ("Softmax", vec![int("axis", -1)], &[&[1, 12, 64, 64]]),
     }
 }
+
+/// What models spend their time on, the commonest first: what is to be fast by the time that one comes.
+pub fn warm() -> Vec<Example> {
+    let ints = |name: &str, v: &[i64]| (name.to_owned(), Attribute::Ints(v.to_vec()));
+    let int = |name: &str, v: i64| (name.to_owned(), Attribute::Int(v));
+    let mut all: Vec<Example> = vec![
+        ("Conv", vec![ints("kernel_shape", &[1, 1])], &[&[1, 96, 28, 28], &[32, 96, 1, 1], &[32]]),
+        example(Class::Depthwise),
+        (
+            "Conv",
+            vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4]), ints("strides", &[2, 2]), int("group", 96)],
+            &[&[1, 96, 28, 28], &[96, 1, 3, 3], &[96]],
+        ),
+    ];
+    let others = [Class::Matmul, Class::Conv, Class::Elementwise, Class::Reduce, Class::Pool, Class::Movement];
+    all.extend(others.into_iter().map(example));
+    all
+}

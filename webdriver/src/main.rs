@@ -9,6 +9,7 @@ mod data;
 mod demo;
 mod drive;
 mod facts;
+mod first;
 mod kernels;
 mod look;
 mod pack;

@@ -4,8 +4,8 @@ use crate::browsers::Browser;
 use crate::drive::Drive;
 use crate::serve::serve;
 use crate::tools::root;
-use crate::{data, package, setup};
-use anyhow::{Context, Result};
+use crate::{data, first, package, setup};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::Value;
@@ -33,6 +33,12 @@ pub struct Options {
     /// Only peers whose name has one of these parts, e.g. `webgpu`.
     #[arg(long, value_name = "PART,…", value_delimiter = ',')]
     peers: Vec<String>,
+    /// `first`: from the import to the first result of one model (mobilenet_v2, or the first of `--models`), and the bytes fetched for it.
+    #[arg(long, value_name = "first")]
+    page: Option<String>,
+    /// Browsers that are opened one after another for `--page first`.
+    #[arg(long, default_value_t = 12)]
+    rounds: usize,
     /// Writes what was measured to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -46,6 +52,16 @@ pub fn peers(options: &Options) -> Result<()> {
     setup::npm_peers(root)?;
     setup::browser(root, options.browser)?;
     let serving = serve(root, None)?;
+    if let Some(page) = &options.page {
+        if page != "first" {
+            bail!("there is no page '{page}': 'first'");
+        }
+        let model = options.models.iter().find(|name| *name != "all").map_or("mobilenet_v2", String::as_str);
+        let (text, result) = first::first(root, options.browser, &serving, (model, &options.peers), options.rounds)?;
+        write(options, &result)?;
+        println!("{text}");
+        return Ok(());
+    }
     let auto = options.lane == "auto";
     let mut url = format!("http://127.0.0.1:{}/peers/{}?", serving.port, if auto { "auto.html" } else { "" });
     if options.models != ["all"] {
@@ -66,12 +82,15 @@ pub fn peers(options: &Options) -> Result<()> {
     let driven = drive.run(&mut |line| println!("  {line}"))?;
     let mut result = driven.result;
     result["browser"] = Value::from(driven.browser);
-    if let Some(file) = &options.json {
-        let text = serde_json::to_string_pretty(&result)? + "\n";
-        std::fs::write(file, text).with_context(|| file.display().to_string())?;
-    }
+    write(options, &result)?;
     println!("{}", if auto { routed(&result) } else { text(&result) });
     Ok(())
+}
+
+fn write(options: &Options, result: &Value) -> Result<()> {
+    let Some(file) = &options.json else { return Ok(()) };
+    let text = serde_json::to_string_pretty(result)? + "\n";
+    std::fs::write(file, text).with_context(|| file.display().to_string())
 }
 
 fn number(v: &Value) -> f64 {

@@ -8,12 +8,23 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// The running server; it ends with the program.
 pub struct Serving {
     /// Where it listens.
     pub port: u16,
+    asked: Asks,
+}
+
+/// What a server was asked for, in its order.
+type Asks = Arc<Mutex<Vec<String>>>;
+
+impl Serving {
+    /// The URLs that were asked for since this was last asked.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().map(|mut urls| std::mem::take(&mut *urls)).unwrap_or_default()
+    }
 }
 
 /// What makes a page cross-origin isolated, so that its threads may share memory.
@@ -46,19 +57,21 @@ pub fn folders(folders: &[PathBuf], headers: &str) -> Result<Serving> {
 fn listen(port: Option<u16>, headers: String, place: Place) -> Result<Serving> {
     let listener = TcpListener::bind(("127.0.0.1", port.unwrap_or(0))).context("cannot serve")?;
     let port = listener.local_addr()?.port();
-    let (headers, place, logs) = (Arc::new(headers), Arc::new(place), Arc::new(Logs::default()));
+    let (headers, place, logs, asked) =
+        (Arc::new(headers), Arc::new(place), Arc::new(Logs::default()), Asks::default());
+    let serving = Serving { port, asked: asked.clone() };
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let (headers, place, logs) = (headers.clone(), place.clone(), logs.clone());
+            let (headers, place, logs, asked) = (headers.clone(), place.clone(), logs.clone(), asked.clone());
             // A browser that has gone away is no fault.
-            std::thread::spawn(move || drop(answer(&place, &headers, &logs, &stream)));
+            std::thread::spawn(move || drop(answer(&place, &headers, &logs, &asked, &stream)));
         }
     });
-    Ok(Serving { port })
+    Ok(serving)
 }
 
 /// Reads one request and answers it.
-fn answer(place: &Place, headers: &str, logs: &Logs, mut stream: &TcpStream) -> std::io::Result<()> {
+fn answer(place: &Place, headers: &str, logs: &Logs, asks: &Asks, mut stream: &TcpStream) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
     let mut asked = HashMap::new();
@@ -73,6 +86,9 @@ fn answer(place: &Place, headers: &str, logs: &Logs, mut stream: &TcpStream) -> 
     }
     let mut words = first.split(' ');
     let (method, url) = (words.next().unwrap_or("GET"), words.next().unwrap_or("/"));
+    if let Ok(mut urls) = asks.lock() {
+        urls.push(url.to_owned());
+    }
     if url.starts_with("/broken/") {
         let file = |path: &str| std::fs::read(place(path)?).ok();
         return broken::answer(&Asked { method, url, headers: &asked }, &file, headers, logs, stream);
@@ -95,7 +111,7 @@ fn answer(place: &Place, headers: &str, logs: &Logs, mut stream: &TcpStream) -> 
 }
 
 /// The file behind a URL; none outside the folders that are served.
-fn place(root: &Path, url: &str) -> Option<PathBuf> {
+pub fn place(root: &Path, url: &str) -> Option<PathBuf> {
     let path = inside(url)?;
     let (folder, rest) = path.split_once('/').unwrap_or(("", path));
     let (base, rest) = match folder {

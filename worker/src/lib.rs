@@ -129,6 +129,12 @@ pub extern "C" fn more(slice_ms: f64) -> bool {
     })
 }
 
+/// Spends a few milliseconds on being fast later: whether a few more are of use.
+#[unsafe(no_mangle)]
+pub extern "C" fn warm() -> bool {
+    state(|state| state.server.warm(&*state.team))
+}
+
 /// The address of the answer.
 #[unsafe(no_mangle)]
 pub extern "C" fn reply() -> usize {

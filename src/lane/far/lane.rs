@@ -1,6 +1,7 @@
 //! A lane whose programs run elsewhere, by messages. Knows what was asked; must never know who answers, or how it computes.
 
 use super::held::{Held, Kept, Program, Room, unexpected};
+use super::measuring::measured;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Constant, FOLDED_ELEMENTS, Graph, HostTensor, Source, TensorType};
 use crate::kernels::{Class, Tuning};
@@ -17,13 +18,11 @@ use crate::program::cpu::named;
 use crate::program::{Command, Extent, ProgramCost, Schedule};
 use futures_util::lock::Mutex;
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
-/// Floats that are sent there and back to see how fast that is.
-const SENT: usize = 1 << 18;
-/// How often each way is measured; the median counts.
-const REPEATS: usize = 5;
+/// Bytes of weights that are on their way at once, beside one that may be larger: small ones are there sooner together.
+const COMING: u64 = 1 << 20;
 
 /// The lane.
 #[derive(Debug)]
@@ -128,19 +127,26 @@ impl FarLane {
             });
             tensor.map(|t| t.name.clone()).unwrap_or_default()
         };
+        let mut coming = VecDeque::new();
         // What is there may go while another is on its way: the last look and the order are of one turn.
-        while let Some((&hash, tensor)) = large.iter().find(|(hash, _)| !sent.contains(*hash) && !self.held.knows(hash))
-        {
+        loop {
+            let next = large.iter().find(|(hash, _)| !sent.contains(*hash) && !self.held.knows(hash));
+            if next.is_none() || coming.iter().map(|(_, bytes)| bytes).sum::<u64>() > COMING {
+                let Some((answer, bytes)) = coming.pop_front() else { break };
+                answer.await?;
+                done += bytes;
+                (progress.upload)(done, total);
+                continue;
+            }
+            let Some((&hash, tensor)) = next else { break };
             let missing = || Error::new(Kind::Internal, format!("the weight '{}' is held by nobody", name(hash)));
             let tensor = tensor.as_ref().ok_or_else(missing)?;
             if !sent.is_empty() || self.budget.is_some() {
                 self.room(weight_bytes(bytes(tensor)))?;
             }
             let request = Request::Weight { program: program.number, hash, shape: tensor.shape().to_vec() };
-            self.held.ask(&request, &[tensor]).await?;
+            coming.push_back((self.held.ask(&request, &[tensor]), bytes(tensor)));
             sent.insert(hash);
-            done += bytes(tensor);
-            (progress.upload)(done, total);
         }
         drop(large);
         let request = Request::Prepare { program: program.number, holder, order };
@@ -169,18 +175,6 @@ impl FarLane {
         }
         order.extend((0..works).filter(|work| !order.contains(work)).collect::<Vec<_>>());
         order
-    }
-
-    /// Times what `ask` asks, in seconds: the median.
-    async fn seconds(&self, request: &Request, parts: &[&HostTensor]) -> Result<f64> {
-        let mut each = vec![];
-        for _ in 0..REPEATS {
-            let began = now_ms();
-            self.held.ask(request, parts).await?;
-            each.push((now_ms() - began) / 1e3);
-        }
-        each.sort_by(f64::total_cmp);
-        Ok(each[REPEATS / 2])
     }
 }
 
@@ -437,31 +431,7 @@ impl Lane for FarLane {
 
     fn measure(&self, _known: Option<Tuning>) -> Task<'_, Result<Measured>> {
         Box::pin(async move {
-            let began = now_ms();
-            let (Answer::Ceilings { flops_per_s, bytes_per_s, dispatch_s }, _) =
-                self.held.ask(&Request::Measure, &[]).await?
-            else {
-                return Err(unexpected());
-            };
-            let readback_s = self.seconds(&Request::Greet, &[]).await?;
-            let floats = HostTensor::f32([SENT], vec![1.0; SENT])?;
-            let (resident, number) = self.resident(TensorType::new(floats.dtype(), [SENT]));
-            let there = self.seconds(&Request::Keep { tensor: number, shape: vec![SENT] }, &[&floats]).await?;
-            let back = self.seconds(&Request::Read(number), &[]).await?;
-            // Below a tenth of the way's own time nothing can be told.
-            let rate = |seconds: f64| resident.bytes as f64 / (seconds - readback_s).max(0.1 * readback_s).max(1e-6);
-            let measured = Measured {
-                flops_per_s,
-                threads: 1,
-                bytes_per_s,
-                dispatch_s: dispatch_s.max(1e-9),
-                submit_s: 1e-9,
-                readback_s: readback_s.max(1e-6),
-                upload_bytes_per_s: rate(there),
-                readback_bytes_per_s: rate(back),
-                nudge: false,
-                probe_ms: now_ms() - began,
-            };
+            let measured = measured(&self.held, |ty| self.resident(ty)).await?;
             self.measured.set(measured);
             Ok(measured)
         })

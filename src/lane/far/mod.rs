@@ -3,6 +3,7 @@
 
 mod held;
 mod lane;
+mod measuring;
 #[cfg(not(target_arch = "wasm32"))]
 mod near;
 
