@@ -3,6 +3,7 @@
 
 import { fused } from './fuse.js';
 import { OPERATORS, Unsupported } from './operators.js';
+import { reshaped, steady } from './operators/common.js';
 
 /** ONNX's element types by the numbers under which they travel, and what WebNN calls them; nothing where it has none. */
 export const TYPES = ['float32', 'int64', 'int32', 'bool', 'uint8', 'int8', 'uint16', 'int16', 'uint32', 'uint64', 'float16', 'float64'];
@@ -35,6 +36,8 @@ class Node {
   typeOf = (id) => typeOf(this.onnxType(id));
   type = (i) => this.typeOf(this.inputs[i]);
   known = (i) => this.building.numbers(this.inputs[i]);
+  /** Whether the builder's operator takes such elements as that operand, as far as the context says. */
+  takes = (name, operand, type) => this.building.limits[name]?.[operand]?.dataTypes.includes(type) ?? true;
 
   values(i) {
     return this.known(i) ?? this.building.refuse(`input ${i} is only known while running`);
@@ -59,6 +62,7 @@ export class Building {
   /** `weights`: those that are held, by name. */
   constructor(context, order, weights) {
     this.builder = new MLGraphBuilder(context);
+    this.limits = context.opSupportLimits();
     this.order = order;
     this.tensors = order.special.tensors;
     this.weights = weights;
@@ -105,11 +109,11 @@ export class Building {
     if (!source.Constant) throw new Error(`'${tensor.name}' is computed by no node`);
     const name = weightName(source.Constant[0], ty.dtype);
     const weight = this.weights.get(name);
-    if (!weight) return this.builder.constant(described, this.#bytes(tensor));
+    if (!weight) return steady(this.builder.constant(described, this.#bytes(tensor)));
     this.used.add(name);
     if (weight.ty.dtype !== ty.dtype) this.refuse(`'${tensor.name}', whose bits are also ${weight.ty.dtype}`);
-    const constant = weight.tensor ? this.builder.constant(weight.tensor) : this.builder.constant(this.described(weight.ty), weight.bytes);
-    return String(weight.ty.shape) === String(ty.shape) ? constant : this.builder.reshape(constant, ty.shape);
+    const constant = steady(weight.tensor ? this.builder.constant(weight.tensor) : this.builder.constant(this.described(weight.ty), weight.bytes));
+    return String(weight.ty.shape) === String(ty.shape) ? constant : reshaped(this, constant, ty.shape);
   }
 
   /** The graph, its inputs as `i0` and so on, those that somebody reads, and its outputs as `o0` and so on. */

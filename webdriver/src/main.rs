@@ -11,6 +11,7 @@ mod drive;
 mod facts;
 mod kernels;
 mod look;
+mod node_tests;
 mod pack;
 mod package;
 mod peers;
