@@ -8,12 +8,37 @@ import { ceilings, reached } from './probe.js';
 
 const failed = (kind, message, node) => ({ Failed: { kind, message, model: null, node: node ?? null } });
 
+/** The answer that tells of an error. */
+function told(error) {
+  const kind = error instanceof Unsupported ? 'unsupported' : error instanceof RangeError ? 'out-of-memory' : 'internal';
+  return [failed(kind, String(error?.message ?? error), error?.node)];
+}
+
+/** A graph that is not built by then is refused: another lane answers sooner. */
+const BUILT_MS = 30_000;
+
+/** Resolves as `build` does, or refuses after `BUILT_MS`; what comes later is let go of. */
+async function inTime(build) {
+  let timer;
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Unsupported(`WebNN builds it for more than ${BUILT_MS / 1e3} s`)), BUILT_MS)));
+  try {
+    return await Promise.race([build, late]);
+  } catch (error) {
+    build.then((graph) => graph.destroy?.(), () => {});
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 export class Context {
   #context;
   #device;
   /** Weights by name: what they are, where they lie, who holds them, and for which programs they were brought. */
   #weights = new Map();
   #programs = new Map();
+  /** Programs whose graphs are being built, whether they are still wanted, and whether their holder still holds. */
+  #building = new Set();
   #tensors = new Map();
   #ceilings;
   /** Whether it has tensors that never change, as far as is known. */
@@ -36,14 +61,17 @@ export class Context {
     this.#context.destroy();
   }
 
-  /** An answer, and elements as pairs of type and buffer. */
+  /**
+   * An answer, and elements as pairs of type and buffer. Where it is `{ later }`, that comes to be one, and the next request need not
+   * wait for it.
+   */
   async ask(request, parts) {
     const [name, of] = typeof request === 'string' ? [request, undefined] : Object.entries(request)[0];
     try {
-      return await this[`_${name}`](of, parts);
+      const answer = await this[`_${name}`](of, parts);
+      return answer.later ? { later: answer.later.catch(told) } : answer;
     } catch (error) {
-      const kind = error instanceof Unsupported ? 'unsupported' : error instanceof RangeError ? 'out-of-memory' : 'internal';
-      return [failed(kind, String(error?.message ?? error), error?.node)];
+      return told(error);
     }
   }
 
@@ -84,16 +112,25 @@ export class Context {
     }
   }
 
-  async _Prepare({ program, holder, order }) {
+  _Prepare({ program, holder, order }) {
     const building = new Building(this.#context, order, this.#weights);
-    const { graph, read } = await building.graph();
+    const build = building.composed();
+    const underWay = { program, holder, wanted: true, held: true };
+    this.#building.add(underWay);
+    return { later: this.#built(underWay, order, building, build).finally(() => this.#building.delete(underWay)) };
+  }
+
+  /** The answer to an order once its graph is built, which others' requests do not wait for. */
+  async #built(underWay, order, building, build) {
+    const graph = await inTime(build());
     const { inputs, outputs, tensors } = order.special;
     const port = (id) => tensors[id].ty;
     const [given, made] = [inputs.map(port), outputs.map(port)];
-    this.#programs.set(program, { graph, read, given, made, feeds: [], results: [] });
-    const held = [...building.used].map((name) => {
+    if (underWay.wanted) this.#programs.set(underWay.program, { graph, read: building.read, given, made, feeds: [], results: [] });
+    else graph.destroy?.();
+    const held = [...building.used].filter((name) => this.#weights.has(name)).map((name) => {
       const weight = this.#weights.get(name);
-      weight.holders.add(holder);
+      if (underWay.held) weight.holders.add(underWay.holder);
       return [weight.hash, weight.size];
     });
     const arena = [...given, ...made].reduce((sum, ty) => sum + bytesOf(ty), 0);
@@ -154,6 +191,7 @@ export class Context {
   }
 
   _Forget({ programs, tensors }) {
+    for (const one of this.#building) one.wanted &&= !programs.includes(one.program);
     for (const number of programs) {
       this.#emptied(this.#programs.get(number));
       this.#programs.get(number)?.graph.destroy?.();
@@ -169,6 +207,7 @@ export class Context {
   }
 
   _Release(holder) {
+    for (const one of this.#building) one.held &&= one.holder !== holder;
     for (const { holders } of this.#weights.values()) holders.delete(holder);
     this.#freed();
     return ['Done'];

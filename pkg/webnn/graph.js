@@ -116,8 +116,8 @@ export class Building {
     return String(weight.ty.shape) === String(ty.shape) ? constant : reshaped(this, constant, ty.shape);
   }
 
-  /** The graph, its inputs as `i0` and so on, those that somebody reads, and its outputs as `o0` and so on. */
-  async graph() {
+  /** Describes the graph to the builder: its inputs as `i0` and so on. What it returns builds it, with outputs as `o0` and so on. */
+  composed() {
     const { nodes, inputs, outputs } = this.order.special;
     const { found, gone } = fused(this.order);
     for (const [index, special] of nodes.entries()) {
@@ -151,7 +151,8 @@ export class Building {
       const plain = this.tensors[id].source === 'Node' && outputs.indexOf(id) === i;
       named[`o${i}`] = plain ? this.operand(id) : this.builder.identity(this.operand(id));
     });
-    const graph = await this.builder.build(named).catch((error) => this.refuse(`WebNN builds no such graph: ${error.message}`));
-    return { graph, read: inputs.map((id) => this.#operands.has(id)) };
+    /** Those inputs that somebody reads. */
+    this.read = inputs.map((id) => this.#operands.has(id));
+    return () => this.builder.build(named).catch((error) => this.refuse(`WebNN builds no such graph: ${error.message}`));
   }
 }
