@@ -21,6 +21,7 @@ mod serve;
 mod setup;
 mod site;
 mod supply;
+mod together;
 mod tools;
 mod verify;
 

@@ -4,7 +4,7 @@ use crate::browsers::Browser;
 use crate::drive::Drive;
 use crate::serve::serve;
 use crate::tools::root;
-use crate::{data, package, setup};
+use crate::{data, package, setup, together};
 use anyhow::{Context, Result};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
@@ -33,6 +33,12 @@ pub struct Options {
     /// Only peers whose name has one of these parts, e.g. `webgpu`.
     #[arg(long, value_name = "PART,…", value_delimiter = ',')]
     peers: Vec<String>,
+    /// Another comparison: sessions called at once on WebNN, how many calls come back right.
+    #[arg(long, value_parser = ["together-webnn"])]
+    page: Option<String>,
+    /// Rounds of calls of that comparison.
+    #[arg(long, default_value_t = 200)]
+    rounds: u64,
     /// Writes what was measured to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -46,6 +52,11 @@ pub fn peers(options: &Options) -> Result<()> {
     setup::npm_peers(root)?;
     setup::browser(root, options.browser)?;
     let serving = serve(root, None)?;
+    if let Some(page) = &options.page {
+        let url = format!("http://127.0.0.1:{}/peers/{page}.html?", serving.port);
+        println!("{}", together::together(root, options.browser, &url, &options.models, options.rounds)?);
+        return Ok(());
+    }
     let auto = options.lane == "auto";
     let mut url = format!("http://127.0.0.1:{}/peers/{}?", serving.port, if auto { "auto.html" } else { "" });
     if options.models != ["all"] {
