@@ -4,6 +4,7 @@
 import { costOf } from './cost.js';
 import { Building, TYPES, bytesOf, hex, length, typeOf } from './graph.js';
 import { OPERATORS, Unsupported } from './operators.js';
+import { precision } from './precision.js';
 import { ceilings, reached } from './probe.js';
 
 const failed = (kind, message, node) => ({ Failed: { kind, message, model: null, node: node ?? null } });
@@ -34,6 +35,8 @@ async function inTime(build) {
 export class Context {
   #context;
   #device;
+  /** In what it computes, as was found by computing. */
+  #precision;
   /** Weights by name: what they are, where they lie, who holds them, and for which programs they were brought. */
   #weights = new Map();
   #programs = new Map();
@@ -49,6 +52,7 @@ export class Context {
     const opened = new Context();
     opened.#context = await navigator.ml.createContext({ deviceType });
     opened.#device = deviceType;
+    opened.#precision = await precision(opened.#context);
     return opened;
   }
 
@@ -80,7 +84,7 @@ export class Context {
     const types = TYPES.filter((type) => limits.input.dataTypes.includes(typeOf(type)));
     // What was asked for is a wish; what the context is it may say itself.
     const { accelerated } = this.#context;
-    const features = accelerated === undefined ? [] : [accelerated ? 'accelerated' : 'not accelerated'];
+    const features = accelerated === undefined ? this.#precision : [accelerated ? 'accelerated' : 'not accelerated', ...this.#precision];
     return [{ Here: { threads: 1, features, device: `WebNN, asked for ${this.#device}`, takes: { operators: Object.keys(OPERATORS), types } } }];
   }
 

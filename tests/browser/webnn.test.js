@@ -2,6 +2,7 @@
 // not take refused with its reason.
 
 import { Pool, Tensor } from '../pkg/index.js';
+import { PRODUCTS, bitsOf } from '../pkg/webnn/precision.js';
 import { assert, equal, fails, test, withWorkers } from './harness.js';
 import { casesOf, distance, entry, index, load, relativeError, varied } from './models.js';
 import { agrees, cases } from './types.js';
@@ -136,7 +137,8 @@ test('webnn: other devices may be asked for, and what is none is refused', async
       const pool = await Pool.create({ lanes, measure: 'asked', records: 'none', webnn: { deviceType } });
       const { session, feeds } = await load(pool, entry('face_onet'));
       assert(relativeError(entry('face_onet'), await session.run(feeds)) <= 2e-2, deviceType);
-      told.push(pool.capabilities.devices[0].description);
+      const [{ description, features }] = pool.capabilities.devices;
+      told.push(`${description}: ${features.join(', ')}`);
       await pool.close();
     } catch (error) {
       assert(error.kind === 'unsupported', String(error.stack));
@@ -144,6 +146,18 @@ test('webnn: other devices may be asked for, and what is none is refused', async
     }
   }
   return told.join('; ');
+});
+
+test('webnn: a context says in how many bits it computes', async () => {
+  const pool = await Pool.create({ lanes, measure: 'asked', records: 'none' });
+  const [{ features }] = pool.capabilities.devices;
+  await pool.close();
+  for (const name of Object.keys(PRODUCTS)) assert(features.some((feature) => new RegExp(`^${name}-(float32|\\d+-bits)$`).test(feature)), `${name}: ${features}`);
+  const context = await navigator.ml.createContext({ deviceType: 'cpu' });
+  const halves = (builder, x) => builder.cast(builder.cast(PRODUCTS.matmul(builder, builder.cast(builder.cast(x, 'float16'), 'float32')), 'float16'), 'float32');
+  equal([await bitsOf(context, PRODUCTS.matmul), await bitsOf(context, PRODUCTS.conv), await bitsOf(context, halves)], [24, 24, 11], 'bits of a product, a convolution, and a product of halves');
+  context.destroy();
+  return features.join(', ');
 });
 
 test('webnn: a pool that nobody tells its lanes has it beside a weak GPU and the processor', async () => {
