@@ -1,4 +1,4 @@
-// The onnx package's tests of single nodes by one lane, through the package as people import it: right, refused with its reason, or
+// The onnx package's tests, most of them of single nodes, by one lane, through the package as people import it: right, refused with its reason, or
 // wrong, which none may be. `?lane=` names the lane.
 
 import { Pool } from '../pkg/index.js';
@@ -51,7 +51,7 @@ async function run(pool, { name }, model, inputs, outputs) {
 /** Right, refused, or wrong, and why. */
 async function judged(pool, one, bytes) {
   const [model, inputs, outputs] = [bytes(one.model), one.inputs.map(bytes), one.outputs.map(bytes)];
-  const told = (error) => (REFUSALS.includes(error.kind) ? ['refused', error.message, error.kind] : ['wrong', `${error.kind ?? error.stack}: ${error.message}`]);
+  const told = (error) => (REFUSALS.includes(error.kind) ? ['refused', error.message, error.kind] : ['wrong', `${error.kind ?? error.name}: ${error.message}`]);
   const end = (wrong) => (wrong ? ['wrong', wrong] : ['right']);
   try {
     return end(await run(pool, one, model, inputs, outputs));

@@ -85,10 +85,14 @@ function packed(bytes) {
 }
 
 const graphOf = (model) => first(model, MODEL.graph);
-const names = (model, number) => [...fields(graphOf(model))].filter((one) => one.number === number).map(({ value }) => text(first(value, VALUE.name)));
+const names = (model, number, name = VALUE.name) =>
+  [...fields(graphOf(model))].filter((one) => one.number === number).map(({ value }) => text(first(value, name) ?? new Uint8Array()));
 
-/** Names of a model's inputs and outputs in order. */
-export const portsOf = (model) => ({ inputs: names(model, GRAPH.input), outputs: names(model, GRAPH.output) });
+/** Names of a model's inputs, without those that are constants, and outputs in order. */
+export function portsOf(model) {
+  const constants = names(model, GRAPH.initializer, TENSOR.name);
+  return { inputs: names(model, GRAPH.input).filter((name) => !constants.includes(name)), outputs: names(model, GRAPH.output) };
+}
 
 /** The model with constants instead of inputs: `tensors` are files by the input's name. */
 export function withConstants(model, tensors) {

@@ -8,15 +8,15 @@ import { distance, entry, load } from './models.js';
 /** Forms for which a session keeps its programs, and so many that it is called with. */
 const [KEPT, FORMS] = [16, 40];
 
-/** Runs `work` with workers of the lane that count their graphs; `most` has the most that lived at one time. */
-async function counted(work) {
+/** Runs `work` with workers of the lane that count their graphs: how many live, lived at most, and could not be built. */
+async function counted(work, query = '') {
   const { Worker } = globalThis;
-  const counts = { most: 0, now: 0 };
+  const counts = { most: 0, now: 0, failed: 0 };
   const channel = new BroadcastChannel('graphs');
-  channel.onmessage = ({ data }) => Object.assign(counts, { now: data, most: Math.max(counts.most, data) });
+  channel.onmessage = ({ data: { now, failed } }) => Object.assign(counts, { now, failed, most: Math.max(counts.most, now) });
   globalThis.Worker = class extends Worker {
     constructor(url, options) {
-      super(String(url).endsWith('/webnn/worker.js') ? new URL('./counting-worker.js', import.meta.url) : url, options);
+      super(String(url).endsWith('/webnn/worker.js') ? new URL(`./counting-worker.js${query}`, import.meta.url) : url, options);
     }
   };
   try {
@@ -57,6 +57,26 @@ test(`webnn graphs: ${FORMS} shapes of one model, and no more than ${KEPT} graph
     return `${most} at most`;
   }));
 
+test('webnn graphs: one that cannot be built is told once, and its shapes run elsewhere from then on', () =>
+  counted(async (counts) => {
+    const told = [];
+    const pool = await Pool.create({ lanes: ['webnn', 'cpu'], threads: 1, measure: 'asked', records: 'none', onFallback: (fallback) => told.push(fallback) });
+    const judge = await Pool.create({ lanes: ['cpu'], threads: 1, measure: 'asked', records: 'none' });
+    const [ours, theirs] = await Promise.all([pool, judge].map((one) => load(one, entry('face_pnet'))));
+    const [[name, { type, dims }]] = Object.entries(ours.feeds);
+    // The rows of its output are 10, and 7, which is none of the graphs.
+    for (const rows of [30, 24, 30, 24, 24, 30]) {
+      const shape = [1, rows, 40, dims[3]];
+      const feeds = { [name]: new Tensor(type, Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => Math.sin(i)), shape) };
+      const [have, want] = await Promise.all([ours, theirs].map(({ session }) => session.run(feeds)));
+      for (const output of ours.session.outputNames) assert(distance(have[output].data, want[output].data) <= 1e-4, `${rows} rows, ${output}`);
+    }
+    equal([told.length, counts.failed, ours.session.lane], [1, 1, 'webnn'], 'times told, builds that failed, and the lane');
+    await pool.close();
+    await judge.close();
+    return told[0].reason;
+  }, '?fail=7'));
+
 /** The order of a sum, as a program of that number. */
 function sum(program, size) {
   const ty = { dtype: 'float32', shape: [size] };
@@ -91,6 +111,33 @@ test('webnn graphs: calls are answered while another graph is being built, and w
     await later;
     assert(destroyed, 'nobody wants it');
   } finally {
+    MLGraphBuilder.prototype.build = build;
+    context.close();
+  }
+});
+
+test('webnn graphs: one that takes too long is refused, and let go of when it comes', async () => {
+  const context = await Context.open('cpu');
+  const { build } = MLGraphBuilder.prototype;
+  const { setTimeout } = globalThis;
+  let goOn;
+  const gone = new Promise((resolve) => {
+    MLGraphBuilder.prototype.build = async function (outputs) {
+      await new Promise((next) => (goOn = next));
+      const graph = await build.call(this, outputs);
+      return Object.defineProperty(graph, 'destroy', { value: resolve });
+    };
+  });
+  try {
+    // What is long is over at once.
+    globalThis.setTimeout = (what, ms, ...more) => setTimeout(what, ms >= 1000 ? 0 : ms, ...more);
+    const [{ Failed: failed }] = await (await context.ask(sum(1, 4), [])).later;
+    equal(failed?.kind, 'unsupported');
+    goOn();
+    await gone;
+    return failed.message;
+  } finally {
+    globalThis.setTimeout = setTimeout;
     MLGraphBuilder.prototype.build = build;
     context.close();
   }

@@ -1,4 +1,4 @@
-//! Fetches the tests of single nodes that come with the onnx package into `target/`, as two files that a page reads. Knows archives;
+//! Fetches the tests that come with the onnx package, most of them of single nodes, into `target/`, as two files that a page reads. Knows archives;
 //! must never know what a test says.
 
 use crate::published::package;
@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 /// What has them, under the Apache-2.0 licence; its code is never run.
 const PACKAGE: &str = "https://files.pythonhosted.org/packages/d5/61/6c457ee8c3a62a3cad0a4bfa4c5436bb3ac4df90c3551d40bee1224b5b51/onnx-1.19.1-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.whl";
-/// Where they lie in it.
-const FOLDER: &str = "onnx/backend/test/data/node/";
+/// Where they lie in it: tests of single nodes, and of what PyTorch exported.
+const FOLDER: &str = "onnx/backend/test/data/";
+const KINDS: [&str; 3] = ["node", "pytorch-converted", "pytorch-operator"];
 
 /// Where the page finds them.
 pub fn home(root: &Path) -> PathBuf {
@@ -24,7 +25,8 @@ pub fn home(root: &Path) -> PathBuf {
 pub fn write(root: &Path) -> Result<()> {
     let home = home(root);
     let (all, index, from) = (home.join("all.bin"), home.join("index.json"), home.join("from.txt"));
-    if index.is_file() && std::fs::read(&from).is_ok_and(|done| done == PACKAGE.as_bytes()) {
+    let source = format!("{PACKAGE} {}", KINDS.join(" "));
+    if index.is_file() && std::fs::read(&from).is_ok_and(|done| done == source.as_bytes()) {
         return Ok(());
     }
     let path = package(root, PACKAGE)?;
@@ -35,12 +37,14 @@ pub fn write(root: &Path) -> Result<()> {
     for i in 0..wheel.len() {
         let mut entry = wheel.by_index(i)?;
         let name = entry.name().to_owned();
-        let Some((test, file)) = name.strip_prefix(FOLDER).and_then(|rest| rest.split_once('/')) else { continue };
+        let Some((kind, rest)) = name.strip_prefix(FOLDER).and_then(|rest| rest.split_once('/')) else { continue };
+        let Some((test, file)) = rest.split_once('/').filter(|_| KINDS.contains(&kind)) else { continue };
         let file = file.strip_prefix("test_data_set_0/").unwrap_or(file);
         if entry.is_file() && !file.contains('/') {
             let begin = bytes.len();
             let size = entry.read_to_end(&mut bytes)?;
-            tests.entry(test.to_owned()).or_default().insert(file.to_owned(), [begin, size]);
+            let test = if kind == KINDS[0] { test.to_owned() } else { format!("{kind}/{test}") };
+            tests.entry(test).or_default().insert(file.to_owned(), [begin, size]);
         }
     }
     let list = |files: &BTreeMap<String, [usize; 2]>, kind: &str| -> Vec<[usize; 2]> {
@@ -57,5 +61,5 @@ pub fn write(root: &Path) -> Result<()> {
     std::fs::create_dir_all(&home)?;
     put(&all, &bytes)?;
     put(&index, serde_json::to_string(&tests)?.as_bytes())?;
-    put(&from, PACKAGE.as_bytes())
+    put(&from, source.as_bytes())
 }
