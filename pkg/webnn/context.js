@@ -25,7 +25,7 @@ async function inTime(build) {
   try {
     return await Promise.race([build, late]);
   } catch (error) {
-    build.then((graph) => graph.destroy?.(), () => {});
+    build.then((graph) => graph?.destroy?.(), () => {});
     throw error;
   } finally {
     clearTimeout(timer);
@@ -131,7 +131,7 @@ export class Context {
     const port = (id) => tensors[id].ty;
     const [given, made] = [inputs.map(port), outputs.map(port)];
     if (underWay.wanted) this.#programs.set(underWay.program, { graph, read: building.read, given, made, feeds: [], results: [] });
-    else graph.destroy?.();
+    else graph?.destroy?.();
     const held = [...building.used].filter((name) => this.#weights.has(name)).map((name) => {
       const weight = this.#weights.get(name);
       if (underWay.held) weight.holders.add(underWay.holder);
@@ -165,15 +165,21 @@ export class Context {
         }
       }
       for (const [i, ty] of made.entries()) {
-        if (kept[i] !== null) this.#tensors.set(kept[i], { ty, tensor: (left[`o${i}`] = await this.#tensor(ty)) });
+        if (length(ty.shape) === 0) kept[i] !== null && this.#tensors.set(kept[i], { ty });
+        else if (kept[i] !== null) this.#tensors.set(kept[i], { ty, tensor: (left[`o${i}`] = await this.#tensor(ty)) });
         else left[`o${i}`] = results[i] ??= await this.#tensor(ty);
       }
-      this.#context.dispatch(graph, fed, left);
-      const back = made.map((ty, i) => kept[i] === null && this.#context.readTensor(left[`o${i}`]).then((buffer) => [TYPES.indexOf(ty.dtype), new Uint8Array(buffer)]));
+      if (graph) this.#context.dispatch(graph, fed, left);
+      const back = made.map((ty, i) => kept[i] === null && this.#elements({ ty, tensor: left[`o${i}`] }));
       waiting.push(Promise.all(back.filter(Boolean)).then((read) => ({ read, span: [begin, performance.now() - began] })));
     }
     const done = await Promise.all(waiting);
     return [{ Executed: done.map(({ span }) => span) }, done.flatMap(({ read }) => read)];
+  }
+
+  /** What a tensor has, with its type. */
+  async #elements({ ty, tensor }) {
+    return [TYPES.indexOf(ty.dtype), new Uint8Array(tensor ? await this.#context.readTensor(tensor) : 0)];
   }
 
   _Profile() {
@@ -182,27 +188,26 @@ export class Context {
 
   async _Keep({ tensor, shape }, parts) {
     const { ty, described, bytes } = await this.#brought({ shape }, parts);
-    if (described.dataType === undefined || length(shape) === 0) throw new Unsupported(`a tensor of ${ty.dtype} [${shape}]`);
-    const made = await this.#tensor(ty);
-    this.#context.writeTensor(made, bytes);
+    if (described.dataType === undefined) throw new Unsupported(`a tensor of ${ty.dtype} [${shape}]`);
+    const made = length(shape) === 0 ? undefined : await this.#tensor(ty);
+    if (made) this.#context.writeTensor(made, bytes);
     this.#tensors.set(tensor, { ty, tensor: made });
     return ['Done'];
   }
 
   async _Read(number) {
-    const { ty, tensor } = this.#tensors.get(number);
-    return ['Done', [[TYPES.indexOf(ty.dtype), new Uint8Array(await this.#context.readTensor(tensor))]]];
+    return ['Done', [await this.#elements(this.#tensors.get(number))]];
   }
 
   _Forget({ programs, tensors }) {
     for (const one of this.#building) one.wanted &&= !programs.includes(one.program);
     for (const number of programs) {
       this.#emptied(this.#programs.get(number));
-      this.#programs.get(number)?.graph.destroy?.();
+      this.#programs.get(number)?.graph?.destroy?.();
       this.#programs.delete(number);
     }
     for (const number of tensors) {
-      this.#tensors.get(number)?.tensor.destroy();
+      this.#tensors.get(number)?.tensor?.destroy();
       this.#tensors.delete(number);
     }
     for (const { programs: brought } of this.#weights.values()) programs.forEach((number) => brought.delete(number));

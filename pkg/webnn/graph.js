@@ -82,6 +82,8 @@ export class Building {
     return { dataType: typeOf(dtype) ?? this.refuse(`elements of ${dtype}`), shape };
   }
 
+  none = (id) => length(this.tensors[id].ty.shape) === 0;
+
   /** The elements of a constant; nothing where they are not at hand. */
   #bytes({ ty, source }) {
     const [hash, value] = source.Constant ?? [];
@@ -116,12 +118,16 @@ export class Building {
     return String(weight.ty.shape) === String(ty.shape) ? constant : reshaped(this, constant, ty.shape);
   }
 
-  /** Describes the graph to the builder: its inputs as `i0` and so on. What it returns builds it, with outputs as `o0` and so on. */
+  /**
+   * Describes the graph to the builder: its inputs as `i0` and so on. What it returns builds it, with outputs as `o0` and so on;
+   * nothing where none has elements.
+   */
   composed() {
     const { nodes, inputs, outputs } = this.order.special;
     const { found, gone } = fused(this.order);
     for (const [index, special] of nodes.entries()) {
-      if (gone.has(index)) continue;
+      // What has no elements is not computed.
+      if (gone.has(index) || special.outputs.every((id) => id === null || this.none(id))) continue;
       this.live.push(special);
       const one = found.get(index);
       if (one) {
@@ -134,7 +140,7 @@ export class Building {
         const operator = OPERATORS[source.op_type] ?? this.refuse('there is no such operator');
         const made = [operator(node)].flat();
         special.outputs.forEach((id, i) => {
-          if (id === null) return;
+          if (id === null || this.none(id)) return;
           const { ty, name } = this.tensors[id];
           const [shape, type] = [made[i]?.shape, made[i]?.dataType];
           if (String(shape) !== String(ty.shape) || type !== typeOf(ty.dtype)) {
@@ -148,11 +154,13 @@ export class Building {
     }
     const named = {};
     outputs.forEach((id, i) => {
+      if (this.none(id)) return;
       const plain = this.tensors[id].source === 'Node' && outputs.indexOf(id) === i;
       named[`o${i}`] = plain ? this.operand(id) : this.builder.identity(this.operand(id));
     });
     /** Those inputs that somebody reads. */
     this.read = inputs.map((id) => this.#operands.has(id));
+    if (Object.keys(named).length === 0) return async () => undefined;
     return () => this.builder.build(named).catch((error) => this.refuse(`WebNN builds no such graph: ${error.message}`));
   }
 }

@@ -3,10 +3,9 @@
 
 import { cast, chosen, chosenBy, clip, compared, computed, named, parametric, power } from './operators/elementwise.js';
 import { expanded, gathered, joined, pad, seen, slice, split, transposed, triangle } from './operators/moves.js';
-import { ended, gemm, product2 } from './operators/products.js';
 import { recurrent } from './operators/recurrent.js';
-import { normal, normalBatch, place, reduced, softmax } from './operators/reductions.js';
 import { resize } from './operators/resize.js';
+import { ended, gemm, normal, normalBatch, place, product2, reduced, softmax } from './operators/rows.js';
 import { convolution, pool, unconvolution } from './operators/windows.js';
 
 export { Unsupported } from './operators/common.js';

@@ -105,7 +105,7 @@ test('webnn: what stays on the lane is fed to the next model, and read when it i
   await pool.close();
 });
 
-test('webnn: shapes that it refuses run on another lane, and the session stays', async () => {
+test('webnn: shapes of no elements are answered, and nothing is told of them', async () => {
   const told = [];
   const pool = await Pool.create({ lanes: ['webnn', 'cpu'], measure: 'asked', records: 'none', onFallback: (fallback) => told.push(fallback) });
   const { session, feeds } = await load(pool, entry('face_onet'));
@@ -115,7 +115,7 @@ test('webnn: shapes that it refuses run on another lane, and the session stays',
     const nothing = await session.run({ [name]: new Tensor(type, [], [0, ...dims.slice(1)]) });
     for (const output of session.outputNames) equal([nothing[output].dims[0], nothing[output].size], [0, 0], output);
   }
-  equal(told.map(({ from, to }) => [from, to]), [['webnn', 'cpu']], 'told once');
+  equal(told.length, 0, 'fallbacks');
   assert(relativeError(entry('face_onet'), await session.run(feeds)) <= 1e-3, 'the answer');
   equal(session.lane, 'webnn');
   await pool.close();

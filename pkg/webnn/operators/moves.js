@@ -48,7 +48,10 @@ export const backwards = (size) => Array.from({ length: size }, (_, i) => size -
 
 export function split(n) {
   const axis = from(n.int('axis', 0), n.shape(0).length);
-  return n.builder.split(n.x(0), n.outputs.map((_, i) => n.result(i)[axis]), { axis });
+  const sizes = n.outputs.map((_, i) => n.result(i)[axis]);
+  // A part of no elements is none.
+  const parts = n.builder.split(n.x(0), sizes.filter((size) => size > 0), { axis });
+  return sizes.map((size) => (size > 0 ? parts.shift() : undefined));
 }
 
 /** By mode: which of `size` elements lies at `at`, which may be before the first or after the last. */

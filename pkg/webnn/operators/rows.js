@@ -1,10 +1,43 @@
-// Operators over whole rows, by MLGraphBuilder: sums, places of the greatest, softmax and normalisations. Knows axes; must never know
-// another family.
+// Operators over whole rows, by MLGraphBuilder: matrix products and what is done to their results at once, sums, places of the greatest,
+// softmax and normalisations. Knows axes; must never know another family.
 
-import { constant, from, product, reshaped, taken } from './common.js';
+import { constant, floats, from, product, refuse, reshaped, taken } from './common.js';
 import { backwards } from './moves.js';
 
+/** What sums of no elements are. */
+const zeros = (n) => n.builder.expand(n.builder.cast(floats(n, [], [0]), n.typeOf(n.outputs[0])), n.result(0));
+
+export function product2(n) {
+  const [a, b] = [n.shape(0), n.shape(1)];
+  const left = () => (a.length === 1 ? reshaped(n, n.x(0), [1, ...a]) : n.x(0));
+  const right = () => (b.length === 1 ? reshaped(n, n.x(1), [...b, 1]) : n.x(1));
+  const plain = a.at(-1) === 0 ? undefined : n.builder.matmul(left(), right(), { label: n.name });
+  const y = !plain ? zeros(n) : a.length === 1 || b.length === 1 ? reshaped(n, plain, n.result(0)) : plain;
+  return n.has(2) ? n.builder.add(y, n.x(2)) : y;
+}
+
+export function gemm(n) {
+  return n.builder.gemm(n.x(0), n.x(1), {
+    ...(n.has(2) && { c: n.x(2) }), alpha: n.float('alpha') ?? 1, beta: n.float('beta') ?? 1,
+    aTranspose: n.int('transA', 0) === 1, bTranspose: n.int('transB', 0) === 1, label: n.name,
+  });
+}
+
+/** What a product or convolution names to be done to its results. */
+export function ended(of) {
+  return (n) => {
+    const y = of(n);
+    const [low, high] = n.floats('activation_params') ?? [];
+    const name = n.string('activation', '');
+    if (name === 'Clip') return n.builder.clamp(y, { minValue: low, maxValue: high });
+    return name === 'Relu' ? n.builder.relu(y) : name ? refuse(`activation ${name}`) : y;
+  };
+}
+
+const SUMS = ['reduceSum', 'reduceL1', 'reduceL2', 'reduceSumSquare'];
+
 export const reduced = (name, whole) => (n) => {
+  if (product(n.shape(0)) === 0 && SUMS.includes(name)) return zeros(n);
   const rank = n.shape(0).length;
   const asked = whole ? [] : (n.ints('axes') ?? (n.has(1) ? n.values(1) : []));
   if (!whole && !asked.length && n.int('noop_with_empty_axes', 0)) return n.builder.identity(n.x(0));
