@@ -36,7 +36,7 @@ function said(n) {
 /** The builder's own operator; nothing where it does not mean the same. */
 function own(n, { x, steps, directions, hidden, each, lengths, h, c, clip, bias, peephole, linear, reversed }) {
   const [activations, others = activations] = each;
-  // Chromium 147 computes other results by peepholes.
+  // In Chromium 147 the output gate's peephole sees the state before the step.
   if (n.op === 'RNN' || lengths || peephole || clip !== undefined || String(activations) !== String(others)) return undefined;
   const options = {
     ...(bias && { bias: bias[0], recurrentBias: bias[1] }), ...(h && { initialHiddenState: h }), activations, returnSequence: true,

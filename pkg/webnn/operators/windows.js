@@ -89,7 +89,7 @@ export function unconvolution(n) {
       const axes = { strides: ones(strides), dilations: ones(dilations), kernel: ones(kernel), before: nones(before), result: ones(result) };
       return backwards(n, x, other(1), { ...axes, groups });
     }
-    // Nor is padding the same on all of them: all is computed, and cut.
+    // Chromium 147 builds some paddings only, and gives zeros for others: all is computed, and cut.
     const whole = sizes.map((size, i) => (size - 1) * strides[i] + kernel[i]);
     const beyond = result.map((size, i) => max(0, before[i] + size - whole[i]));
     const y = n.builder.convTranspose2d(x, other(1), {
