@@ -4,16 +4,44 @@
 import { costOf } from './cost.js';
 import { Building, TYPES, bytesOf, hex, length, typeOf } from './graph.js';
 import { OPERATORS, Unsupported } from './operators.js';
+import { precision } from './precision.js';
 import { ceilings, reached } from './probe.js';
 
 const failed = (kind, message, node) => ({ Failed: { kind, message, model: null, node: node ?? null } });
 
+/** The answer that tells of an error. */
+function told(error) {
+  const kind = error instanceof Unsupported ? 'unsupported' : error instanceof RangeError ? 'out-of-memory' : 'internal';
+  return [failed(kind, String(error?.message ?? error), error?.node)];
+}
+
+/** A graph that is not built by then is refused: another lane answers sooner. */
+const BUILT_MS = 30_000;
+
+/** Resolves as `build` does, or refuses after `BUILT_MS`; what comes later is let go of. */
+async function inTime(build) {
+  let timer;
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Unsupported(`WebNN builds it for more than ${BUILT_MS / 1e3} s`)), BUILT_MS)));
+  try {
+    return await Promise.race([build, late]);
+  } catch (error) {
+    build.then((graph) => graph?.destroy?.(), () => {});
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 export class Context {
   #context;
   #device;
+  /** In what it computes, as was found by computing. */
+  #precision;
   /** Weights by name: what they are, where they lie, who holds them, and for which programs they were brought. */
   #weights = new Map();
   #programs = new Map();
+  /** Programs whose graphs are being built, whether they are still wanted, and whether their holder still holds. */
+  #building = new Set();
   #tensors = new Map();
   #ceilings;
   /** Whether it has tensors that never change, as far as is known. */
@@ -24,6 +52,7 @@ export class Context {
     const opened = new Context();
     opened.#context = await navigator.ml.createContext({ deviceType });
     opened.#device = deviceType;
+    opened.#precision = await precision(opened.#context);
     return opened;
   }
 
@@ -36,14 +65,17 @@ export class Context {
     this.#context.destroy();
   }
 
-  /** An answer, and elements as pairs of type and buffer. */
+  /**
+   * An answer, and elements as pairs of type and buffer. Where it is `{ later }`, that comes to be one, and the next request need not
+   * wait for it.
+   */
   async ask(request, parts) {
     const [name, of] = typeof request === 'string' ? [request, undefined] : Object.entries(request)[0];
     try {
-      return await this[`_${name}`](of, parts);
+      const answer = await this[`_${name}`](of, parts);
+      return answer.later ? { later: answer.later.catch(told) } : answer;
     } catch (error) {
-      const kind = error instanceof Unsupported ? 'unsupported' : error instanceof RangeError ? 'out-of-memory' : 'internal';
-      return [failed(kind, String(error?.message ?? error), error?.node)];
+      return told(error);
     }
   }
 
@@ -52,7 +84,7 @@ export class Context {
     const types = TYPES.filter((type) => limits.input.dataTypes.includes(typeOf(type)));
     // What was asked for is a wish; what the context is it may say itself.
     const { accelerated } = this.#context;
-    const features = accelerated === undefined ? [] : [accelerated ? 'accelerated' : 'not accelerated'];
+    const features = accelerated === undefined ? this.#precision : [accelerated ? 'accelerated' : 'not accelerated', ...this.#precision];
     return [{ Here: { threads: 1, features, device: `WebNN, asked for ${this.#device}`, takes: { operators: Object.keys(OPERATORS), types } } }];
   }
 
@@ -84,16 +116,25 @@ export class Context {
     }
   }
 
-  async _Prepare({ program, holder, order }) {
+  _Prepare({ program, holder, order }) {
     const building = new Building(this.#context, order, this.#weights);
-    const { graph, read } = await building.graph();
+    const build = building.composed();
+    const underWay = { program, holder, wanted: true, held: true };
+    this.#building.add(underWay);
+    return { later: this.#built(underWay, order, building, build).finally(() => this.#building.delete(underWay)) };
+  }
+
+  /** The answer to an order once its graph is built, which others' requests do not wait for. */
+  async #built(underWay, order, building, build) {
+    const graph = await inTime(build());
     const { inputs, outputs, tensors } = order.special;
     const port = (id) => tensors[id].ty;
     const [given, made] = [inputs.map(port), outputs.map(port)];
-    this.#programs.set(program, { graph, read, given, made, feeds: [], results: [] });
-    const held = [...building.used].map((name) => {
+    if (underWay.wanted) this.#programs.set(underWay.program, { graph, read: building.read, given, made, feeds: [], results: [] });
+    else graph?.destroy?.();
+    const held = [...building.used].filter((name) => this.#weights.has(name)).map((name) => {
       const weight = this.#weights.get(name);
-      weight.holders.add(holder);
+      if (underWay.held) weight.holders.add(underWay.holder);
       return [weight.hash, weight.size];
     });
     const arena = [...given, ...made].reduce((sum, ty) => sum + bytesOf(ty), 0);
@@ -124,15 +165,21 @@ export class Context {
         }
       }
       for (const [i, ty] of made.entries()) {
-        if (kept[i] !== null) this.#tensors.set(kept[i], { ty, tensor: (left[`o${i}`] = await this.#tensor(ty)) });
+        if (length(ty.shape) === 0) kept[i] !== null && this.#tensors.set(kept[i], { ty });
+        else if (kept[i] !== null) this.#tensors.set(kept[i], { ty, tensor: (left[`o${i}`] = await this.#tensor(ty)) });
         else left[`o${i}`] = results[i] ??= await this.#tensor(ty);
       }
-      this.#context.dispatch(graph, fed, left);
-      const back = made.map((ty, i) => kept[i] === null && this.#context.readTensor(left[`o${i}`]).then((buffer) => [TYPES.indexOf(ty.dtype), new Uint8Array(buffer)]));
+      if (graph) this.#context.dispatch(graph, fed, left);
+      const back = made.map((ty, i) => kept[i] === null && this.#elements({ ty, tensor: left[`o${i}`] }));
       waiting.push(Promise.all(back.filter(Boolean)).then((read) => ({ read, span: [begin, performance.now() - began] })));
     }
     const done = await Promise.all(waiting);
     return [{ Executed: done.map(({ span }) => span) }, done.flatMap(({ read }) => read)];
+  }
+
+  /** What a tensor has, with its type. */
+  async #elements({ ty, tensor }) {
+    return [TYPES.indexOf(ty.dtype), new Uint8Array(tensor ? await this.#context.readTensor(tensor) : 0)];
   }
 
   _Profile() {
@@ -141,26 +188,26 @@ export class Context {
 
   async _Keep({ tensor, shape }, parts) {
     const { ty, described, bytes } = await this.#brought({ shape }, parts);
-    if (described.dataType === undefined || length(shape) === 0) throw new Unsupported(`a tensor of ${ty.dtype} [${shape}]`);
-    const made = await this.#tensor(ty);
-    this.#context.writeTensor(made, bytes);
+    if (described.dataType === undefined) throw new Unsupported(`a tensor of ${ty.dtype} [${shape}]`);
+    const made = length(shape) === 0 ? undefined : await this.#tensor(ty);
+    if (made) this.#context.writeTensor(made, bytes);
     this.#tensors.set(tensor, { ty, tensor: made });
     return ['Done'];
   }
 
   async _Read(number) {
-    const { ty, tensor } = this.#tensors.get(number);
-    return ['Done', [[TYPES.indexOf(ty.dtype), new Uint8Array(await this.#context.readTensor(tensor))]]];
+    return ['Done', [await this.#elements(this.#tensors.get(number))]];
   }
 
   _Forget({ programs, tensors }) {
+    for (const one of this.#building) one.wanted &&= !programs.includes(one.program);
     for (const number of programs) {
       this.#emptied(this.#programs.get(number));
-      this.#programs.get(number)?.graph.destroy?.();
+      this.#programs.get(number)?.graph?.destroy?.();
       this.#programs.delete(number);
     }
     for (const number of tensors) {
-      this.#tensors.get(number)?.tensor.destroy();
+      this.#tensors.get(number)?.tensor?.destroy();
       this.#tensors.delete(number);
     }
     for (const { programs: brought } of this.#weights.values()) programs.forEach((number) => brought.delete(number));
@@ -169,6 +216,7 @@ export class Context {
   }
 
   _Release(holder) {
+    for (const one of this.#building) one.held &&= one.holder !== holder;
     for (const { holders } of this.#weights.values()) holders.delete(holder);
     this.#freed();
     return ['Done'];

@@ -22,6 +22,7 @@ export function costOf({ nodes, special: { tensors } }, { node, inputs, outputs 
       return of('matmul', 2 * made * (attributes.transA?.Int ? x.shape[0] : x.shape[1]));
     case 'LSTM':
     case 'GRU':
+    case 'RNN':
       return of('matmul', 2 * x.shape[0] * x.shape[1] * (length(w.shape) + length(read[2].shape)));
     case 'Conv':
       // One filter a channel is bound by memory.

@@ -3,6 +3,7 @@
 
 import { fused } from './fuse.js';
 import { OPERATORS, Unsupported } from './operators.js';
+import { reshaped, steady } from './operators/common.js';
 
 /** ONNX's element types by the numbers under which they travel, and what WebNN calls them; nothing where it has none. */
 export const TYPES = ['float32', 'int64', 'int32', 'bool', 'uint8', 'int8', 'uint16', 'int16', 'uint32', 'uint64', 'float16', 'float64'];
@@ -35,6 +36,8 @@ class Node {
   typeOf = (id) => typeOf(this.onnxType(id));
   type = (i) => this.typeOf(this.inputs[i]);
   known = (i) => this.building.numbers(this.inputs[i]);
+  /** Whether the builder's operator takes such elements as that operand, as far as the context says. */
+  takes = (name, operand, type) => this.building.limits[name]?.[operand]?.dataTypes.includes(type) ?? true;
 
   values(i) {
     return this.known(i) ?? this.building.refuse(`input ${i} is only known while running`);
@@ -59,6 +62,7 @@ export class Building {
   /** `weights`: those that are held, by name. */
   constructor(context, order, weights) {
     this.builder = new MLGraphBuilder(context);
+    this.limits = context.opSupportLimits();
     this.order = order;
     this.tensors = order.special.tensors;
     this.weights = weights;
@@ -77,6 +81,8 @@ export class Building {
     if (length(shape) === 0) this.refuse(`a tensor of shape [${shape}], which has no elements`);
     return { dataType: typeOf(dtype) ?? this.refuse(`elements of ${dtype}`), shape };
   }
+
+  none = (id) => length(this.tensors[id].ty.shape) === 0;
 
   /** The elements of a constant; nothing where they are not at hand. */
   #bytes({ ty, source }) {
@@ -105,19 +111,23 @@ export class Building {
     if (!source.Constant) throw new Error(`'${tensor.name}' is computed by no node`);
     const name = weightName(source.Constant[0], ty.dtype);
     const weight = this.weights.get(name);
-    if (!weight) return this.builder.constant(described, this.#bytes(tensor));
+    if (!weight) return steady(this.builder.constant(described, this.#bytes(tensor)));
     this.used.add(name);
     if (weight.ty.dtype !== ty.dtype) this.refuse(`'${tensor.name}', whose bits are also ${weight.ty.dtype}`);
-    const constant = weight.tensor ? this.builder.constant(weight.tensor) : this.builder.constant(this.described(weight.ty), weight.bytes);
-    return String(weight.ty.shape) === String(ty.shape) ? constant : this.builder.reshape(constant, ty.shape);
+    const constant = steady(weight.tensor ? this.builder.constant(weight.tensor) : this.builder.constant(this.described(weight.ty), weight.bytes));
+    return String(weight.ty.shape) === String(ty.shape) ? constant : reshaped(this, constant, ty.shape);
   }
 
-  /** The graph, its inputs as `i0` and so on, those that somebody reads, and its outputs as `o0` and so on. */
-  async graph() {
+  /**
+   * Describes the graph to the builder: its inputs as `i0` and so on. What it returns builds it, with outputs as `o0` and so on;
+   * nothing where none has elements.
+   */
+  composed() {
     const { nodes, inputs, outputs } = this.order.special;
     const { found, gone } = fused(this.order);
     for (const [index, special] of nodes.entries()) {
-      if (gone.has(index)) continue;
+      // What has no elements is not computed.
+      if (gone.has(index) || special.outputs.every((id) => id === null || this.none(id))) continue;
       this.live.push(special);
       const one = found.get(index);
       if (one) {
@@ -130,7 +140,7 @@ export class Building {
         const operator = OPERATORS[source.op_type] ?? this.refuse('there is no such operator');
         const made = [operator(node)].flat();
         special.outputs.forEach((id, i) => {
-          if (id === null) return;
+          if (id === null || this.none(id)) return;
           const { ty, name } = this.tensors[id];
           const [shape, type] = [made[i]?.shape, made[i]?.dataType];
           if (String(shape) !== String(ty.shape) || type !== typeOf(ty.dtype)) {
@@ -144,10 +154,13 @@ export class Building {
     }
     const named = {};
     outputs.forEach((id, i) => {
+      if (this.none(id)) return;
       const plain = this.tensors[id].source === 'Node' && outputs.indexOf(id) === i;
       named[`o${i}`] = plain ? this.operand(id) : this.builder.identity(this.operand(id));
     });
-    const graph = await this.builder.build(named).catch((error) => this.refuse(`WebNN builds no such graph: ${error.message}`));
-    return { graph, read: inputs.map((id) => this.#operands.has(id)) };
+    /** Those inputs that somebody reads. */
+    this.read = inputs.map((id) => this.#operands.has(id));
+    if (Object.keys(named).length === 0) return async () => undefined;
+    return () => this.builder.build(named).catch((error) => this.refuse(`WebNN builds no such graph: ${error.message}`));
   }
 }

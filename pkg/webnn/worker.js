@@ -1,4 +1,4 @@
-// A worker with a WebNN context in it, which answers requests one after another. Knows messages; must never know what they say.
+// A worker with a WebNN context in it, which answers requests one after another; what is being built is waited for by nobody else. Knows messages; must never know what they say.
 
 import { hold } from '../lives.js';
 import { Codec } from './codec.js';
@@ -19,9 +19,19 @@ async function begin({ module, deviceType, lock }) {
 
 async function answer({ id, head, parts }) {
   const { codec, context } = await begun;
-  const [told, elements = []] = await context.ask(codec.told(head), parts);
-  const reply = codec.written(told);
-  postMessage({ id, head: reply, parts: elements }, [reply.buffer, ...elements.map(([, bytes]) => bytes.buffer)]);
+  const reply = ([told, elements = []]) => {
+    const head = codec.written(told);
+    postMessage({ id, head, parts: elements }, [head.buffer, ...elements.map(([, bytes]) => bytes.buffer)]);
+  };
+  const answer = await context.ask(codec.told(head), parts);
+  if (answer.later) answer.later.then(reply).catch(fallen);
+  else reply(answer);
+}
+
+/** Nothing here can be trusted any more. */
+function fallen(error) {
+  postMessage({ ended: String(error?.message ?? error) });
+  close();
 }
 
 onmessage = ({ data }) => {
@@ -31,9 +41,5 @@ onmessage = ({ data }) => {
     begun.then(() => postMessage({ ready: true }), (error) => postMessage({ ended: String(error?.message ?? error) }));
     return;
   }
-  last = last.then(() => answer(data)).catch((error) => {
-    // Nothing here can be trusted any more.
-    postMessage({ ended: String(error?.message ?? error) });
-    close();
-  });
+  last = last.then(() => answer(data)).catch(fallen);
 };

@@ -12,7 +12,8 @@ const context = await Context.open('cpu');
 async function answered(orders, i) {
   let last;
   for (const [at, [request, types]] of JSON.parse(orders.ask(i)).entries()) {
-    last = await context.ask(request, types.map((type, part) => [type, orders.part(at, part)]));
+    const asked = await context.ask(request, types.map((type, part) => [type, orders.part(at, part)]));
+    last = await (asked.later ?? asked);
     if (last[0].Failed) break;
   }
   await context.ask({ Forget: { programs: [i], tensors: [] } }, []);

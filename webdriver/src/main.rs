@@ -12,6 +12,7 @@ mod facts;
 mod first;
 mod kernels;
 mod look;
+mod node_tests;
 mod pack;
 mod package;
 mod peers;
@@ -21,6 +22,7 @@ mod serve;
 mod setup;
 mod site;
 mod supply;
+mod together;
 mod tools;
 mod verify;
 

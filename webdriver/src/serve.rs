@@ -1,6 +1,7 @@
 //! Static servers, on this machine only: of the page, the package, the models and the browser tests, and of any one folder.
 
 use crate::broken::{self, Asked, Logs};
+use crate::node_tests;
 use crate::package::conformance;
 use crate::setup::{npm_packages, peers};
 use anyhow::{Context, Result};
@@ -118,6 +119,7 @@ pub fn place(root: &Path, url: &str) -> Option<PathBuf> {
         "pkg" => (root.join("pkg"), rest),
         "models" => (root.join("target/models"), rest),
         "conformance" => (conformance(root), rest),
+        "node-tests" => (node_tests::home(root), rest),
         "vendor" => (npm_packages(root), vendored(rest)?),
         // Its npm packages lie below `npm`, its pages beside.
         "peers" => match rest.strip_prefix("npm/") {

@@ -5,7 +5,7 @@ use crate::drive::Drive;
 use crate::serve::serve;
 use crate::setup::{self, vulkan};
 use crate::tools::{cargo, root, run};
-use crate::{consumers, data, look, pack, package, report, site, supply};
+use crate::{consumers, data, look, node_tests, pack, package, report, site, supply};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use std::path::Path;
@@ -27,6 +27,9 @@ pub struct Options {
     /// Of the browser tests only these, by file.
     #[arg(long, value_name = "NAME,…", requires = "web")]
     suites: Option<String>,
+    /// The lane that the suite `node-tests` asks.
+    #[arg(long, value_name = "gpu|webnn|cpu", default_value = "webnn", requires = "suites")]
+    lane: String,
     /// Of the browser tests only `wasm-pack test`.
     #[arg(long, conflicts_with_all = ["native", "suites"])]
     pack: bool,
@@ -37,6 +40,9 @@ pub struct Options {
     #[arg(long, conflicts_with_all = ["native", "suites", "pack"])]
     consumers: bool,
 }
+
+/// The suite of the onnx package's tests of single nodes.
+const NODE_TESTS: &str = "node-tests";
 
 /// The steps so far and how long each took.
 struct Steps(Vec<(String, Duration)>);
@@ -119,6 +125,11 @@ fn browsers(root: &Path, steps: &mut Steps, options: &Options) -> Result<()> {
                 if !options.consumers {
                     package::build_conformance(root)?;
                 }
+                let asked = |suites: &str| suites.split(',').any(|suite| suite == NODE_TESTS);
+                if options.suites.as_deref().map_or(all.contains(&Browser::ChromiumWebnn), asked) && !options.consumers
+                {
+                    node_tests::write(root)?;
+                }
                 data::write(root)
             })?;
         }
@@ -148,9 +159,12 @@ fn pages(root: &Path, steps: &mut Steps, options: &Options, all: &[Browser], nam
     // Side by side: much of the time one of them compiles shaders, on one core.
     steps.step(&format!("browser tests in {names}"), || {
         let suites = options.suites.as_deref();
+        let lane = options.lane.as_str();
         let ends: Vec<Result<()>> = std::thread::scope(|scope| {
-            let running: Vec<_> =
-                all.iter().map(|&browser| scope.spawn(move || within(root, browser, serving.port, suites))).collect();
+            let running: Vec<_> = all
+                .iter()
+                .map(|&browser| scope.spawn(move || within(root, browser, serving.port, suites, lane)))
+                .collect();
             let panicked = |_| Err(anyhow!("the driver of a browser panicked"));
             running.into_iter().map(|one| one.join().unwrap_or_else(panicked)).collect()
         });
@@ -158,8 +172,8 @@ fn pages(root: &Path, steps: &mut Steps, options: &Options, all: &[Browser], nam
     })
 }
 
-/// The tests in one browser: those of `suites`, or all.
-fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>) -> Result<()> {
+/// The tests in one browser: those of `suites`, or all; `lane`: of the suite that is for any.
+fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>, lane: &str) -> Result<()> {
     if suites == Some("page") {
         return page(root, browser, port);
     }
@@ -168,11 +182,19 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>) -> Res
         let webgpu = suites.split(',').all(|suite| suite != "no-webgpu");
         // `worker`: with pools in workers of their own.
         let far = suites.strip_prefix("worker,");
-        return tests(root, browser, webgpu, port, far.unwrap_or(suites), far.is_some());
+        let more = format!("&lane={lane}{}", if far.is_some() { "&worker" } else { "" });
+        return tests(root, browser, webgpu, port, far.unwrap_or(suites), &more);
     }
     if browser == Browser::ChromiumWebnn {
         // It is a Chromium in all that the others test.
-        return tests(root, browser, true, port, "capabilities,webnn,webnn-kernels,machine", false);
+        return tests(
+            root,
+            browser,
+            true,
+            port,
+            "capabilities,webnn,webnn-kernels,webnn-operators,webnn-graphs,node-tests,machine",
+            "",
+        );
     }
     tests(
         root,
@@ -180,9 +202,9 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>) -> Res
         true,
         port,
         "capabilities,kernels,models,shapes,types,callers,queue,pool,generation,errors,loading,cpu,here,memory,several,machine,far,media,read,own",
-        false,
+        "",
     )?;
-    tests(root, browser, false, port, "capabilities,no-webgpu,cpu", false)?;
+    tests(root, browser, false, port, "capabilities,no-webgpu,cpu", "")?;
     page(root, browser, port)
 }
 
@@ -214,9 +236,9 @@ fn page(root: &Path, browser: Browser, port: u16) -> Result<()> {
     Ok(())
 }
 
-fn tests(root: &Path, browser: Browser, webgpu: bool, port: u16, suites: &str, far: bool) -> Result<()> {
-    let far = if far { "&worker" } else { "" };
-    let url = format!("http://127.0.0.1:{port}/tests/?suites={suites}&browser={}&webgpu={webgpu}{far}", browser.id());
+/// Runs suites in a page, whose address has `more` at its end.
+fn tests(root: &Path, browser: Browser, webgpu: bool, port: u16, suites: &str, more: &str) -> Result<()> {
+    let url = format!("http://127.0.0.1:{port}/tests/?suites={suites}&browser={}&webgpu={webgpu}{more}", browser.id());
     let driven = Drive { root, browser, webgpu, url, screenshots: vec![] }
         .run(&mut |line| println!("{browser:9}{}", line.strip_prefix(' ').unwrap_or(line)))?;
     let failed: Vec<&str> =
