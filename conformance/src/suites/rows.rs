@@ -76,6 +76,11 @@ fn reductions(rng: &mut Rng) -> Vec<Case> {
         }
     }
     cases.push(Case::new("ReduceMean").random(&[3, 4, 5, 6]).ints("axes", &[1, 2]));
+    // Rows without elements have a sum, too.
+    for op in ["ReduceSum", "ReduceSumSquare", "ReduceL1", "ReduceL2"] {
+        cases.push(Case::new(op).opset(18).random(&[2, 0, 4]).constant_i64(&[1]));
+        cases.push(Case::new(op).opset(18).random(&[2, 0]).constant_i64(&[1]));
+    }
     cases.push(Case::new("GlobalAveragePool").random(&[1, 1280, 7, 7]));
     cases.push(Case::new("GlobalAveragePool").random(&[2, 5, 9]));
     cases.push(Case::new("GlobalMaxPool").random(&[2, 5, 9]));

@@ -63,7 +63,7 @@ impl Routine for Pool {
     fn run(&self, _: usize, units: Range<usize>, on: &Operands<'_>) -> Result<()> {
         let image = on.scratch();
         let average = !self.shares.is_empty();
-        let pad = if average { 0.0 } else { f32::MIN };
+        let pad = if average { 0.0 } else { f32::NEG_INFINITY };
         self.layout.clear(pad, image);
         for unit in units {
             let x: &[f32] = on.read(0);

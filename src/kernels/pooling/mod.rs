@@ -93,7 +93,7 @@ impl Operator for Pool {
                     y.push(if self.average {
                         met.iter().sum::<f64>() / taps as f64
                     } else {
-                        met.into_iter().fold(f64::from(f32::MIN), f64::max)
+                        met.into_iter().fold(f64::NEG_INFINITY, f64::max)
                     });
                 }
             }

@@ -49,8 +49,8 @@ pub const OPERATORS: &[&Entry] = &[
     &sum("ReduceSumSquare", "e * e", "r", |x, _| x.map(|v| v * v).sum()),
     &sum("ReduceL1", "abs(e)", "r", |x, _| x.map(f64::abs).sum()),
     &sum("ReduceL2", "e * e", "sqrt(r)", |x, _| x.map(|v| v * v).sum::<f64>().sqrt()),
-    &greatest("ReduceMax", "e", "r", |x, _| x.fold(f64::from(f32::MIN), f64::max)),
-    &greatest("ReduceMin", "-e", "-r", |x, _| x.fold(f64::from(f32::MAX), f64::min)),
+    &greatest("ReduceMax", "e", "r", |x, _| x.fold(f64::NEG_INFINITY, f64::max)),
+    &greatest("ReduceMin", "-e", "-r", |x, _| x.fold(f64::INFINITY, f64::min)),
     &Reduce {
         op: "GlobalAveragePool",
         greatest: false,
@@ -64,7 +64,7 @@ pub const OPERATORS: &[&Entry] = &[
         greatest: true,
         element: "e",
         result: "r",
-        host: |x, _| x.fold(f64::from(f32::MIN), f64::max),
+        host: |x, _| x.fold(f64::NEG_INFINITY, f64::max),
         global: true,
     },
 ];

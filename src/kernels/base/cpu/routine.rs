@@ -95,6 +95,10 @@ impl<'a> Span<'a> {
     /// Its elements.
     fn elements<T: Pod>(&self) -> &'a [T] {
         let of = size_of::<T>();
+        // Where nothing is, it lies anywhere.
+        if self.bytes == 0 {
+            return &[];
+        }
         assert!((self.at as usize).is_multiple_of(align_of::<T>()) && self.bytes.is_multiple_of(of), "{self:?}");
         // SAFETY: the span's bytes live for 'a, are aligned as was just seen, and any bits make a `T`. Nobody writes
         // them meanwhile: operands that are written overlap none (`Operands::new`), and units none of each other's.

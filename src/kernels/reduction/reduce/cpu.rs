@@ -51,8 +51,8 @@ fn lower(call: &Call<'_>, steps: &mut Steps<'_>, how: How, global: bool) -> Resu
 impl Reduce {
     fn first(&self) -> f32 {
         match self.how {
-            How::Max => f32::MIN,
-            How::Min => f32::MAX,
+            How::Max => f32::NEG_INFINITY,
+            How::Min => f32::INFINITY,
             _ => 0.0,
         }
     }
@@ -62,8 +62,8 @@ impl Reduce {
             How::Sum | How::Mean => sum(x, |v| v),
             How::Squares | How::L2 => sum(x, |v| v * v),
             How::L1 => sum(x, f32::abs),
-            How::Max => greatest(x, f32::MIN, |v| v),
-            How::Min => -greatest(x, f32::MIN, |v| -v),
+            How::Max => greatest(x, f32::NEG_INFINITY, |v| v),
+            How::Min => -greatest(x, f32::NEG_INFINITY, |v| -v),
         }
     }
 
