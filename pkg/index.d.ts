@@ -86,6 +86,12 @@ export interface FromImageOptions extends ImageForm {
   background?: number | readonly number[];
   /** Of a float type 0 to 1 before mean and std (default `'float32'`); of a whole one 0 to 255, and without mean and std. */
   dtype?: 'float32' | 'float64' | 'float16' | 'uint8' | 'int32';
+  /**
+   * Where the first lane of this pool is a GPU, a picture of float32 goes there without its pixels coming to the processor, and the tensor
+   * stays there: feed it to the pool's sessions, and `dispose` of it. Elsewhere (other types, a pool in a worker, a picture larger than a
+   * texture, a source that the browser cannot copy) the tensor is as without it.
+   */
+  pool?: Pool;
 }
 
 /** Options of `tensor.toImageData`. */
@@ -208,7 +214,8 @@ export interface Fallback {
 export interface PoolOptions {
   /**
    * Lanes that may be used. Default: `gpu`, or the others where there is none; beside a GPU that may be slower than the processor
-   * all that the browser has are opened and measured, and the fastest comes first.
+   * all that the browser has are opened and measured, and the fastest comes first. An adapter that calls itself a fallback computes on
+   * the processor, more slowly than `cpu` does: it is opened where it is named, or where no other lane is left.
    */
   lanes?: readonly Lane[];
   /**

@@ -17,6 +17,7 @@ import './workers.js';
 import { open as openFar } from './far/open.js';
 import { ConsortError, call, check, detected, found, known, opened, refuse, wasmSource } from './inside.js';
 import { watch } from './machine.js';
+import { painted } from './paint.js';
 import { fromImage, toDataURL, toImageData } from './picture.js';
 import { fromAudio } from './sound.js';
 
@@ -47,6 +48,20 @@ const dropped = new FinalizationRegistry(({ pool, id }) => pool.dispose(id));
 let fedTo;
 /** A tensor on the GPU from wasm's description of it. */
 let onGpu;
+
+/** The wasm behind a pool. */
+let wasmOf;
+
+/** Paints pictures into tensors of `pool`, where its first lane has such that the page may write; one in a worker has not. */
+const painter = (pool) =>
+  pool.blank &&
+  (async (source, asked) => {
+    const [id, device, buffer] = (await pool.blank(asked.dims)) ?? [];
+    if (id === undefined) return undefined;
+    if (await painted(source, asked, device, buffer).catch(() => false)) return id;
+    pool.dispose(id);
+    return undefined;
+  });
 
 export class Tensor {
   #data;
@@ -94,8 +109,9 @@ export class Tensor {
   }
 
   static async fromImage(source, options) {
-    const { type, data, dims } = await call(async () => fromImage(source, options));
-    return new Tensor(type, data, dims);
+    const pool = options?.pool && wasmOf(options.pool);
+    const { type, data, there, dims } = await call(() => fromImage(source, options, pool && painter(pool)));
+    return there === undefined ? new Tensor(type, data, dims) : onGpu(pool, { type, dims, resident: there });
   }
 
   static async fromAudio(source, options) {
@@ -263,6 +279,10 @@ async function openedFar(options) {
 export class Pool {
   #pool;
   #unwatch;
+
+  static {
+    wasmOf = (pool) => (pool instanceof Pool ? pool.#pool : refuse('a picture goes to a Pool'));
+  }
 
   constructor(token, pool, detected, background) {
     if (token !== inside) throw new TypeError('a Pool comes from Pool.create');

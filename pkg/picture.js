@@ -13,7 +13,7 @@ const TYPES = {
   int32: Int32Array,
 };
 /** What each primary adds to a grey of BT.601, as JPEG has it. */
-const GREY = [0.299, 0.587, 0.114];
+export const GREY = [0.299, 0.587, 0.114];
 
 const tagOf = (value) => Object.prototype.toString.call(value).slice(8, -1);
 
@@ -36,10 +36,9 @@ function canvasOf(width, height) {
 /** A canvas's context for `options`; a canvas that is too large has none. */
 const contextOf = (canvas, options) => canvas.getContext('2d', options) ?? refuse(`there is no canvas of ${canvas.width} × ${canvas.height} pixels here`);
 
-/** The pixels of `source` as 8-bit sRGB with straight alpha: `{data, width, height}`. */
-async function pixels(source) {
-  let tag = tagOf(source);
-  let bitmap;
+/** A source as the browser draws it, and its size: `{source, tag, width, height, end}`. */
+async function drawable(given) {
+  let [source, tag, bitmap] = [given, tagOf(given)];
   if (tag === 'Blob' || tag === 'File') {
     bitmap = await createImageBitmap(source).catch((error) => refuse(`the blob is no picture that this browser reads: ${error.message}`));
     [source, tag] = [bitmap, 'ImageBitmap'];
@@ -47,6 +46,11 @@ async function pixels(source) {
   const measure = Object.hasOwn(SOURCES, tag) ? SOURCES[tag] : refuse(`a picture comes from ${Object.keys(SOURCES).join(', ')} or Blob, not from ${tag}`);
   const [width, height] = measure(source);
   if (!(width > 0 && height > 0)) refuse(`the ${tag} has ${width} × ${height} pixels: it is empty, closed or detached`);
+  return { source, tag, width, height, end: () => bitmap?.close() };
+}
+
+/** The pixels of one as 8-bit sRGB with straight alpha: `{data, width, height}`. */
+function pixels({ source, tag, width, height }) {
   const direct = tag === 'ImageData' && source.data instanceof Uint8ClampedArray && (source.colorSpace ?? 'srgb') === 'srgb';
   if (direct) return source;
   try {
@@ -59,8 +63,6 @@ async function pixels(source) {
     if (error instanceof ConsortError) throw error;
     if (error.name === 'SecurityError') refuse('the picture is of another origin, which does not let it be read: load it with crossOrigin and CORS');
     return refuse(`the pixels of the ${tag} cannot be read: ${error.message}`);
-  } finally {
-    bitmap?.close();
   }
 }
 
@@ -86,7 +88,7 @@ function form({ channels, layout = 'nchw', mean = 0, std = 1 }) {
  * Which elements between `low` and `high` make each of `count` results over `from` to `to`, and how much: a triangle as wide as two steps
  * of the coarser side, so that a smaller picture is an average and a larger one a straight line from pixel to pixel.
  */
-function taps(from, to, count) {
+export function taps(from, to, count) {
   const [low, high] = [Math.floor(from), Math.ceil(to)];
   const step = (to - from) / count;
   const reach = Math.max(1, step);
@@ -166,43 +168,58 @@ function placed(region, [rows, columns], fit) {
   return { region, left: (columns - w) >> 1, top: (rows - h) >> 1, columns: w, rows: h };
 }
 
-/** What a tensor is made of for a picture: `{type, data, dims}`. */
-export async function fromImage(source, options = {}) {
+/** What `options` ask of a picture of that size, checked: where it goes, and in which form. */
+function asked(options, { width, height }) {
   const { size, crop, fit = 'stretch', dtype = 'float32', background = 0, channels = 'rgb' } = options;
-  const { order, grey: luma, rows: interleaved, mean, std } = form({ ...options, channels });
+  const shape = form({ ...options, channels });
   oneOf(fit, ['stretch', 'contain', 'cover'], 'fit');
   oneOf(dtype, Object.keys(TYPES), 'type of elements for a picture');
-  const Elements = TYPES[dtype] ?? refuse('this browser has no Float16Array');
+  if (!TYPES[dtype]) refuse('this browser has no Float16Array');
   const float = dtype.startsWith('float');
   if (!float && (options.mean !== undefined || options.std !== undefined)) refuse(`mean and std are for floats, not for ${dtype}`);
   const under = each(background, 3, 'background');
-  const picture = await pixels(source);
-  const region = crop ?? { x: 0, y: 0, width: picture.width, height: picture.height };
+  const region = crop ?? { x: 0, y: 0, width, height };
   if (!['x', 'y', 'width', 'height'].every((side) => Number.isFinite(region[side])) || region.width <= 0 || region.height <= 0) {
     refuse('a crop is { x, y, width, height } in pixels, and not empty');
   }
   const [rows, columns] = size ?? [region.height, region.width].map((side) => Math.max(1, Math.round(side)));
   if (!whole(rows) || !whole(columns)) refuse(`size [${size}] is not [height, width] in whole pixels`);
-  const place = placed(region, [rows, columns], fit);
+  const count = shape.order.length;
+  const dims = shape.rows ? [1, rows, columns, count] : [1, count, rows, columns];
+  return { form: shape, dtype, float, background: under, width, height, rows, columns, dims, place: placed(region, [rows, columns], fit) };
+}
+
+const grey = (of) => GREY[0] * of(0) + GREY[1] * of(1) + GREY[2] * of(2);
+
+/** A colour of 0 to 255 as channel `c` has it. */
+const elementOf = ({ form: { mean, std }, float }, c) =>
+  float ? (value) => (value / 255 - mean[c]) / std[c] : (value) => Math.min(255, Math.max(0, Math.round(value)));
+
+/** Each channel where the picture does not reach: nothing shows there where alpha is told. */
+export function beyond(wanted) {
+  const { form: { order, grey: luma }, background } = wanted;
+  const colour = (k) => (order.length === 4 ? 0 : luma ? grey((i) => background[i]) : background[k]);
+  return order.map((k, c) => elementOf(wanted, c)(colour(k)));
+}
+
+/** The elements of a picture's pixels: `{type, data, dims}`. */
+async function elements(picture, wanted) {
+  const { form: { order, grey: luma, rows: interleaved }, dtype, background: under, rows, columns, place, dims } = wanted;
   const turn = slices();
   const inner = await scaled(picture, place.region, place.columns, place.rows, turn);
-
   const count = order.length;
-  const data = new Elements(rows * columns * count);
+  const data = new TYPES[dtype](rows * columns * count);
   // Of transparent pixels the colour is told as it is, where alpha is told, or as it looks over the background.
   const colour = (at, k) => {
     const alpha = inner[at + 3] / 255;
     if (count < 4) return inner[at + k] + (1 - alpha) * under[k];
     return k === 3 ? inner[at + 3] : alpha > 0 ? inner[at + k] / alpha : 0;
   };
-  const grey = (of) => GREY[0] * of(0) + GREY[1] * of(1) + GREY[2] * of(2);
+  const around = beyond(wanted);
   for (const [c, k] of order.entries()) {
-    const [shift, scale] = [mean[c], std[c]];
-    const element = float ? (value) => (value / 255 - shift) / scale : (value) => Math.min(255, Math.max(0, Math.round(value)));
+    const element = elementOf(wanted, c);
     const [step, start] = interleaved ? [count, c] : [1, c * rows * columns];
-    // Nothing shows where the picture does not reach and alpha is told.
-    const beyond = element(count === 4 ? 0 : luma ? grey((i) => under[i]) : under[k]);
-    if (place.rows * place.columns < rows * columns) for (let i = 0; i < rows * columns; i++) data[start + i * step] = beyond;
+    if (place.rows * place.columns < rows * columns) for (let i = 0; i < rows * columns; i++) data[start + i * step] = around[c];
     for (let row = 0, at = 0; row < place.rows; row++) {
       await turn();
       let to = start + ((row + place.top) * columns + place.left) * step;
@@ -211,7 +228,22 @@ export async function fromImage(source, options = {}) {
       }
     }
   }
-  return { type: dtype, data, dims: interleaved ? [1, rows, columns, count] : [1, count, rows, columns] };
+  return { type: dtype, data, dims };
+}
+
+/**
+ * What a tensor is made of for a picture: `{type, data, dims}`. Or `{type, there, dims}`, where `paint` wrote it, which is told the source
+ * and what is asked of it, and gives what it wrote to, or nothing where it could not.
+ */
+export async function fromImage(source, options = {}, paint) {
+  const drawn = await drawable(source);
+  try {
+    const wanted = asked(options, drawn);
+    const there = wanted.dtype === 'float32' ? await paint?.(drawn.source, wanted) : undefined;
+    return there === undefined ? await elements(pixels(drawn), wanted) : { type: wanted.dtype, there, dims: wanted.dims };
+  } finally {
+    drawn.end();
+  }
 }
 
 /** The picture that a tensor's elements are. */

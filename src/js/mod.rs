@@ -9,6 +9,7 @@ mod workers;
 
 use crate::browser::{self, Files};
 use crate::error::{Error, Kind, Result};
+use crate::graph::{DType, TensorType};
 use crate::pool::{Keep, Listener, Measure, Pool, PoolOptions, Priority, Request, RunOptions, Shelf};
 use crate::predict::{Goal, Machine, Pressure, Strategy};
 use futures_util::future::{Either, select};
@@ -226,6 +227,19 @@ impl WasmPool {
             let upload = async { pool.upload(&tensor?).await };
             let resident = upload.await.map_err(|e| thrown(&e))?;
             Ok((pool.hold(resident) as f64).into())
+        })
+    }
+
+    /// A tensor of floats of these dims that the page writes itself, where the first lane has such: `[id, device, buffer]`, or nothing.
+    pub fn blank(&self, dims: Vec<usize>) -> js_sys::Promise {
+        let pool = self.pool.clone();
+        wasm_bindgen_futures::future_to_promise(async move {
+            let blank = pool.blank(TensorType::new(DType::Float32, dims)).await.map_err(|e| thrown(&e))?;
+            let known = blank.and_then(|(tensor, by)| Some((tensor, by.downcast::<[JsValue; 2]>().ok()?)));
+            Ok(known.map_or(JsValue::UNDEFINED, |(tensor, by)| {
+                let [device, buffer] = *by;
+                js_sys::Array::of3(&(pool.hold(tensor) as f64).into(), &device, &buffer).into()
+            }))
         })
     }
 

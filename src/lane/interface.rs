@@ -8,11 +8,12 @@ use super::tensor::Resident;
 use super::traffic::TrafficCounts;
 use super::work::{Compiled, Order, Outcome, Progress, Work};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, HostTensor};
+use crate::graph::{Graph, HostTensor, TensorType};
 use crate::kernels::{Class, Tuning};
 use crate::memory::SlotPlan;
 use crate::program::Schedule;
 use futures_util::lock::MutexGuard;
+use std::any::Any;
 use std::fmt;
 use std::rc::Rc;
 
@@ -21,6 +22,9 @@ pub type Turn<'a> = MutexGuard<'a, ()>;
 
 /// The holder of what a lane measures itself with: it has no weights, and its traffic is nobody's.
 pub const NOBODY: u64 = u64::MAX;
+
+/// A tensor whose elements are still to be written, and what the code that writes them knows it and its device by.
+pub type Blank = (Resident, Box<dyn Any>);
 
 /// A place that executes programs. One fault fails its own call; what the lane lost fails every call from then on, with
 /// `DeviceLost`. All methods take `&self`: a lane is shared by everything that runs on it, in one thread.
@@ -70,6 +74,13 @@ pub trait Lane {
 
     /// Brings a tensor to the lane.
     fn upload<'a>(&'a self, tensor: &'a HostTensor) -> Task<'a, Result<Resident>>;
+
+    /// A tensor of that type whose elements its platform's own code is to write, and what that knows it and its device by; nothing of
+    /// a lane whose tensors no such code reaches.
+    fn blank(&self, ty: TensorType) -> Task<'_, Result<Option<Blank>>> {
+        drop(ty);
+        Box::pin(async { Ok(None) })
+    }
 
     /// Reads a tensor of this lane back.
     fn read<'a>(&'a self, tensor: &'a Resident) -> Task<'a, Result<HostTensor>>;

@@ -16,11 +16,12 @@ use super::report::{
 use super::session::Session;
 use super::tensors::Tensors;
 use crate::error::{Error, Kind, Result};
-use crate::graph::HostTensor;
+use crate::graph::{HostTensor, TensorType};
 use crate::kernels::Class;
 use crate::lane::{self, Lane, Resident, TrafficCounts};
 use crate::predict::{Goal, Machine};
 use crate::refine::Accuracy;
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -271,6 +272,17 @@ impl Pool {
         let desk = self.inner.first(&|_| true, &|_| None)?;
         match desk.lane.upload(tensor).await {
             Ok(tensor) => Ok(Rc::new(tensor)),
+            Err(error) => Err(desk.lane.cause(error).await),
+        }
+    }
+
+    /// A tensor of that type on the first lane that is there, whose elements code of its platform is to write, and what that knows it by;
+    /// nothing where no such code reaches that lane's tensors.
+    pub async fn blank(&self, ty: TensorType) -> Result<Option<(Rc<Resident>, Box<dyn Any>)>> {
+        self.inner.open()?;
+        let desk = self.inner.first(&|_| true, &|_| None)?;
+        match desk.lane.blank(ty).await {
+            Ok(blank) => Ok(blank.map(|(tensor, by)| (Rc::new(tensor), by))),
             Err(error) => Err(desk.lane.cause(error).await),
         }
     }

@@ -6,9 +6,13 @@ use super::probe;
 use super::resident::{Input as OwnInput, NAME};
 use super::types::refused;
 use crate::error::{Error, Kind, Result};
+#[cfg(target_arch = "wasm32")]
+use crate::graph::TensorType;
 use crate::graph::{Graph, HostTensor, Node};
 use crate::kernels::{Class, Registry, Tuning};
 use crate::lane::host::Task;
+#[cfg(target_arch = "wasm32")]
+use crate::lane::interface::Blank;
 use crate::lane::interface::{Lane, Turn};
 use crate::lane::measured::{Counts, Facts, Measured};
 use crate::lane::pace::Pace;
@@ -101,6 +105,11 @@ impl Lane for GpuLane {
 
     fn upload<'a>(&'a self, tensor: &'a HostTensor) -> Task<'a, Result<Resident>> {
         Box::pin(self.upload(tensor))
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn blank(&self, ty: TensorType) -> Task<'_, Result<Option<Blank>>> {
+        Box::pin(self.blank(ty))
     }
 
     fn read<'a>(&'a self, tensor: &'a Resident) -> Task<'a, Result<HostTensor>> {

@@ -4,10 +4,18 @@
 use super::alloc::Purpose;
 use super::prepare::{GpuLane, Prepared};
 use super::resident::{block, resident};
+#[cfg(target_arch = "wasm32")]
+use super::shadow::raw;
 use crate::error::{Error, Kind, Result};
+#[cfg(target_arch = "wasm32")]
+use crate::graph::DType;
 use crate::graph::{HostTensor, TensorType};
+#[cfg(target_arch = "wasm32")]
+use crate::lane::interface::Blank;
 use crate::lane::tensor::Resident;
 use crate::memory::weight_bytes;
+#[cfg(target_arch = "wasm32")]
+use std::any::Any;
 use std::rc::Rc;
 
 impl GpuLane {
@@ -40,6 +48,19 @@ impl GpuLane {
             self.traffic.uploaded(words.len() as u64 * 4);
         }
         Ok(resident)
+    }
+
+    /// A tensor that the page writes: its buffer and the device, as the browser has them. Nothing where elements take other than 4 bytes,
+    /// or there are none.
+    #[cfg(target_arch = "wasm32")]
+    pub async fn blank(&self, ty: TensorType) -> Result<Option<Blank>> {
+        self.check()?;
+        if ty.dtype != DType::Float32 || ty.is_empty() {
+            return Ok(None);
+        }
+        let resident = self.allocate_tensor(&ty).await?;
+        let raw = block(&resident).map(|b| [raw(self.gpu.device.as_webgpu()), raw(b.buffer.as_webgpu())]);
+        Ok(raw.map(|raw| (resident, Box::new(raw) as Box<dyn Any>)))
     }
 
     /// Reads a tensor back.
