@@ -19,6 +19,7 @@ async function start() {
   const promised = new Promise((...ends) => (opened = ends));
   const reader = (await import('./read/page.js')).attach(promised);
   (await import('./own/page.js')).attach(promised, refresh);
+  const peer = (await import('./peer/page.js')).attach(reader);
   state.work = await import('./work.js');
   state.generate = await import('./generate.js');
   capabilityTable($('capability-table'), await Capabilities.detect());
@@ -46,7 +47,7 @@ async function start() {
   state.models = models;
   $('models').hidden = false;
   say(`Ready: ${models.filter((m) => m.chosen).length} of ${models.length} models are chosen.`);
-  if (driven) await drive(reader);
+  if (driven) await drive(reader, peer);
 }
 
 /** A pool in a worker of its own, so that the page answers whatever is loaded; here where it may have no worker. */
@@ -152,9 +153,11 @@ async function run(how) {
   refresh();
 }
 
-async function drive(reader) {
+async function drive(reader, peer) {
   if (parameters.get('drive') === 'read') {
-    globalThis.driven.result = await reader.samples();
+    const said = await reader.samples();
+    if (parameters.has('peer')) said.push(await peer.beside(parameters.get('peer')));
+    globalThis.driven.result = said;
     return;
   }
   await loadAll();

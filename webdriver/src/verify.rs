@@ -124,6 +124,7 @@ fn browsers(root: &Path, steps: &mut Steps, options: &Options) -> Result<()> {
         }
         steps.step("tools and browsers", || {
             // A package manager is for one at a time.
+            setup::npm_peers(root)?;
             all.iter().try_for_each(|&browser| setup::installed(root, browser))?;
             tools.join().unwrap_or_else(|_| Err(anyhow!("the thread of the tools panicked")))
         })
@@ -179,7 +180,7 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>) -> Res
         browser,
         true,
         port,
-        "capabilities,kernels,models,shapes,types,callers,queue,pool,generation,errors,loading,cpu,here,memory,several,machine,far,media,read,own",
+        "capabilities,kernels,models,shapes,types,callers,queue,pool,generation,errors,loading,cpu,here,memory,several,machine,far,media,read,peer,own",
         false,
     )?;
     tests(root, browser, false, port, "capabilities,no-webgpu,cpu", false)?;

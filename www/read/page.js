@@ -23,7 +23,8 @@ let pool;
 let readers;
 /** What is shown: a newer picture or sound makes the answers for an older one void. */
 const turns = { picture: 0, sound: 0 };
-/** The sound that is drawn, with what is known of it. */
+/** The picture that is shown, with its file, and the sound that is drawn, with what is known of it. */
+let seen;
 let heard;
 
 /** Loads the models once. A load that failed is tried again. */
@@ -72,6 +73,7 @@ async function readPicture(blob, name, { sessions, facts }) {
   const mine = ++turns.picture;
   const current = () => mine === turns.picture;
   const picture = await decoded(blob);
+  seen = { blob, picture };
   const image = $('picture');
   if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src);
   Object.assign(image, { src: URL.createObjectURL(blob), alt: name });
@@ -154,7 +156,8 @@ async function readFile(blob, name) {
   say(`${name}: ${found}, in ${seconds(performance.now() - began)}.`);
 }
 
-const readSample = async () => readFile(await (await fetch(SAMPLE)).blob(), 'The sample picture');
+const samplePicture = async () => (await fetch(SAMPLE)).blob();
+const readSample = async () => readFile(await samplePicture(), 'The sample picture');
 const hearSample = async () => readFile(wave(sampleSound()), 'The sample sound');
 
 /** Records until it is stopped, or as much as is heard. */
@@ -179,7 +182,16 @@ async function record() {
 const safely = (work) => work().catch((error) => say(`That failed: ${error.message}`));
 const recordAndHear = () => safely(async () => readFile(await record(), 'The recording'));
 
-/** Makes the section work, with the pool that `promised` resolves to; `samples()` reads both and gives what is said of them. */
+/** What the section shows now: `{blob, picture, sound}`. */
+async function shown() {
+  const blob = seen?.blob ?? (await samplePicture());
+  return { blob, picture: seen?.picture ?? (await decoded(blob)), sound: heard?.sound ?? sampleSound() };
+}
+
+/**
+ * Makes the section work, with the pool that `promised` resolves to: `samples()` reads both and gives what is said of them, `opened()`
+ * loads the readers, `shown()` is what there is to read.
+ */
 export function attach(promised) {
   pool = promised;
   // Who asks is told why there is none.
@@ -220,6 +232,8 @@ export function attach(promised) {
   });
   new ResizeObserver(() => heard && score($('score'), heard)).observe($('score'));
   return {
+    opened,
+    shown,
     async samples() {
       const said = [];
       for (const read of [readSample, hearSample]) {
