@@ -125,6 +125,7 @@ fn browsers(root: &Path, steps: &mut Steps, options: &Options) -> Result<()> {
         steps.step("tools and browsers", || {
             // A package manager is for one at a time.
             setup::npm_peers(root)?;
+            setup::microphone(root)?;
             all.iter().try_for_each(|&browser| setup::installed(root, browser))?;
             tools.join().unwrap_or_else(|_| Err(anyhow!("the thread of the tools panicked")))
         })

@@ -169,8 +169,8 @@ async function record() {
   button.onclick = stop;
   const timer = setTimeout(stop, MOST_SECONDS * 1000);
   try {
-    say('Recording…');
-    return await recorded(stopped);
+    say('Waiting for the microphone…');
+    return await recorded(stopped, () => say('Recording…'));
   } finally {
     clearTimeout(timer);
     button.textContent = 'Record';
