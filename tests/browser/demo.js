@@ -9,8 +9,8 @@ const SILENCE_MS = 120_000;
  * The demo page in a frame of that size, once `ready($, view)` says so: `{frame, view, $, texts, until, drop}`. `$` finds by id, `texts`
  * are those of an element's children, `until` waits for as long as anything on the page changes, `drop` lets files fall on an element.
  */
-export async function demoPage(ready, { width = 1000, height = 800, allow = '' } = {}) {
-  const frame = Object.assign(document.createElement('iframe'), { src: '/?models=none', allow, style: `width: ${width}px; height: ${height}px` });
+export async function demoPage(ready, { width = 1000, height = 800, allow = '', models = 'none' } = {}) {
+  const frame = Object.assign(document.createElement('iframe'), { src: `/?models=${models}`, allow, style: `width: ${width}px; height: ${height}px` });
   document.body.append(frame);
   const $ = (id) => frame.contentDocument.getElementById(id);
   const texts = (id) => [...$(id).children].map((child) => child.textContent);

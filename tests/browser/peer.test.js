@@ -43,13 +43,13 @@ async function compared({ $, texts, until }, provider) {
   return { shown: rows($), failures: texts('peer-failures'), said: $('peer-status').textContent };
 }
 
-const TOOK = /^[\d.]+ m?s \([\d.]+ m?s – [\d.]+ m?s\)$/;
+const TOOK = /^[\d.]+\sm?s \([\d.]+\sm?s – [\d.]+\sm?s\)$/;
 
 test('peer: its answers and ours are the same, with the times of both', async () => {
   const demo = await page();
   assert(!demo.view.performance.getEntriesByType('resource').some(({ name }) => name.includes('onnxruntime')), 'it was fetched before anybody asked');
   const { shown, said, failures } = await compared(demo, 'wasm');
-  assert(/^Median of \d+ turns: Consort on .*; onnxruntime-web [\d.]+ on WebAssembly.*: [\d.]+ m?s\.$/.test(said), `${said}: ${failures}`);
+  assert(/^Median of \d+ turns: Consort on .*; onnxruntime-web [\d.]+ on WebAssembly.*: [\d.]+\sm?s\.$/.test(said), `${said}: ${failures}`);
   equal(shown.Text.ours.slice(0, -1).at(-1), 'This line hangs upside down', 'the last line');
   equal([shown.Faces.ours[0].slice(0, 7), shown['Type of the file'].ours[0].slice(0, 4)], ['2 faces', 'WebP'], 'ours');
   for (const name of ['Text', 'Faces', 'Type of the file', 'Speech', 'Notes']) {

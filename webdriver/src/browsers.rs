@@ -313,6 +313,18 @@ impl Session {
         Ok(kept.as_array().cloned().unwrap_or_default())
     }
 
+    /// Has the page lie in a window of that size, also where no window of the browser's is so narrow; a Firefox's is as narrow as it can be.
+    pub async fn sized(&self, width: u32, height: u32) -> Result<()> {
+        if self.version.starts_with(&Browser::Firefox.to_string()) {
+            return Ok(self.client.set_window_size(width, height).await?);
+        }
+        let id = self.client.session_id().await?.context("a session without a number")?;
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
+        posted(self.port, &format!("session/{id}/goog/cdp/execute"), &command)?;
+        Ok(())
+    }
+
     async fn of(root: &Path, browser: Browser, capabilities: Value) -> Result<Session> {
         let Value::Object(capabilities) = capabilities else { bail!("no capabilities") };
         let (port, mut driver) = listening(root, browser).await?;

@@ -8,7 +8,8 @@ import { NAMES } from './tasks.js';
 const $ = (id) => document.getElementById(id);
 const el = (tag, textContent = '', props = {}) => Object.assign(document.createElement(tag), { textContent }, props);
 const say = (text) => ($('peer-status').textContent = text);
-const time = (ms) => (ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : `${(ms / 1000).toFixed(2)} s`);
+/** A number stays with its unit. */
+const time = (ms) => (ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)}\u00a0ms` : `${(ms / 1000).toFixed(2)}\u00a0s`);
 
 /** What one runtime tells of a task, and how long it took after the beginning of all of them. */
 function cell(told, counted) {
@@ -82,6 +83,8 @@ async function compare(reader, provider, signal) {
   const { turns, told, version, threads, way } = last;
   const lanes = [...new Set(Object.values(ours.sessions).map(({ lane }) => lane))].join(' and ');
   const about = `onnxruntime-web ${version} on ${PROVIDERS[provider]}${provider === 'wasm' ? `, ${threads} thread${threads === 1 ? '' : 's'}` : ''}, models run ${way.run}`;
+  const none = $('peer-failures').querySelector('.none');
+  if (none) none.textContent = 'Nothing.';
   const failing = Object.values(told.peer.tasks).filter(({ error }) => error).length;
   const verdict = failing ? `${failing} of ${NAMES.length} tasks failed` : `${time(told.peer.whole.ms)}`;
   say(`Median of ${turns} turns: Consort on ${lanes} ${time(told.ours.whole.ms)}; ${about}: ${verdict}.`);
