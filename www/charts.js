@@ -1,6 +1,6 @@
 // The page's charts, drawn by Observable Plot. Knows spans and errors; must never know a pool.
 
-const KINDS = { host: 'host', upload: 'upload', gpu: 'GPU', readback: 'readback' };
+const KINDS = { host: 'host', upload: 'upload', gpu: 'computing', readback: 'readback' };
 const COLOURS = ['#8a94a6', '#d08a2e', '#3f62d8', '#2b9a74'];
 
 /** Letters of a chart, in pixels of it. */
@@ -31,7 +31,7 @@ function figure(title, note, chart) {
 const shortened = (name, pixels) => (name.length * LETTER <= pixels ? name : `${name.slice(0, Math.max(1, Math.floor(pixels / LETTER) - 1))}…`);
 
 /** The measured timeline of one strategy with the predicted one over it. */
-export function timeline({ strategy, timeline: predicted, measuredTimeline: measured }, width) {
+export function timeline({ strategy, lane, timeline: predicted, measuredTimeline: measured }, width) {
   const { unit, by } = scale([...predicted, ...measured].map((s) => s.endMs));
   const row = (s) => s.model || (s.kind === 'gpu' ? 'all, interleaved' : 'whole set');
   const spans = (list) =>
@@ -52,7 +52,7 @@ export function timeline({ strategy, timeline: predicted, measuredTimeline: meas
       Plot.barX(said, { x1: 'x1', x2: 'x2', y: 'row', fill: 'none', stroke: 'currentColor', strokeWidth: 1.3, strokeDasharray: '4 2', title: (s) => `${s.row}: ${s.kind}, predicted ${(s.x2 - s.x1).toFixed(1)} ${unit}` }),
     ],
   });
-  return figure(strategy, 'filled: measured · dashed outline: predicted', chart);
+  return figure(`${strategy}, on ${lane}`, 'filled: measured · dashed outline: predicted', chart);
 }
 
 /** How far off each prediction was, made before its run, in the order of the runs. */

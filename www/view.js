@@ -121,7 +121,7 @@ export function comparison(c) {
     mb(s.measuredBytes),
   ]);
   table($('strategies'), ['strategy', 'predicted (interval)', 'measured (quartiles)', 'off by', 'bytes predicted', 'bytes held'], rows);
-  $('timelines').replaceChildren(...c.strategies.map((s) => timeline(s, chartWidth())));
+  $('timelines').replaceChildren(...c.strategies.map((s) => timeline({ ...s, lane: c.lane }, chartWidth())));
 }
 
 export function accuracy(a) {

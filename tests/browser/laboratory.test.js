@@ -41,7 +41,7 @@ test('laboratory: strategies are compared, forecast over measurement, as a table
   }
 });
 
-test('laboratory: errors run by run, what is held over time and in each arena, and what the browser can do', async () => {
+test('laboratory: errors run by run, what is held over time and in each arena, what the browser can do, and whose the models are', async () => {
   const { $, frame, view } = await page();
   assert(/error with the start-up probes alone: .*; after learning: /.test($('accuracy').textContent), $('accuracy').textContent);
   const dots = $('errors').querySelectorAll('circle').length;
@@ -56,6 +56,8 @@ test('laboratory: errors run by run, what is held over time and in each arena, a
     $('map-of').dispatchEvent(new view.Event('change'));
     assert($('map').querySelector('figcaption').textContent.startsWith(name) && $('map').querySelectorAll('rect').length > 10, `the arena of ${name}`);
   }
+  const licences = await (await view.fetch(frame.contentDocument.querySelector('footer a').href)).text();
+  for (const part of ['ocr_det_v4.onnx', 'voice_vad.onnx', 'Apache License', 'Permission is hereby granted']) assert(licences.includes(part), `${part} is not among the licences`);
   const names = [...$('capability-table').querySelectorAll('tbody th')].map(({ textContent }) => textContent);
   equal([names.includes('WebGPU'), names.includes('WebNN'), view.driven.error], [true, true, null], 'capabilities');
   frame.remove();

@@ -10,6 +10,7 @@ mod demo;
 mod drive;
 mod facts;
 mod kernels;
+mod licences;
 mod look;
 mod pack;
 mod package;

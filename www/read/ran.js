@@ -30,7 +30,7 @@ export function draw(element, executions, all) {
   if (!(width > 0 && height > 0)) return;
   element.setAttribute('viewBox', `0 0 ${width} ${height}`);
   const text = parseFloat(getComputedStyle(element).fontSize);
-  const frame = { left: Math.min(text * 11, width * 0.45), right: width - text, top: text * 0.5, bottom: height - text * 1.8 };
+  const frame = { left: Math.min(text * 11, width * 0.45), right: width - text * 2.2, top: text * 0.5, bottom: height - text * 1.8 };
   const sessions = all.filter(({ name }) => executions.some(({ models }) => models.includes(name)));
   const high = Math.min(text * ROW, (frame.bottom - frame.top) / Math.max(1, sessions.length));
   const began = Math.min(...executions.map(({ nowMs }) => nowMs));
