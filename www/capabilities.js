@@ -35,7 +35,7 @@ function webnn({ webnn: nn }) {
   const here = Object.entries(nn).filter(([, context]) => context?.available);
   if (here.length === 0) return [false, 'no context for any device', 'Models do without the system’s own machine-learning runtime.'];
   const told = here.map(([device, { operators }]) => `${device} (${count(Object.keys(operators).length, 'operator')})`);
-  return [true, list(told), 'The system’s own runtime is there; Consort does not use it yet.'];
+  return [true, list(told), 'A pool may be asked to run models on the system’s own runtime.'];
 }
 
 function simd({ wasm }) {

@@ -1,10 +1,13 @@
 // The page's charts, drawn by Observable Plot. Knows spans and errors; must never know a pool.
 
-const KINDS = { host: 'host', upload: 'upload', gpu: 'GPU', readback: 'readback' };
+const KINDS = { host: 'host', upload: 'upload', gpu: 'computing', readback: 'readback' };
 const COLOURS = ['#8a94a6', '#d08a2e', '#3f62d8', '#2b9a74'];
 
 /** Letters of a chart, in pixels of it. */
 const LETTERS = { fontSize: '12px' };
+
+/** Pixels that a letter of these takes, in a wide font. */
+const LETTER = 7.5;
 
 const scale = (times) => (Math.max(...times) >= 2000 ? { unit: 's', by: 1000 } : { unit: 'ms', by: 1 });
 
@@ -24,28 +27,32 @@ function figure(title, note, chart) {
   return element;
 }
 
+/** A name of a row in so many pixels; what a bar says of itself has all of it. */
+const shortened = (name, pixels) => (name.length * LETTER <= pixels ? name : `${name.slice(0, Math.max(1, Math.floor(pixels / LETTER) - 1))}…`);
+
 /** The measured timeline of one strategy with the predicted one over it. */
-export function timeline({ strategy, timeline: predicted, measuredTimeline: measured }, width) {
+export function timeline({ strategy, lane, timeline: predicted, measuredTimeline: measured }, width) {
   const { unit, by } = scale([...predicted, ...measured].map((s) => s.endMs));
   const row = (s) => s.model || (s.kind === 'gpu' ? 'all, interleaved' : 'whole set');
   const spans = (list) =>
     list.map((s) => ({ row: row(s), kind: KINDS[s.kind], x1: s.startMs / by, x2: s.endMs / by, model: s.model }));
   const [was, said] = [spans(measured), spans(predicted)];
   const rows = [...new Set([...was, ...said].map((s) => s.row))];
+  const space = Math.min(Math.max(...rows.map((name) => name.length)) * LETTER, width * 0.4);
   const chart = Plot.plot({
     width,
     height: 56 + rows.length * 34,
     style: LETTERS,
-    marginLeft: Math.min(150, width / 3),
+    marginLeft: space + 12,
     x: { label: unit, grid: true },
-    y: { label: null, domain: rows },
+    y: { label: null, domain: rows, tickFormat: (name) => shortened(name, space) },
     color: { domain: Object.values(KINDS), range: COLOURS, legend: true },
     marks: [
       Plot.barX(was, { x1: 'x1', x2: 'x2', y: 'row', fill: 'kind', fillOpacity: 0.75, insetTop: 3, insetBottom: 3, title: (s) => `${s.row}: ${s.kind}, measured ${(s.x2 - s.x1).toFixed(1)} ${unit}` }),
       Plot.barX(said, { x1: 'x1', x2: 'x2', y: 'row', fill: 'none', stroke: 'currentColor', strokeWidth: 1.3, strokeDasharray: '4 2', title: (s) => `${s.row}: ${s.kind}, predicted ${(s.x2 - s.x1).toFixed(1)} ${unit}` }),
     ],
   });
-  return figure(strategy, 'filled: measured · dashed outline: predicted', chart);
+  return figure(`${strategy}, on ${lane}`, 'filled: measured · dashed outline: predicted', chart);
 }
 
 /** How far off each prediction was, made before its run, in the order of the runs. */
@@ -66,6 +73,33 @@ export function errors(history, width) {
     ],
   });
   return figure('Error, run by run', 'line: median of the last nine', chart);
+}
+
+const HELD = { weights: COLOURS[2], arenas: COLOURS[3], staging: COLOURS[1], parameters: COLOURS[0], tensors: '#b04a8f' };
+
+/** How much a pool held for what, from `samples` of `{from, until, bytes}`, bytes in the order of `purposes`. */
+export function heldOverTime(samples, purposes, highWater, width) {
+  const began = samples[0].from;
+  const ends = samples.map(({ until }, i) => samples[i + 1]?.from ?? until);
+  const boxes = samples.flatMap(({ from, bytes }, i) => {
+    let below = 0;
+    return purposes.map((purpose, p) => {
+      const [y1, y2] = [below / 1e6, (below += bytes[p]) / 1e6];
+      return { x1: (from - began) / 1000, x2: (Math.max(ends[i], from + 1) - began) / 1000, y1, y2, purpose };
+    });
+  }).filter(({ y1, y2 }) => y2 > y1);
+  const there = purposes.filter((purpose) => boxes.some((box) => box.purpose === purpose));
+  const chart = Plot.plot({
+    width,
+    height: 200,
+    style: LETTERS,
+    marginLeft: 50,
+    x: { label: 's' },
+    y: { label: 'MB', grid: true, domain: [0, Math.max(1e-6, ...boxes.map(({ y2 }) => y2))] },
+    color: { domain: there, range: there.map((purpose) => HELD[purpose]), legend: true },
+    marks: [Plot.rect(boxes, { x1: 'x1', x2: 'x2', y1: 'y1', y2: 'y2', fill: 'purpose', title: (b) => `${b.purpose}: ${(b.y2 - b.y1).toFixed(1)} MB, ${b.x1.toFixed(1)} to ${b.x2.toFixed(1)} s` })],
+  });
+  return figure('Held over time', `since this pool opened; ${(highWater / 1e6).toFixed(1)} MB at the most`, chart);
 }
 
 /** Who lies where in a model's arena, and from which step to which. */

@@ -2,13 +2,16 @@
 // With ?drive it does all of that by itself and leaves a report for the driver.
 
 import { capabilityTable } from './capabilities.js';
-import { $, accuracy, arenas, cards, comparison, machine, memory, ms, say } from './view.js';
+import { $, accuracy, arenas, cards, comparison, held, machine, memory, ms, say } from './view.js';
 
 const parameters = new URLSearchParams(location.search);
 const driven = parameters.has('drive');
 /** Repeats of a comparison, and rounds of lessons before it when driven. */
 const REPEATS = 5;
 const ROUNDS = Number(parameters.get('rounds') ?? 2);
+
+/** How often the page looks at how much memory the pool holds. */
+const HELD_MS = 500;
 
 const state = { pool: null, work: null, loaded: [], cards: [], solos: [], last: null };
 
@@ -17,8 +20,9 @@ async function start() {
   const { Capabilities, Pool } = await import('./pkg/index.js');
   let opened;
   const promised = new Promise((...ends) => (opened = ends));
-  const reader = (await import('./read/page.js')).attach(promised);
+  const reader = (await import('./read/page.js')).attach(promised, refresh);
   (await import('./own/page.js')).attach(promised, refresh);
+  const peer = (await import('./peer/page.js')).attach(reader);
   state.work = await import('./work.js');
   state.generate = await import('./generate.js');
   capabilityTable($('capability-table'), await Capabilities.detect());
@@ -33,6 +37,7 @@ async function start() {
     throw error;
   }
   opened[0](state.pool);
+  setInterval(() => held(state.pool.memory()), HELD_MS);
   const { webgpu } = state.pool.capabilities;
   if (!webgpu.available) {
     $('no-webgpu').hidden = false;
@@ -46,7 +51,7 @@ async function start() {
   state.models = models;
   $('models').hidden = false;
   say(`Ready: ${models.filter((m) => m.chosen).length} of ${models.length} models are chosen.`);
-  if (driven) await drive(reader);
+  if (driven) await drive(reader, peer);
 }
 
 /** A pool in a worker of its own, so that the page answers whatever is loaded; here where it may have no worker. */
@@ -122,11 +127,12 @@ function refresh() {
 async function run(how) {
   if (how === 'compare') {
     say('Running every strategy in turn…');
+    const { reason } = await state.pool.predict(requests());
     state.last = await state.pool.compare(requests(), { repeats: REPEATS });
     comparison(state.last);
     const { recommended, measuredBest, regret } = state.last;
     const verdict = recommended === measuredBest ? 'which was the best' : `${(regret * 100).toFixed(1)} % slower than ${measuredBest}`;
-    $('outcome').textContent = `Consort chose ${recommended}, ${verdict}.`;
+    $('outcome').textContent = `Consort chose ${recommended}, ${verdict}. Forecast before it: ${reason}.`;
     say(`Compared ${state.loaded.length} models.`);
   } else if (how === 'learn') {
     const lessons = state.work.lessons(state.loaded, ROUNDS);
@@ -152,9 +158,11 @@ async function run(how) {
   refresh();
 }
 
-async function drive(reader) {
+async function drive(reader, peer) {
   if (parameters.get('drive') === 'read') {
-    globalThis.driven.result = await reader.samples();
+    const said = await reader.samples();
+    if (parameters.has('peer')) said.push(await peer.beside(parameters.get('peer')));
+    globalThis.driven.result = said;
     return;
   }
   await loadAll();

@@ -2,6 +2,8 @@
 // never know what is behind them. Only a static build registers it: its files do not change but with BUILD, which is made of them.
 
 const BUILD = 'development';
+/** Fetched at a click, dozens of megabytes for a comparison: never kept. */
+const BESIDE = new URL('./vendor/onnxruntime-web/', location.href).pathname;
 const KEPT = `consort demo ${BUILD}`;
 
 /** Kept from the beginning: what any visit needs but models, which are kept once they are asked for. */
@@ -25,7 +27,7 @@ addEventListener('activate', (event) => {
 addEventListener('fetch', (event) => {
   const { request } = event;
   const { origin, pathname } = new URL(request.url);
-  const own = origin === location.origin && pathname.startsWith(new URL('./', location.href).pathname);
+  const own = origin === location.origin && pathname.startsWith(new URL('./', location.href).pathname) && !pathname.startsWith(BESIDE);
   // A part of a file is no file.
   if (request.method !== 'GET' || !own || request.headers.has('range')) return;
   const answer = async () => {

@@ -1,15 +1,17 @@
 // Draws what there is to see. Knows the page's elements; must never know how a model is run.
 
 import { adapterName, top } from './work.js';
-import { errors, memoryMap, timeline } from './charts.js';
+import { errors, heldOverTime, memoryMap, timeline } from './charts.js';
 
 export const $ = (id) => document.getElementById(id);
 
 const el = (tag, text = '', props = {}) => Object.assign(document.createElement(tag), { textContent: text }, props);
 
-export const ms = (x) => (x >= 1000 ? `${(x / 1000).toFixed(2)} s` : x >= 10 ? `${x.toFixed(0)} ms` : `${x.toFixed(2)} ms`);
-export const mb = (x) => (x > 0 && x < 1e5 ? `${(x / 1e3).toFixed(1)} kB` : `${(x / 1e6).toFixed(1)} MB`);
-const percent = (x) => (x === null ? 'not known yet' : `${(x * 100).toFixed(1)} %`);
+/** A number stays with its unit. */
+const unit = (number, name) => `${number}\u00a0${name}`;
+export const ms = (x) => (x >= 1000 ? unit((x / 1000).toFixed(2), 's') : unit(x.toFixed(x >= 10 ? 0 : 2), 'ms'));
+export const mb = (x) => (x > 0 && x < 1e5 ? unit((x / 1e3).toFixed(1), 'kB') : unit((x / 1e6).toFixed(1), 'MB'));
+const percent = (x) => (x === null ? 'not known yet' : unit((x * 100).toFixed(1), '%'));
 
 export function say(text) {
   $('status').textContent = text;
@@ -88,10 +90,16 @@ export function cards(models) {
   }));
 }
 
+/** Where there is no room for columns a cell says what it is. */
+function named(cell, column) {
+  if (column) cell.dataset.column = column;
+  return cell;
+}
+
 function table(element, head, rows) {
   const row = (cells, tag) => {
     const tr = el('tr');
-    tr.append(...cells.map((c) => (c instanceof Node ? c : el(tag, c))));
+    tr.append(...cells.map((c, i) => (c instanceof Node ? c : named(el(tag, c), tag === 'td' && head[i]))));
     return tr;
   };
   const [thead, tbody] = [el('thead'), el('tbody')];
@@ -113,7 +121,7 @@ export function comparison(c) {
     mb(s.measuredBytes),
   ]);
   table($('strategies'), ['strategy', 'predicted (interval)', 'measured (quartiles)', 'off by', 'bytes predicted', 'bytes held'], rows);
-  $('timelines').replaceChildren(...c.strategies.map((s) => timeline(s, chartWidth())));
+  $('timelines').replaceChildren(...c.strategies.map((s) => timeline({ ...s, lane: c.lane }, chartWidth())));
 }
 
 export function accuracy(a) {
@@ -128,8 +136,22 @@ export function accuracy(a) {
   $('errors').replaceChildren(errors(a.history, chartWidth()));
 }
 
+const samples = [];
+const PURPOSES = ['weights', 'arenas', 'staging', 'parameters', 'tensors'];
+
+/** Keeps how much is held, where it is not what it was: it was until just now. */
+export function held(m) {
+  const bytes = PURPOSES.map((purpose) => m[purpose]);
+  const now = performance.now();
+  const last = samples.at(-1);
+  if (last?.bytes.join() === bytes.join()) last.until = now;
+  else samples.push({ from: now, until: now, bytes });
+}
+
 export function memory(m) {
   $('memory').hidden = false;
+  held(m);
+  $('held').replaceChildren(heldOverTime(samples, PURPOSES, m.highWater, chartWidth()));
   const rows = [
     ['weights', mb(m.weights), ''],
     ['arenas', mb(m.arenas), `${mb(m.liveBytes)} alive at once in the largest model`],

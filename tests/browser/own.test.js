@@ -1,29 +1,15 @@
 // The demo page with a model that somebody brings: from an address, dropped, one that is none, one that lacks its weights; and the
 // records that it saves.
 
+import { demoPage } from './demo.js';
 import { assert, equal, test } from './harness.js';
 
 let opened;
-/** The demo page in a frame, once it is ready, and a wait for what its section says. */
+/** The demo page, once its pool is open; files are dropped on the section. */
 async function page() {
   opened ??= (async () => {
-    const frame = Object.assign(document.createElement('iframe'), { src: '/?models=none', style: 'width: 900px; height: 700px' });
-    document.body.append(frame);
-    const $ = (id) => frame.contentDocument.getElementById(id);
-    const until = async (what, ready) => {
-      for (const end = performance.now() + 50_000; !ready(); ) {
-        assert(performance.now() < end && !frame.contentWindow.driven?.error, `${what}: ${frame.contentWindow.driven?.error ?? $('own-status')?.textContent}`);
-        await new Promise((done) => setTimeout(done, 50));
-      }
-    };
-    await until('the page', () => frame.contentWindow.driven?.lines.some((line) => line.startsWith('Ready')));
-    const drop = (files) => {
-      const view = frame.contentWindow;
-      const dataTransfer = new view.DataTransfer();
-      for (const file of files) dataTransfer.items.add(file);
-      $('own').dispatchEvent(new view.DragEvent('drop', { dataTransfer, cancelable: true, bubbles: true }));
-    };
-    return { frame, $, until, drop, said: () => $('own-status').textContent };
+    const demo = await demoPage((_, view) => view.driven.lines.some((line) => line.startsWith('Ready')), { width: 900, height: 700 });
+    return { ...demo, drop: (files) => demo.drop(files, demo.$('own')), said: () => demo.$('own-status').textContent };
   })();
   return opened;
 }

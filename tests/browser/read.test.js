@@ -12,6 +12,7 @@ import { lanesOf, MODELS, openReaders } from '../read/readers.js';
 import { hearSpeech, spans } from '../read/speech.js';
 import { readText, spelled } from '../read/text.js';
 import { hertzOf, NOTES, sampleSound, SPOKEN } from '../read/voice.js';
+import { demoPage } from './demo.js';
 import { assert, equal, test } from './harness.js';
 
 let opened;
@@ -239,24 +240,11 @@ test('read: the pool is closed', async () => {
   await pool.close();
 });
 
-/** The demo page in a frame of that size, once its buttons work; `until` waits for what it shows. */
-async function page(width, height) {
-  const frame = Object.assign(document.createElement('iframe'), { src: '/?models=none', style: `width: ${width}px; height: ${height}px` });
-  document.body.append(frame);
-  const $ = (id) => frame.contentDocument.getElementById(id);
-  const until = async (what, ready) => {
-    for (const end = performance.now() + 50_000; !ready(); ) {
-      assert(performance.now() < end && !frame.contentWindow.driven?.error, `${what}: ${frame.contentWindow.driven?.error ?? $('read-status')?.textContent}`);
-      await new Promise((done) => setTimeout(done, 50));
-    }
-  };
-  await until('the page', () => $('read-sample') && !$('read-sample').disabled);
-  return { frame, $, until };
-}
+/** The demo page in a frame, once its buttons work. */
+const page = (form) => demoPage(($) => $('read-sample') && !$('read-sample').disabled, form);
 
 test('read: the page shows what is found, as a drawing and in words, and nothing on it moves', async () => {
-  const { frame, $, until } = await page(1000, 800);
-  const entries = (id) => [...$(id).children].map((entry) => entry.textContent);
+  const { frame, $, until, texts: entries, drop } = await page();
   const places = () => ['overlay', 'lines', 'score', 'speech', 'laboratory'].map((id) => Math.round($(id).getBoundingClientRect().top));
   const before = places();
   $('read-sample').click();
@@ -268,6 +256,16 @@ test('read: the page shows what is found, as a drawing and in words, and nothing
   equal(['polygon', '.face rect', 'circle'].map((part) => $('overlay').querySelectorAll(part).length), [6, 2, 10], 'drawn');
   assert(/^ocr_det_v4.* on (cpu|gpu).*: /.test($('lines-by').textContent), `lanes: ${$('lines-by').textContent}`);
   assert($('type').textContent.includes('image/webp'), $('type').textContent);
+  // What ran, beside its forecast: a bar of each for every model that had work. The first time of anything is none.
+  $('read-sample').click();
+  await until('the picture again', () => $('read-status').textContent.startsWith('Reading'));
+  await until('the picture again', () => /The sample picture: .* in/.test($('read-status').textContent));
+  const bars = (kind) => $('ran').querySelectorAll(`rect.${kind}`);
+  assert(/^\d+ executions, each forecast before it ran: off by \d+ % in the median, \d+ % within/.test($('ran-by').textContent), $('ran-by').textContent);
+  const ran = new Set([...bars('measured')].flatMap((bar) => bar.textContent.split(', ')[0].split(' + ')));
+  equal([...ran].sort(), ['face_onet', 'face_pnet', 'face_rnet', 'file_type', 'ocr_cls', 'ocr_det_v4', 'ocr_rec_v4'], 'who ran');
+  equal(bars('measured').length, bars('forecast').length, 'bars');
+  assert([...$('ran').querySelectorAll('text')].some(({ textContent }) => /^ocr_det_v4 · (cpu|gpu|webnn)/.test(textContent)), 'rows');
   $('hear-sample').click();
   await until('the sound', () => /The sample sound: .* in/.test($('read-status').textContent));
   equal([entries('speech').length, entries('notes').at(-1).slice(0, 2)], [1, 'E5'], 'heard');
@@ -277,22 +275,17 @@ test('read: the page shows what is found, as a drawing and in words, and nothing
 
   // What is dropped: a picture of one line, a file that only has a type, a picture that is none.
   const view = frame.contentWindow;
-  const drop = async (file) => {
-    const dataTransfer = new view.DataTransfer();
-    dataTransfer.items.add(file);
-    view.dispatchEvent(new view.DragEvent('drop', { dataTransfer, cancelable: true }));
-  };
-  drop(new view.File([RUST], 'count.rs'));
+  drop([new view.File([RUST], 'count.rs')]);
   await until('a source', () => $('read-status').textContent.startsWith('count.rs: '));
   assert($('type').textContent.includes('Rust source'), $('type').textContent);
-  drop(new view.File(['no picture'], 'cat.png', { type: 'image/png' }));
+  drop([new view.File(['no picture'], 'cat.png', { type: 'image/png' })]);
   await until('no picture', () => $('read-status').textContent.startsWith('That failed'));
   const canvas = new OffscreenCanvas(400, 80);
   const context = canvas.getContext('2d');
   context.fillStyle = 'white';
   context.fillRect(0, 0, 400, 80);
   Object.assign(context, { fillStyle: 'black', font: '40px sans-serif' }).fillText('Good morning', 40, 55);
-  drop(new view.File([await canvas.convertToBlob()], 'morning.png', { type: 'image/png' }));
+  drop([new view.File([await canvas.convertToBlob()], 'morning.png', { type: 'image/png' })]);
   await until('another picture', () => $('read-status').textContent.startsWith('morning.png: '));
   equal([entries('lines'), entries('faces')], [['Good morning'], ['No face.']], 'of another picture');
   equal(frame.contentWindow.driven.error, null, 'errors of the page');
@@ -300,12 +293,50 @@ test('read: the page shows what is found, as a drawing and in words, and nothing
 });
 
 test('read: the page fits a narrow window', async () => {
-  const { frame, $ } = await page(360, 640);
+  const { frame, $ } = await page({ width: 360, height: 640 });
   const root = frame.contentDocument.documentElement;
   assert(root.scrollWidth <= 360, `the page is ${root.scrollWidth} pixels wide`);
   for (const part of $('read').querySelectorAll('button, .stage, .told, audio')) {
     const { left, right } = part.getBoundingClientRect();
     assert(left >= 0 && right <= 360, `${part.id || part.className} lies from ${left} to ${right}`);
   }
+  frame.remove();
+});
+
+/** As long as the sound that a Chromium's microphone plays again and again, and some more. */
+const RECORDED_MS = 6000;
+
+test('read: what the microphone hears is recorded, heard and drawn', async () => {
+  const { frame, $, until, texts } = await page();
+  assert(!$('record').disabled, 'there is no microphone');
+  $('record').click();
+  await until('a recording', () => $('read-status').textContent === 'Recording…');
+  await new Promise((done) => setTimeout(done, RECORDED_MS));
+  equal($('record').textContent, 'Stop recording', 'the button');
+  $('record').click();
+  await until('the recording', () => $('read-status').textContent.startsWith('The recording: '));
+  const notes = texts('notes').map((text) => text.match(/^(\S+), ([\d.]+) Hz/)).filter(Boolean);
+  const off = notes.filter(([, name]) => name === 'A4').map(([, , hertz]) => 1200 * Math.log2(Number(hertz) / 440));
+  assert(off.length > 0 && Math.abs(off[0]) < 15, `notes: ${texts('notes').join('; ')}`);
+  if (new URLSearchParams(location.search).get('browser') === 'firefox') equal(texts('speech'), ['Nobody speaks.'], 'of a tone');
+  else {
+    for (const name of ['C♯5', 'E5']) assert(notes.some((note) => note[1] === name), `${name}: ${texts('notes').join('; ')}`);
+    assert(texts('speech').some((text) => text.startsWith('Somebody speaks from ')), `speech: ${texts('speech').join('; ')}`);
+  }
+  assert($('score').querySelector('.curve').getAttribute('d').length > 100 && $('score').querySelector('rect.note'), 'nothing is drawn');
+  equal([$('record').textContent, $('player').src.startsWith('blob:')], ['Record', true], 'the button, and what can be played');
+  frame.remove();
+  return `${notes.length} notes, A4 off by ${off[0].toFixed(1)} cents`;
+});
+
+test('read: a microphone that is refused is said to be, and the page goes on', async () => {
+  const { frame, $, until, texts } = await page({ allow: "microphone 'none'" });
+  $('record').click();
+  await until('a refusal', () => $('read-status').textContent.startsWith('That failed'));
+  equal($('read-status').textContent, 'That failed: this page may not use the microphone. Allow it in the browser’s settings for this page, then record again.', 'what is said');
+  equal([$('record').textContent, $('record').disabled], ['Record', false], 'the button');
+  $('hear-sample').click();
+  await until('the sound', () => /The sample sound: .* in/.test($('read-status').textContent));
+  assert(texts('speech')[0].startsWith('Somebody speaks'), texts('speech').join('; '));
   frame.remove();
 });

@@ -74,6 +74,10 @@ impl Browser {
                 let mut args = vec!["--no-sandbox", "--headless=new", "--disable-dev-shm-usage"];
                 // Without it a page that asks how large it is waits for the next collection.
                 args.push("--enable-blink-features=ForceEagerMeasureMemory");
+                // A microphone that may be used, and plays the demo's own sound again and again.
+                args.extend(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]);
+                let microphone = format!("--use-file-for-fake-audio-capture={}", microphone_path(root).display());
+                args.push(&microphone);
                 if webgpu {
                     args.extend(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]);
                 } else {
@@ -95,7 +99,14 @@ impl Browser {
             Browser::Firefox => json!({ "browserName": "firefox", "moz:firefoxOptions": {
                 "binary": binary,
                 "args": ["-headless"],
-                "prefs": { "dom.webgpu.enabled": webgpu, "gfx.webgpu.ignore-blocklist": webgpu },
+                "prefs": {
+                    "dom.webgpu.enabled": webgpu,
+                    "gfx.webgpu.ignore-blocklist": webgpu,
+                    // A microphone that may be used, and plays one tone.
+                    "media.navigator.streams.fake": true,
+                    "media.navigator.permission.disabled": true,
+                    "media.navigator.audio.fake_frequency": 440,
+                },
             } }),
         })
     }
@@ -209,6 +220,11 @@ pub fn webnn_path(root: &Path) -> PathBuf {
     root.join("target/webnn/browser/chromium")
 }
 
+/// What a Chromium's microphone hears, once it is written: it opens no path with `..` in it.
+pub fn microphone_path(root: &Path) -> PathBuf {
+    root.canonicalize().unwrap_or_else(|_| root.to_owned()).join("target/microphone.wav")
+}
+
 /// Whether a driver answers at `port` and says that it is ready. Another process may have been given the port meanwhile,
 /// and takes connections too.
 fn ready(port: u16) -> bool {
@@ -295,6 +311,18 @@ impl Session {
         let id = self.client.session_id().await?.context("a session without a number")?;
         let kept = posted(self.port, &format!("session/{id}/se/log"), &json!({ "type": kind }))?;
         Ok(kept.as_array().cloned().unwrap_or_default())
+    }
+
+    /// Has the page lie in a window of that size, also where no window of the browser's is so narrow; a Firefox's is as narrow as it can be.
+    pub async fn sized(&self, width: u32, height: u32) -> Result<()> {
+        if self.version.starts_with(&Browser::Firefox.to_string()) {
+            return Ok(self.client.set_window_size(width, height).await?);
+        }
+        let id = self.client.session_id().await?.context("a session without a number")?;
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
+        posted(self.port, &format!("session/{id}/goog/cdp/execute"), &command)?;
+        Ok(())
     }
 
     async fn of(root: &Path, browser: Browser, capabilities: Value) -> Result<Session> {

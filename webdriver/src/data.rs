@@ -1,7 +1,7 @@
 //! Writes the workload models as files that the page fetches. Knows paths; must never know what a page does with them.
 
 use crate::tools::put;
-use crate::{facts, published};
+use crate::{facts, licences, published};
 use anyhow::Result;
 use consort_models::{CHOSEN, Data, Golden, Input, MODELS, Model, PUBLISHED, cases};
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ pub fn write(root: &Path) -> Result<()> {
     let mut index: Vec<Value> = MODELS.iter().map(|m| model(&home, m)).collect::<Result<_>>()?;
     published::fetch(root, &home)?;
     facts::write(root, &home)?;
+    put(&home.join("LICENCES.txt"), licences::models(root)?.as_bytes())?;
     for p in &PUBLISHED {
         let mut entry = entry(&home, p.name, p.bytes, &[], &p.inputs()?, p.golden()?)?;
         entry["processor"] = json!(p.on_processors_only());

@@ -49,6 +49,10 @@ pub fn demo(options: &Options) -> Result<()> {
     let root = &root();
     package::build(root)?;
     data::write(root)?;
+    // The page does all but that without it, and says so.
+    if let Err(error) = setup::npm_peers(root) {
+        println!("onnxruntime-web cannot be put beside ours: {error:#}");
+    }
     if let Some(folder) = &options.build {
         // What is there is another's, unless it is a build of this page.
         let free = std::fs::read_dir(folder).map_or(true, |mut inside| inside.next().is_none());

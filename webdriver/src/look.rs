@@ -23,7 +23,9 @@ const RARE: usize = 2;
 /// A driver that kept so much may have thrown something away.
 const KEPT: usize = 100_000;
 /// Windows that the page must fit, in CSS pixels.
-const WIDTHS: [u32; 4] = [512, 1024, 1920, 3840];
+const WIDTHS: [u32; 5] = [360, 512, 1024, 1920, 3840];
+/// Its schemes of colours.
+const SCHEMES: [&str; 2] = ["light", "dark"];
 
 /// Opens the page, then opens it with `query`, which has it do all that it does; says what is wrong with it, else what came out.
 pub fn looked(root: &Path, browser: Browser, port: u16, query: &str) -> Result<(Value, String)> {
@@ -82,13 +84,16 @@ async fn worked(
     }
     faults.extend(judged(session, axe).await?);
     faults.extend(fits(session).await?);
+    let said = beside(session).await.context("another runtime beside ours")?;
+    faults.extend(judged(session, axe).await?);
+    faults.extend(fits(session).await?.into_iter().map(|fault| format!("beside another runtime: {fault}")));
     faults.extend(console(session).await?);
     let mut told = "no serious fault in two schemes".to_owned();
     if drive.browser != Browser::Firefox {
         told += &format!(", moved by {moved:.3}, its longest task ");
         told += &longest.map_or_else(|| "not traced".to_owned(), |ms| format!("{ms:.0} ms of the processor"));
     }
-    Ok((result, told))
+    Ok((result, format!("{told}; {said}")))
 }
 
 /// Waits until the page offers all that it has.
@@ -109,7 +114,7 @@ async fn ready(session: &Session) -> Result<()> {
 async fn judged(session: &Session, axe: &str) -> Result<Vec<String>> {
     session.client.execute(axe, vec![]).await?;
     let mut faults = vec![];
-    for scheme in ["light", "dark"] {
+    for scheme in SCHEMES {
         let told = session.client.execute_async(include_str!("../page/judge.js"), vec![json!(scheme)]).await?;
         faults.extend(texts(&told));
     }
@@ -126,12 +131,34 @@ async fn state(session: &Session) -> Result<(Vec<String>, f64)> {
 async fn fits(session: &Session) -> Result<Vec<String>> {
     let mut faults = vec![];
     for width in WIDTHS {
-        session.client.set_window_size(width, 900).await?;
+        session.sized(width, 900).await?;
         // What is drawn anew waits for the window to keep its size.
         tokio::time::sleep(Duration::from_millis(400)).await;
-        faults.extend(state(session).await?.0);
+        for scheme in SCHEMES {
+            let paint = "document.documentElement.style.colorScheme = arguments[0]";
+            session.client.execute(paint, vec![json!(scheme)]).await?;
+            faults.extend(state(session).await?.0);
+        }
     }
+    session.sized(1280, 900).await?;
+    faults.dedup();
     Ok(faults)
+}
+
+/// Has the page put another runtime beside ours, and waits for the end of it: what it said.
+async fn beside(session: &Session) -> Result<String> {
+    let ask = "document.getElementById('peer-form').requestSubmit(document.getElementById('peer-run'))";
+    session.client.execute(ask, vec![]).await?;
+    let asked = "return document.getElementById('peer-run').disabled ? null : document.getElementById('peer-status').textContent";
+    let since = Instant::now();
+    loop {
+        match session.client.execute(asked, vec![]).await? {
+            Value::String(said) if said.starts_with("Median of") => return Ok(said),
+            Value::String(said) => bail!("{said}"),
+            _ if since.elapsed() > MOST => bail!("the other runtime has not ended after {} s", MOST.as_secs()),
+            _ => tokio::time::sleep(Duration::from_millis(150)).await,
+        }
+    }
 }
 
 /// What the console of a Chromium was told by the browser itself, too.

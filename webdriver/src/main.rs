@@ -11,6 +11,7 @@ mod drive;
 mod facts;
 mod first;
 mod kernels;
+mod licences;
 mod look;
 mod node_tests;
 mod pack;

@@ -31,6 +31,19 @@ impl Serving {
 /// What makes a page cross-origin isolated, so that its threads may share memory.
 pub const ISOLATED: &str = "Cross-Origin-Opener-Policy: same-origin\r\nCross-Origin-Embedder-Policy: require-corp\r\n";
 
+/// What the page fetches of onnxruntime-web, to put it beside ours.
+pub const ONNXRUNTIME: [&str; 4] = [
+    "ort.wasm.bundle.min.mjs",
+    "ort-wasm-simd-threaded.wasm",
+    "ort.webgpu.bundle.min.mjs",
+    "ort-wasm-simd-threaded.asyncify.wasm",
+];
+
+/// Where these are.
+pub fn onnxruntime(root: &Path) -> PathBuf {
+    peers(root).join("node_modules/onnxruntime-web/dist")
+}
+
 /// Where the file behind a URL lies; none where there is none to be had.
 type Place = Box<dyn Fn(&str) -> Option<PathBuf> + Send + Sync>;
 
@@ -120,7 +133,11 @@ pub fn place(root: &Path, url: &str) -> Option<PathBuf> {
         "models" => (root.join("target/models"), rest),
         "conformance" => (conformance(root), rest),
         "node-tests" => (node_tests::home(root), rest),
-        "vendor" => (npm_packages(root), vendored(rest)?),
+        "vendor" => match rest.strip_prefix("onnxruntime-web/") {
+            Some(file) if ONNXRUNTIME.contains(&file) => (onnxruntime(root), file),
+            Some(_) => return None,
+            None => (npm_packages(root), vendored(rest)?),
+        },
         // Its npm packages lie below `npm`, its pages beside.
         "peers" => match rest.strip_prefix("npm/") {
             Some(rest) => (peers(root).join("node_modules"), rest),
@@ -153,6 +170,7 @@ fn mime(path: &Path) -> &'static str {
     match path.extension().and_then(|e| e.to_str()) {
         Some("html") => "text/html; charset=utf-8",
         Some("js" | "mjs") => "text/javascript; charset=utf-8",
+        Some("txt") => "text/plain; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         Some("json") => "application/json",
         Some("webp") => "image/webp",
@@ -174,9 +192,16 @@ mod tests {
         assert_eq!(place(root, "/pkg/index.js"), Some(PathBuf::from("/r/pkg/index.js")));
         assert_eq!(place(root, "/models/a.onnx"), Some(PathBuf::from("/r/target/models/a.onnx")));
         assert_eq!(place(root, "/tests/"), Some(PathBuf::from("/r/tests/browser/index.html")));
-        for bad in
-            ["/../Cargo.toml", "/pkg/../Cargo.toml", "//etc/passwd/..", "/pkg/..\\x", "/vendor/binaryen/index.js"]
-        {
+        let binary = PathBuf::from("/r/target/peers/node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm");
+        assert_eq!(place(root, "/vendor/onnxruntime-web/ort-wasm-simd-threaded.wasm"), Some(binary));
+        for bad in [
+            "/../Cargo.toml",
+            "/pkg/../Cargo.toml",
+            "//etc/passwd/..",
+            "/pkg/..\\x",
+            "/vendor/binaryen/index.js",
+            "/vendor/onnxruntime-web/package.json",
+        ] {
             assert_eq!(place(root, bad), None, "{bad}");
         }
     }

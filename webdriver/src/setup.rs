@@ -1,7 +1,7 @@
 //! Makes a fresh machine ready: what is missing is installed where that is possible, else named with the line to type.
 //! Knows tools and where they are found; must never know what they are used for.
 
-use crate::browsers::{Browser, geckodriver_path, webnn_path};
+use crate::browsers::{Browser, geckodriver_path, microphone_path, webnn_path};
 use crate::tools::{cargo, find, run, says, tools};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -59,6 +59,12 @@ pub fn installed(root: &Path, browser: Browser) -> Result<()> {
         bail!("{browser} was not found. Type: sudo apt-get install -y {}", packages.join(" "));
     }
     Ok(())
+}
+
+/// What the microphone of a browser hears that is driven: the demo's sound, which a script makes.
+pub fn microphone(root: &Path) -> Result<()> {
+    let script = root.join("webdriver/page/microphone.mjs");
+    run(Command::new("node").arg(script).arg(microphone_path(root)))
 }
 
 /// Unpacks the Chromium with WebNN below `target/`.

@@ -3,7 +3,8 @@
 
 use crate::browsers::{Browser, Session};
 use crate::drive::Drive;
-use crate::serve::folders;
+use crate::licences;
+use crate::serve::{ONNXRUNTIME, folders, onnxruntime};
 use crate::setup::npm_packages;
 use crate::tools::put;
 use anyhow::{Context, Result, bail};
@@ -36,8 +37,11 @@ pub fn build(root: &Path, to: &Path, names: &[String]) -> Result<()> {
         put(&to.join("vendor").join(format!("{name}.LICENSE")), &std::fs::read(licence)?)?;
     }
     let files = below(to, to)?;
+    // Fetched at a click, and never kept.
+    beside(root, &to.join("vendor/onnxruntime-web"))?;
     models(&root.join("target/models"), &to.join("models"), names)?;
-    let facts = below(&to.join("models"), to)?.into_iter().filter(|file| file.ends_with(".json"));
+    let facts =
+        below(&to.join("models"), to)?.into_iter().filter(|file| file.ends_with(".json") || file.ends_with(".txt"));
     let kept: Vec<String> = files.into_iter().filter(|file| file != "index.html").chain(facts).collect();
     put(&to.join("files.json"), serde_json::to_string(&kept)?.as_bytes())?;
     let index = std::fs::read_to_string(to.join("index.html"))?;
@@ -52,6 +56,20 @@ pub fn build(root: &Path, to: &Path, names: &[String]) -> Result<()> {
     let worker = to.join("offline.js");
     let script = std::fs::read_to_string(&worker)?.replace("'development'", &format!("'{:016x}'", hasher.finish()));
     put(&worker, script.as_bytes())
+}
+
+/// Copies what the page puts beside ours; where that was never installed it says so when it is asked.
+fn beside(root: &Path, to: &Path) -> Result<()> {
+    let from = onnxruntime(root);
+    if !from.is_dir() {
+        println!("without onnxruntime-web, which is not in {}", from.display());
+        return Ok(());
+    }
+    std::fs::create_dir_all(to)?;
+    for file in ONNXRUNTIME {
+        put(&to.join(file), &std::fs::read(from.join(file)).with_context(|| file.to_owned())?)?;
+    }
+    put(&to.join("LICENSE"), licences::onnxruntime(root)?.as_bytes())
 }
 
 /// Copies the models that the page offers, with their data, inputs and index, whose addresses become relative.
@@ -86,8 +104,8 @@ fn models(from: &Path, to: &Path, names: &[String]) -> Result<()> {
     }
     for entry in std::fs::read_dir(from)?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        // What is known of answers stands beside models.
-        if name.ends_with(".json") && name != "index.json" {
+        // What is known of answers stands beside models, and whose they are.
+        if (name.ends_with(".json") && name != "index.json") || name.ends_with(".txt") {
             put(&to.join(&name), &std::fs::read(entry.path())?)?;
         }
     }
@@ -134,6 +152,7 @@ pub fn tested(root: &Path, browser: Browser) -> Result<String> {
     build(root, &site, &["squeezenet1_1".to_owned()])?;
     let port = folders(std::slice::from_ref(&home), "")?.port;
     let url = format!("http://127.0.0.1:{port}/some/where/?drive=read");
+    let other = Drive { root, browser, webgpu: true, url: format!("{url}&peer=wasm"), screenshots: vec![] };
     let drive = Drive { root, browser, webgpu: true, url, screenshots: vec![] };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -141,22 +160,30 @@ pub fn tested(root: &Path, browser: Browser) -> Result<String> {
         let tested = async {
             let here = drive.within(&session, MOST).await.context("served below a path")?;
             read(&here)?;
+            let compared = other.within(&session, MOST).await.context("with another runtime beside ours")?;
+            has(&compared, &["Median of", "onnxruntime-web"])?;
             std::fs::rename(&site, &away)?;
-            let gone = drive.within(&session, MOST).await.context("once its site is gone")?;
-            read(&gone)
+            let gone = other.within(&session, MOST).await.context("once its site is gone")?;
+            read(&gone)?;
+            // What is fetched at a click is not kept.
+            has(&gone, &["could not be compared"])
         };
         let end = tested.await;
         session.close().await;
         end
     })?;
     std::fs::remove_dir_all(&home)?;
-    Ok("a static build below a path reads its samples, also once its site is gone".to_owned())
+    Ok("a static build below a path reads its samples, also once its site is gone, and puts another runtime beside ours".to_owned())
 }
 
 /// What the page said of both samples.
 fn read(told: &Value) -> Result<()> {
+    has(told, &["6 lines of text, 2 faces", "1 stretch of speech"])
+}
+
+fn has(told: &Value, parts: &[&str]) -> Result<()> {
     let told = told.to_string();
-    match ["6 lines of text, 2 faces", "1 stretch of speech"].iter().find(|part| !told.contains(**part)) {
+    match parts.iter().find(|part| !told.contains(**part)) {
         Some(part) => bail!("'{part}' is not in {told}"),
         None => Ok(()),
     }

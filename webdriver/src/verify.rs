@@ -135,6 +135,8 @@ fn browsers(root: &Path, steps: &mut Steps, options: &Options) -> Result<()> {
         }
         steps.step("tools and browsers", || {
             // A package manager is for one at a time.
+            setup::npm_peers(root)?;
+            setup::microphone(root)?;
             all.iter().try_for_each(|&browser| setup::installed(root, browser))?;
             tools.join().unwrap_or_else(|_| Err(anyhow!("the thread of the tools panicked")))
         })
@@ -201,7 +203,7 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>, lane: 
         browser,
         true,
         port,
-        "capabilities,kernels,models,shapes,types,callers,queue,pool,generation,errors,loading,cpu,here,memory,several,machine,far,media,paint,read,own",
+        "capabilities,kernels,models,shapes,types,callers,queue,pool,generation,errors,loading,cpu,here,memory,several,machine,far,media,paint,read,peer,own,laboratory",
         "",
     )?;
     tests(root, browser, false, port, "capabilities,no-webgpu,cpu", "")?;

@@ -64,13 +64,16 @@ async function run() {
   const [low, high] = intervalMs;
   const given = Object.entries(feeds).map(([name, { type, dims }]) => `${name} ${type} [${dims.join(' × ')}]`);
   say(`${session.name} on ${lane}: forecast ${ms(predictedMs)} (${ms(low)} – ${ms(high)}), took ${ms(medianMs)}, the first time ${ms(firstMs)}. Fed with ${given.join(', ')}.`);
+  const columns = ['output', 'type', 'shape', 'least', 'greatest', 'no numbers'];
   const row = (cells, tag, props) => {
     const line = el('tr');
     line.append(...cells.map((text) => el(tag, text, props)));
+    // Where there is no room for columns a cell says what it is.
+    for (const [i, cell] of [...line.children].entries()) if (tag === 'td') cell.dataset.column = columns[i];
     return line;
   };
   const head = el('thead');
-  head.append(row(['output', 'type', 'shape', 'least', 'greatest', 'no numbers'], 'th', { scope: 'col' }));
+  head.append(row(columns, 'th', { scope: 'col' }));
   const body = el('tbody');
   const shown = (value) => (Number.isFinite(value) ? number(value) : '');
   body.append(...outputs.map((o) => row([o.name, o.type, o.dims.join(' × ') || 'a number', shown(o.least), shown(o.most), o.broken ? String(o.broken) : 'none'], 'td')));

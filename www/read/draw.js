@@ -81,7 +81,7 @@ export function score(element, { sound, spans = [], notes = [], curve = [] }) {
   if (!(width > 0 && height > 0)) return;
   element.setAttribute('viewBox', `0 0 ${width} ${height}`);
   const text = parseFloat(getComputedStyle(element).fontSize);
-  const frame = { left: text * 2.8, right: width - text * 0.7, top: text * 1.8, bottom: height - text * 1.9 };
+  const frame = { left: text * 2.8, right: width - text * 1.3, top: text * 1.8, bottom: height - text * 1.9 };
   const [samples] = sound.channels;
   const seconds = samples.length / sound.rate;
   const [low, high] = range(notes, curve);

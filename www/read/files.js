@@ -59,14 +59,30 @@ export function wave({ channels, rate }) {
   return new Blob([view.buffer], { type: 'audio/wav' });
 }
 
-/** What the microphone hears until `stopped` resolves: a Blob. */
-export async function recorded(stopped) {
-  const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+/** What a browser does to speech in a call takes notes for noise. */
+const AS_IT_IS = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+/** Why there is nothing to record, by the name of the browser's error. */
+const SILENT = {
+  NotAllowedError: 'this page may not use the microphone. Allow it in the browser’s settings for this page, then record again.',
+  NotFoundError: 'no microphone was found.',
+  NotReadableError: 'the microphone cannot be read. Another program may hold it.',
+};
+
+/** The microphone; where there is none to be had, an error that says why. */
+const microphone = () =>
+  navigator.mediaDevices.getUserMedia({ audio: AS_IT_IS }).catch((error) => {
+    throw new Error(SILENT[error.name] ?? error.message, { cause: error });
+  });
+
+/** What the microphone hears until `stopped` resolves, once `began` was called: a Blob. */
+export async function recorded(stopped, began = () => {}) {
+  const stream = await microphone();
   try {
     const recorder = new MediaRecorder(stream);
     const parts = [];
     const ended = new Promise((done) => Object.assign(recorder, { ondataavailable: (e) => parts.push(e.data), onstop: done }));
     recorder.start();
+    began();
     await stopped;
     recorder.stop();
     await ended;

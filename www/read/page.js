@@ -6,6 +6,7 @@ import { findFaces } from './faces.js';
 import { fileType } from './file-type.js';
 import { decoded, decodedSound, MOST_SECONDS, recorded, SAMPLE, wave } from './files.js';
 import { hearPitch } from './pitch.js';
+import * as ran from './ran.js';
 import { openReaders } from './readers.js';
 import { hearSpeech } from './speech.js';
 import { readText } from './text.js';
@@ -23,8 +24,26 @@ let pool;
 let readers;
 /** What is shown: a newer picture or sound makes the answers for an older one void. */
 const turns = { picture: 0, sound: 0 };
-/** The sound that is drawn, with what is known of it. */
+/** The picture that is shown, with its file, and the sound that is drawn, with what is known of it. */
+let seen;
 let heard;
+
+/** Of the executions on which this page looked back: the last before the reading that is shown, and who may have run. */
+const executed = { since: -Infinity, list: [], sessions: [] };
+let changed = () => {};
+
+/** Forgets what ran before. */
+async function begun({ sessions }) {
+  const { history } = (await pool).accuracy();
+  Object.assign(executed, { since: history.at(-1)?.nowMs ?? -Infinity, sessions: Object.values(sessions) });
+}
+
+/** Shows what ran since then. */
+async function showRan() {
+  executed.list = ran.after((await pool).accuracy().history, executed.since);
+  ran.draw($('ran'), executed.list, executed.sessions);
+  $('ran-by').textContent = ran.described(executed.list);
+}
 
 /** Loads the models once. A load that failed is tried again. */
 function opened() {
@@ -55,8 +74,9 @@ async function told(id, sessions, work) {
   const began = performance.now();
   const result = await work();
   const lanes = [...new Set(sessions.map(({ lane }) => lane))];
-  const ran = lanes.map((lane) => `${sessions.filter((s) => s.lane === lane).map(({ name }) => name).join(', ')} on ${lane}`);
-  $(id).textContent = `${ran.join('; ')}: ${seconds(performance.now() - began)}`;
+  const by = lanes.map((lane) => `${sessions.filter((s) => s.lane === lane).map(({ name }) => name).join(', ')} on ${lane}`);
+  $(id).textContent = `${by.join('; ')}: ${seconds(performance.now() - began)}`;
+  await showRan();
   return result;
 }
 
@@ -72,6 +92,7 @@ async function readPicture(blob, name, { sessions, facts }) {
   const mine = ++turns.picture;
   const current = () => mine === turns.picture;
   const picture = await decoded(blob);
+  seen = { blob, picture };
   const image = $('picture');
   if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src);
   Object.assign(image, { src: URL.createObjectURL(blob), alt: name });
@@ -141,6 +162,7 @@ async function hearSound(sound, blob, { sessions }) {
 /** What a file is decides who reads it; its name is told of every file. */
 async function readFile(blob, name) {
   const all = await opened();
+  await begun(all);
   const began = performance.now();
   say(`Reading ${name}…`);
   const type = named(blob, all);
@@ -152,9 +174,11 @@ async function readFile(blob, name) {
   };
   const [, found] = await Promise.all([type, read()]);
   say(`${name}: ${found}, in ${seconds(performance.now() - began)}.`);
+  changed();
 }
 
-const readSample = async () => readFile(await (await fetch(SAMPLE)).blob(), 'The sample picture');
+const samplePicture = async () => (await fetch(SAMPLE)).blob();
+const readSample = async () => readFile(await samplePicture(), 'The sample picture');
 const hearSample = async () => readFile(wave(sampleSound()), 'The sample sound');
 
 /** Records until it is stopped, or as much as is heard. */
@@ -166,8 +190,8 @@ async function record() {
   button.onclick = stop;
   const timer = setTimeout(stop, MOST_SECONDS * 1000);
   try {
-    say('Recording…');
-    return await recorded(stopped);
+    say('Waiting for the microphone…');
+    return await recorded(stopped, () => say('Recording…'));
   } finally {
     clearTimeout(timer);
     button.textContent = 'Record';
@@ -179,9 +203,19 @@ async function record() {
 const safely = (work) => work().catch((error) => say(`That failed: ${error.message}`));
 const recordAndHear = () => safely(async () => readFile(await record(), 'The recording'));
 
-/** Makes the section work, with the pool that `promised` resolves to; `samples()` reads both and gives what is said of them. */
-export function attach(promised) {
+/** What the section shows now: `{blob, picture, sound}`. */
+async function shown() {
+  const blob = seen?.blob ?? (await samplePicture());
+  return { blob, picture: seen?.picture ?? (await decoded(blob)), sound: heard?.sound ?? sampleSound() };
+}
+
+/**
+ * Makes the section work, with the pool that `promised` resolves to: `samples()` reads both and gives what is said of them, `opened()`
+ * loads the readers, `shown()` is what there is to read. `told` is called when the pool has read something.
+ */
+export function attach(promised, told = () => {}) {
   pool = promised;
+  changed = told;
   // Who asks is told why there is none.
   pool.catch(() => {});
   $('read-sample').onclick = () => safely(readSample);
@@ -219,7 +253,10 @@ export function attach(promised) {
     $('score').setAttribute('aria-label', 'The sample sound, not heard yet');
   });
   new ResizeObserver(() => heard && score($('score'), heard)).observe($('score'));
+  new ResizeObserver(() => ran.draw($('ran'), executed.list, executed.sessions)).observe($('ran'));
   return {
+    opened,
+    shown,
     async samples() {
       const said = [];
       for (const read of [readSample, hearSample]) {

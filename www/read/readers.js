@@ -22,6 +22,8 @@ const FACTS = {
 };
 
 const at = (file) => new URL(`../models/${file}`, import.meta.url);
+/** The address of a model's file. */
+export const modelAt = (name) => at(`${name}.onnx`).href;
 
 async function json(file) {
   const response = await fetch(at(file));
@@ -47,7 +49,7 @@ export async function openReaders(pool, { onProgress = () => {}, signal } = {}) 
     const parts = Object.values(done);
     onProgress(parts.reduce((a, b) => a + b, 0) / parts.length, parts.filter((p) => p === 1).length, parts.length);
   };
-  const load = (name) => pool.load(at(`${name}.onnx`).href, { name, signal, onProgress: progress(name) });
+  const load = (name) => pool.load(modelAt(name), { name, signal, onProgress: progress(name) });
   const [sessions, facts] = await Promise.all([each(MODELS, load), each(FACTS, json)]);
   return { sessions, facts };
 }

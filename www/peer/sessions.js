@@ -1,0 +1,95 @@
+// Sessions of onnxruntime-web with the face of ours, in a worker that goes with them. Knows how they are opened, asked and given up; must
+// never know what a model takes.
+
+import { MODELS, modelAt } from '../read/readers.js';
+
+/** Providers by their names, as people know them. */
+export const PROVIDERS = { wasm: 'WebAssembly', webgpu: 'WebGPU', webnn: 'WebNN' };
+
+/** How it is asked, the first as our pool is; each next is for where the one before fails. */
+export const WAYS = [
+  { load: 'at once', run: 'at once' },
+  { load: 'one after another', run: 'at once' },
+  { load: 'one after another', run: 'one after another' },
+];
+
+/** As many threads as a pool takes where nobody says. */
+const threads = () => (globalThis.crossOriginIsolated ? Math.min(8, navigator.hardwareConcurrency || 1) : 1);
+
+/** What a session that is missing fails with. */
+class Missing extends Error {}
+export const isMissing = (error) => error instanceof Missing;
+
+/** Has each piece of work begin when the one before ended. */
+function queue() {
+  let last = Promise.resolve();
+  return (work) => (last = last.then(work, work));
+}
+
+/** A worker with onnxruntime-web in it: `{ask(work, given), end()}`. What it does once nobody asks is told to `lost`. */
+function opened(lost, signal) {
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'onnxruntime-web' });
+  const waiting = new Map();
+  const end = (error) => {
+    worker.terminate();
+    signal.removeEventListener('abort', aborted);
+    for (const [, reject] of waiting.values()) reject(error);
+    waiting.clear();
+  };
+  const aborted = () => end(signal.reason);
+  signal.addEventListener('abort', aborted);
+  worker.onmessage = ({ data: { id, value, error, lost: message } }) => {
+    if (message !== undefined) return lost(message);
+    const [resolve, reject] = waiting.get(id) ?? [];
+    waiting.delete(id);
+    if (error === undefined) resolve?.(value);
+    else reject?.(new Error(error));
+  };
+  worker.onerror = (event) => {
+    event.preventDefault();
+    const message = event.message || 'its worker could not be loaded';
+    lost(message);
+    // Whether it goes on is not known; who waits would wait for ever.
+    end(new Error(message));
+  };
+  let asked = 0;
+  const ask = (work, given) => new Promise((...ends) => {
+    signal.throwIfAborted();
+    waiting.set(++asked, ends);
+    worker.postMessage({ id: asked, work, ...given });
+  });
+  return { ask, end: () => end(new Error('onnxruntime-web was ended')) };
+}
+
+/** A tensor of ours as a message. */
+const sent = ([name, { type, data, dims }]) => [name, { type, data, dims: [...dims] }];
+
+/**
+ * All models on `provider`: `{sessions, version, threads, close}`, sessions by what they do. `failed(what, message)` is told of each load
+ * that fails, and of what fails outside of any call.
+ */
+export async function openPeer(provider, way, { signal, failed }) {
+  const { ask, end } = opened((message) => failed('Outside of any call', message), signal);
+  const ordered = (how) => (how === 'at once' ? (work) => work() : queue());
+  const [load, run] = [ordered(way.load), ordered(way.run)];
+  const loaded = async ([key, name]) => {
+    try {
+      const { number, ...names } = await load(() => ask('load', { url: modelAt(name) }));
+      const feed = (feeds) => run(() => ask('run', { number, feeds: Object.fromEntries(Object.entries(feeds).map(sent)) }));
+      return [key, { ...names, name, lane: provider, run: feed }];
+    } catch (error) {
+      signal.throwIfAborted();
+      failed(`Loading ${name}`, error.message);
+      const missing = () => Promise.reject(new Missing(`${name} did not load`));
+      return [key, { name, missing: true, inputNames: [''], outputNames: [''], run: missing }];
+    }
+  };
+  try {
+    const version = await ask('open', { provider, threads: threads() });
+    const sessions = Object.fromEntries(await Promise.all(Object.entries(MODELS).map(loaded)));
+    return { sessions, version, threads: threads(), close: end };
+  } catch (error) {
+    end();
+    throw error;
+  }
+}
