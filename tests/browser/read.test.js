@@ -256,16 +256,20 @@ test('read: the page shows what is found, as a drawing and in words, and nothing
   equal(['polygon', '.face rect', 'circle'].map((part) => $('overlay').querySelectorAll(part).length), [6, 2, 10], 'drawn');
   assert(/^ocr_det_v4.* on (cpu|gpu).*: /.test($('lines-by').textContent), `lanes: ${$('lines-by').textContent}`);
   assert($('type').textContent.includes('image/webp'), $('type').textContent);
-  // What ran, beside its forecast: a bar of each for every model that had work. The first time of anything is none.
-  $('read-sample').click();
-  await until('the picture again', () => $('read-status').textContent.startsWith('Reading'));
-  await until('the picture again', () => /The sample picture: .* in/.test($('read-status').textContent));
+  // What ran, beside its forecast: a bar of each for every model that had work. The first time of anything, on each processor, is none.
   const bars = (kind) => $('ran').querySelectorAll(`rect.${kind}`);
+  const wanted = ['face_onet', 'face_pnet', 'face_rnet', 'file_type', 'ocr_cls', 'ocr_det_v4', 'ocr_rec_v4'];
+  const ran = new Set();
+  for (let reading = 0; reading < 8 && ran.size < wanted.length; reading++) {
+    $('read-sample').click();
+    await until('the picture again', () => $('read-status').textContent.startsWith('Reading'));
+    await until('the picture again', () => /The sample picture: .* in/.test($('read-status').textContent));
+    for (const bar of bars('measured')) bar.textContent.split(', ')[0].split(' + ').forEach((name) => ran.add(name));
+  }
   assert(/^\d+ executions, each forecast before it ran: off by \d+ % in the median, \d+ % within/.test($('ran-by').textContent), $('ran-by').textContent);
-  const ran = new Set([...bars('measured')].flatMap((bar) => bar.textContent.split(', ')[0].split(' + ')));
-  equal([...ran].sort(), ['face_onet', 'face_pnet', 'face_rnet', 'file_type', 'ocr_cls', 'ocr_det_v4', 'ocr_rec_v4'], 'who ran');
+  equal([...ran].sort(), wanted, 'who ran');
   equal(bars('measured').length, bars('forecast').length, 'bars');
-  assert([...$('ran').querySelectorAll('text')].some(({ textContent }) => /^ocr_det_v4 · (cpu|gpu|webnn)/.test(textContent)), 'rows');
+  assert([...$('ran').querySelectorAll('text')].some(({ textContent }) => /^ocr_\w+ · (cpu|gpu|webnn)/.test(textContent)), 'rows');
   $('hear-sample').click();
   await until('the sound', () => /The sample sound: .* in/.test($('read-status').textContent));
   equal([entries('speech').length, entries('notes').at(-1).slice(0, 2)], [1, 'E5'], 'heard');
