@@ -1,12 +1,32 @@
-// A worker with a processor in it, which answers requests one after another, or with a thread that helps one. Knows messages;
-// must never know what they say.
+// A worker with a processor in it, which answers requests one after another, or with a thread that helps one. What takes long is done
+// in slices, between which it hears that an execution is to stop; where threads share a memory a word of that tells it. Knows
+// messages; must never know what they say.
 
 import { hold } from '../lives.js';
 import { Processor } from './processor.js';
 
-let processor;
+/** Milliseconds of a slice. */
+const SLICE_MS = 20;
 
-onmessage = async ({ data: { module, threads, memory, helper, lock, id, head, parts } }) => {
+let processor;
+/** Of what it does: all at once, where it is told otherwise that it is to stop. */
+let slice = SLICE_MS;
+/** What came while it was at work on something. */
+const waiting = [];
+let busy = false;
+
+const { port1, port2 } = new MessageChannel();
+/** Resolves once what waited was heard. */
+const turn = () => new Promise((done) => ((port1.onmessage = done), port2.postMessage(null)));
+
+onmessage = ({ data }) => {
+  if (data.stop !== undefined) return processor?.stop(data.stop);
+  if (busy) waiting.push(data);
+  else take(data);
+};
+
+async function take({ module, threads, memory, helper, lock, id, head, parts }) {
+  busy = true;
   try {
     if (lock) {
       await hold(lock);
@@ -16,15 +36,28 @@ onmessage = async ({ data: { module, threads, memory, helper, lock, id, head, pa
     if (module) {
       processor = await Processor.create(module, threads);
       const helpers = Array.from({ length: threads - 1 }, (_, i) => processor.helper(i + 1));
-      return postMessage({ ready: { memory: processor.memory, helpers } });
+      if (processor.memory) slice = Infinity;
+      postMessage({ ready: { memory: processor.memory, stopAt: processor.stopAt, helpers } });
+      return rest();
     }
-    const answer = processor.ask(head, parts);
+    let answer = processor.begin(head, parts, slice);
+    while (answer === undefined) {
+      await turn();
+      answer = processor.more(slice);
+    }
     // What carried the request may carry another: new memory is dear.
     const used = parts.map(([, bytes]) => bytes.buffer);
     postMessage({ id, ...answer, used, memory: processor.bytes }, [answer.head.buffer, ...answer.parts.map(([, bytes]) => bytes.buffer), ...used]);
+    rest();
   } catch (error) {
     // Nothing here can be trusted any more.
     postMessage({ ended: String(error?.message ?? error) });
     close();
   }
-};
+}
+
+/** Goes on with what waited. */
+function rest() {
+  busy = false;
+  if (waiting.length > 0) take(waiting.shift());
+}

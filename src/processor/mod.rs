@@ -7,6 +7,7 @@ mod engine;
 mod execution;
 mod pace;
 mod server;
+mod slice;
 mod store;
 mod team;
 pub mod wire;

@@ -179,7 +179,7 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>) -> Res
         browser,
         true,
         port,
-        "capabilities,kernels,models,shapes,types,callers,queue,pool,generation,errors,loading,cpu,here,memory,several,machine,far,media,read,own",
+        "capabilities,kernels,models,shapes,types,callers,queue,stop,pool,generation,errors,loading,cpu,here,memory,several,machine,far,media,read,own",
         false,
     )?;
     tests(root, browser, false, port, "capabilities,no-webgpu,cpu", false)?;
