@@ -413,7 +413,7 @@ export interface RunOptions {
    * answered all the same.
    */
   deadlineMs?: number;
-  /** A fired signal rejects the call with kind `aborted`; other calls go on. */
+  /** A fired signal rejects the call with kind `aborted`; other calls go on. A processor that computes it for nobody else stops soon. */
   signal?: AbortSignal;
   /** Where the outputs go, all or by name; default `'cpu'`. One on the GPU can be fed to any session of the pool and moves no bytes. */
   outputLocation?: TensorLocation | Readonly<Record<string, TensorLocation>>;

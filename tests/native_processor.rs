@@ -3,35 +3,22 @@
 // A test may fail loudly.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "common/models.rs"]
+mod models;
+
 use consort::graph::{
     Attribute, Attributes, DType, Graph, HostTensor, Node, Source, SpecialNode, SpecialTensor, Specialised, TensorId,
     TensorType, candidates, reference, specialise, stacks,
 };
 use consort::kernels::Registry;
-use consort::onnx::{ExternalData, content_hash, read};
-use consort::processor::wire::{Answer, Fed, Order, Request, Run, read as message, written};
-use consort::processor::{Alone, Arena, Loaded, Reply, Scoped, Server, Store, execute};
+use consort::onnx::content_hash;
+use consort::processor::{Alone, Arena, Loaded, Scoped, Store, execute};
 use consort::program::{Residency, cpu};
-use consort_models::{Data, MODELS, Model};
+use consort_models::MODELS;
+use models::graph;
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Instant;
-
-fn graph(model: &Model) -> (Graph, Vec<HostTensor>) {
-    let external = ExternalData::from([(model.data_file(), model.weights().unwrap())]);
-    let graph = read(model.name, model.onnx, &external, &Registry).unwrap();
-    let given = model.inputs().unwrap();
-    let inputs = graph.inputs.iter().map(|&id| {
-        let input = given.iter().find(|i| i.name == graph.value(id).name).unwrap();
-        match &input.data {
-            Data::F32(v) => HostTensor::f32(input.dims.clone(), v.clone()).unwrap(),
-            Data::I64(v) => HostTensor::i64(input.dims.clone(), v.clone()).unwrap(),
-            Data::I32(v) => HostTensor::new(input.dims.clone(), consort::graph::Data::Int32(v.clone())).unwrap(),
-        }
-    });
-    let inputs = inputs.collect();
-    (graph, inputs)
-}
 
 fn loaded(store: &mut Store, holder: u64, graph: &Graph, inputs: &[HostTensor]) -> Loaded {
     let shapes: Vec<Vec<usize>> = inputs.iter().map(|t| t.shape().to_vec()).collect();
@@ -73,114 +60,6 @@ fn every_model_agrees_with_its_golden_in_one_arena() {
     let all = store.bytes();
     (0..MODELS.len() as u64).for_each(|holder| store.release(holder));
     assert!(all > 0 && store.bytes() == 0, "{all} bytes of weights, {} after their release", store.bytes());
-}
-
-/// A clock of which each look takes a millisecond.
-fn looks() -> f64 {
-    thread_local! {
-        static LOOKS: std::cell::Cell<f64> = const { std::cell::Cell::new(0.0) };
-    }
-    LOOKS.with(|looks| looks.replace(looks.get() + 1.0))
-}
-
-/// A server with a model as its program 0, a run of that, and what it is fed.
-fn serving(name: &str) -> (Server, Run, Vec<consort::graph::Data>) {
-    let model = MODELS.into_iter().find(|model| model.name == name).unwrap();
-    let (graph, inputs) = graph(&model);
-    let shapes: Vec<Vec<usize>> = inputs.iter().map(|t| t.shape().to_vec()).collect();
-    let special = specialise(&graph, &Registry, content_hash, &shapes).unwrap();
-    let (order, large) = Order::of(&graph, &special);
-    let mut server = Server::new(looks, vec![]);
-    let mut ask = |request: Request, parts| {
-        let reply = server.answer(&Alone, &written(&request).unwrap(), parts);
-        let answer: Answer = message(&reply.head).unwrap();
-        assert!(!matches!(answer, Answer::Failed(_)), "{answer:?}");
-    };
-    for (hash, value) in large {
-        let value = value.unwrap();
-        ask(Request::Weight { program: 0, hash, shape: value.shape().to_vec() }, vec![value.data().clone()]);
-    }
-    ask(Request::Prepare { program: 0, holder: 0, order }, vec![]);
-    let fed = inputs.iter().map(|t| Fed::Part(t.shape().to_vec())).collect();
-    let run = Run { program: 0, inputs: fed, kept: vec![None; graph.outputs.len()] };
-    (server, run, inputs.iter().map(|t| t.data().clone()).collect())
-}
-
-/// The same, with what executes it twice.
-fn twice(name: &str) -> (Server, Vec<u8>, Vec<consort::graph::Data>) {
-    let (server, run, parts) = serving(name);
-    let head = written(&Request::Execute { runs: vec![run.clone(), run], threads: 1, side_by_side: false }).unwrap();
-    (server, head, [parts.clone(), parts].concat())
-}
-
-#[test]
-fn runs_side_by_side_give_what_they_give_one_after_another() {
-    let (mut server, run, parts) = serving("squeezenet1_1");
-    let mut execute = |count: usize, threads: usize, side_by_side: bool| {
-        let head = written(&Request::Execute { runs: vec![run.clone(); count], threads, side_by_side }).unwrap();
-        let parts = (0..count).flat_map(|i| {
-            let other = |data: &consort::graph::Data| match data {
-                consort::graph::Data::Float32(v) => {
-                    consort::graph::Data::Float32(v.iter().map(|x| x + i as f32).collect())
-                }
-                other => other.clone(),
-            };
-            parts.iter().map(other).collect::<Vec<_>>()
-        });
-        let reply = server.answer(&Scoped(3), &head, parts.collect());
-        let Answer::Executed(spans) = message(&reply.head).unwrap() else { panic!("not executed") };
-        assert!(spans.len() == count && spans.iter().all(|(begin, end)| begin < end), "{spans:?}");
-        reply.parts
-    };
-    let apart = execute(4, 3, false);
-    assert!(apart[0] != apart[1], "other inputs give other outputs");
-    for threads in [3, 1] {
-        assert_eq!(execute(4, threads, true), apart, "{threads} threads");
-    }
-    assert_eq!(execute(2, 3, true), apart[..2], "fewer than there are threads");
-    // What fails on a thread fails the call.
-    let head = written(&Request::Execute { runs: vec![run.clone(); 3], threads: 3, side_by_side: true }).unwrap();
-    let wrong = vec![consort::graph::Data::Float32(vec![]); parts.len() * 3];
-    let Answer::Failed(_) = message(&server.answer(&Scoped(3), &head, wrong).head).unwrap() else { panic!("executed") };
-}
-
-#[test]
-fn an_execution_that_pauses_gives_what_a_whole_one_gives() {
-    let (mut server, head, parts) = twice("squeezenet1_1");
-    let whole = server.answer(&Alone, &head, parts.clone());
-    let mut all = vec![];
-    for slice_ms in [0.0, 7.0] {
-        let mut reply: Option<Reply> = server.begin(&Alone, &head, parts.clone(), slice_ms);
-        let mut pauses = 0;
-        let sliced = loop {
-            match reply {
-                Some(reply) => break reply,
-                None => (reply, pauses) = (server.more(&Alone, slice_ms), pauses + 1),
-            }
-        };
-        all.push(pauses);
-        assert_eq!(sliced.parts, whole.parts, "slices of {slice_ms} ms");
-        let Answer::Executed(spans) = message(&sliced.head).unwrap() else { panic!("not executed") };
-        assert!(spans.len() == 2 && spans[0].0 < spans[0].1 && spans[0].1 <= spans[1].0, "{spans:?}");
-    }
-    // Parts of steps, and about seven looks at the clock in a slice of seven milliseconds.
-    assert!(all[0] > 500 && (all[0] / 9..all[0] / 4).contains(&all[1]), "{all:?} pauses");
-}
-
-#[test]
-fn an_execution_that_paused_can_be_stopped_and_takes_no_other_question_before() {
-    let (mut server, head, parts) = twice("squeezenet1_1");
-    let whole = server.answer(&Alone, &head, parts.clone());
-    let kind = |reply: &Reply| match message(&reply.head).unwrap() {
-        Answer::Failed(error) => error.kind().as_str().to_owned(),
-        other => format!("{other:?}"),
-    };
-    assert!(server.begin(&Alone, &head, parts.clone(), 0.0).is_none());
-    assert_eq!(kind(&server.begin(&Alone, &head, parts.clone(), 0.0).unwrap()), "internal", "another question");
-    assert!(server.more(&Alone, 0.0).is_none(), "it goes on");
-    assert_eq!(kind(&server.stop()), "aborted");
-    assert_eq!(kind(&server.more(&Alone, 0.0).unwrap()), "internal", "nothing goes on");
-    assert_eq!(server.answer(&Alone, &head, parts).parts, whole.parts, "after that");
 }
 
 /// A graph of elementwise operators and products over few shapes: what each node is and which earlier tensors it reads.

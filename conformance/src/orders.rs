@@ -32,7 +32,7 @@ impl Asked {
         requests.push((Request::Prepare { program, holder: program, order }, vec![]));
         let fed = inputs.iter().map(|input| Fed::Part(input.shape().to_vec())).collect();
         let run = Run { program, inputs: fed, kept: vec![None; special.outputs.len()] };
-        requests.push((Request::Execute { runs: vec![run], threads: 1, side_by_side: false }, inputs));
+        requests.push((Request::Execute { number: 1, runs: vec![run], threads: 1, side_by_side: false }, inputs));
         let (expected, tolerance) = (case.reference()?, case.tolerance);
         Ok(Asked { requests, expected, tolerance, name: case.describe() })
     }

@@ -15,7 +15,9 @@ export class Here {
   #last = Promise.resolve();
   #over = false;
 
-  postMessage({ module, id, head, parts }) {
+  postMessage({ module, id, head, parts, stop }) {
+    // It is at work on something, and waits for the page: whoever asked that it stop need not wait for its turn.
+    if (stop !== undefined) return this.#processor?.stop(stop);
     this.#last = this.#last.then(async () => {
       if (this.#over) return;
       try {
@@ -23,7 +25,12 @@ export class Here {
           this.#processor = await Processor.create(module);
           return this.#say({ ready: { helpers: [] } });
         }
-        const answer = await this.#processor.askInSlices(head, parts, SLICE_MS, breath);
+        let answer = this.#processor.begin(head, parts, SLICE_MS);
+        while (answer === undefined) {
+          await breath();
+          if (this.#over) return;
+          answer = this.#processor.more(SLICE_MS);
+        }
         this.#say({ id, ...answer, used: parts.map(([, bytes]) => bytes.buffer), memory: this.#processor?.bytes });
       } catch (error) {
         this.#say({ ended: String(error?.message ?? error) });

@@ -63,6 +63,9 @@ export async function open(proposals, threads) {
   let resting;
   /** Bytes of the processor's memory, which never shrinks. */
   let bytes = 0;
+  /** The number of the execution that is to stop, and where its threads look for it, if they do. */
+  let stopping = 0;
+  let word;
 
   /** Buffers that came back, the longest unused first. */
   let carriers = [];
@@ -76,7 +79,7 @@ export async function open(proposals, threads) {
     over.abort();
     over = new AbortController();
     workers.forEach((worker) => worker.terminate());
-    [leader, workers, bytes, carriers] = [undefined, [], 0, []];
+    [leader, workers, bytes, carriers, word] = [undefined, [], 0, [], undefined];
   };
   const end = (why) => {
     stop();
@@ -124,6 +127,10 @@ export async function open(proposals, threads) {
       if (ready) {
         for (const helper of ready.helpers) told(begun(() => {}), { module: code, memory: ready.memory, helper });
         leader = first;
+        if (ready.memory) {
+          word = new Int32Array(ready.memory.buffer, ready.stopAt, 1);
+          Atomics.store(word, 0, stopping);
+        }
         queued.forEach(([message, transfer]) => leader.postMessage(message, transfer));
         queued = [];
         return awake();
@@ -177,6 +184,13 @@ export async function open(proposals, threads) {
       // Some answers nobody waits for.
       answer.catch(() => {});
       return answer;
+    },
+    /** Nobody waits any more for the execution of that number: it ends, unless it has. */
+    stop(number) {
+      stopping = number;
+      if (word) Atomics.store(word, 0, number);
+      else if (leader) leader.postMessage({ stop: number });
+      else if (waking) queued.push([{ stop: number }, []]);
     },
     /** It holds nothing any more: its memory goes back, unless it is asked again soon. */
     rest() {

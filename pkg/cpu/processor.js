@@ -66,11 +66,28 @@ export class Processor {
     });
   }
 
-  /** The same in slices of so many milliseconds, between which it waits for `breath`. */
-  async askInSlices(head, parts, ms, breath) {
-    const begun = () => (this.#fed(head, parts), this.#wasm.begin_slices(ms));
-    for (let done = this.#orEnded(begun); !done; done = this.#orEnded(() => this.#wasm.more(ms))) await breath();
-    return this.#orEnded(() => this.#answered());
+  /** The same, but nothing where what is asked takes longer than so many milliseconds: `more` goes on with it, and nothing else may be
+   * asked before. */
+  begin(head, parts, ms) {
+    return this.#orEnded(() => {
+      this.#fed(head, parts);
+      return this.#wasm.begin_slices(ms) ? this.#answered() : undefined;
+    });
+  }
+
+  /** Goes on for so many milliseconds: what is answered, once that is there. */
+  more(ms) {
+    return this.#orEnded(() => (this.#wasm.more(ms) ? this.#answered() : undefined));
+  }
+
+  /** Has the execution of that number end where it goes on next. */
+  stop(number) {
+    this.#wasm.stop(number);
+  }
+
+  /** Where in its memory that number may be written to the same end, while it computes. */
+  get stopAt() {
+    return this.#wasm.stop_word();
   }
 
   /** Spends a few milliseconds on being fast later: whether a few more are of use. */

@@ -1,6 +1,5 @@
-//! Processors that the page opens, as objects with `carrier(bytes)`, `ask(head, parts)`, a promise, `close()`
-//! and `lost`. Knows how bytes
-//! cross; must never know what they say.
+//! Processors that the page opens, as objects with `carrier(bytes)`, `ask(head, parts)`, a promise, `close()`, `lost`, and where it has
+//! them `stop(number)` and `rest()`. Knows how bytes cross; must never know what they say.
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{DType, Data, HostTensor};
@@ -74,6 +73,11 @@ impl Far for JsFar {
             let answer = JsFuture::from(Promise::resolve(&asked.map_err(lost)?)).await.map_err(lost)?;
             told(&answer).map_err(|e| Error::new(Kind::Internal, format!("an answer cannot be read: {}", said(&e))))
         })
+    }
+
+    fn stop(&self, number: u32) {
+        // What cannot be stopped ends by itself.
+        let _ = self.call("stop", &Array::of1(&number.into()));
     }
 
     fn rest(&self) {

@@ -72,6 +72,9 @@ pub trait Lane {
     /// Executes `works` by `schedule` and waits for its end, as one of so many lanes of its name that are at work.
     fn execute<'a>(&'a self, works: &'a [Work], schedule: &'a Schedule, share: usize) -> Task<'a, Result<Outcome>>;
 
+    /// Nobody waits any more for what is executed now: it may end with `Aborted` before its end, or go on where it cannot.
+    fn stop(&self) {}
+
     /// Brings a tensor to the lane.
     fn upload<'a>(&'a self, tensor: &'a HostTensor) -> Task<'a, Result<Resident>>;
 

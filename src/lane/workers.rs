@@ -22,6 +22,9 @@ pub trait Far {
     /// any more.
     fn ask(&self, head: Vec<u8>, parts: &[&HostTensor]) -> Task<'static, Result<Told>>;
 
+    /// Nobody waits any more for the answer to the `Execute` of that number: it may end before its end. Any other goes on.
+    fn stop(&self, _number: u32) {}
+
     /// It holds nothing that will be asked for: its memory may go back to the page.
     fn rest(&self) {}
 

@@ -5,7 +5,7 @@ use super::batching::{Company, Member};
 use super::desk::Desk;
 use super::options::{Outputs, RunOptions};
 use super::plan::Plan;
-use super::queue::{Execution, Item, Job, Part};
+use super::queue::{Execution, Item, Job, Part, all_gone};
 use super::ready::Ready;
 use super::trials::BOUND;
 use crate::error::{Error, Kind, Result};
@@ -13,6 +13,8 @@ use crate::lane::host::{next_turn, now_ms, spawn};
 use crate::lane::{Outcome, Work};
 use crate::predict::{Goal, Strategy};
 use crate::program::ProgramCost;
+use futures_util::future::{Either, select};
+use std::pin::pin;
 use std::rc::Rc;
 
 /// Queues a call and waits for it. A caller that stops waiting takes its call back.
@@ -40,12 +42,33 @@ async fn work(desk: Rc<Desk>) {
     }
 }
 
-async fn execute_batch(desk: &Rc<Desk>, batch: Vec<Job>) {
-    let options = batch[0].options;
-    let items: Vec<Item> = batch.iter().flat_map(|job| job.items.iter().cloned()).collect();
-    let part = batch.iter().fold(Part::default(), |all, job| all.and(job.part));
-    let result = desk.execute(&items, options, part).await;
-    match result {
+/// Whether an error is of more than one request: none of them would do better alone.
+fn ends_all(error: &Error) -> bool {
+    matches!(error.kind(), Kind::DeviceLost | Kind::Closed | Kind::Aborted)
+}
+
+/// Executes `jobs` at once; where all who wait for them go meanwhile, the lane is told that it may stop.
+async fn execute_wanted(desk: &Rc<Desk>, jobs: &mut [Job]) -> Result<Execution> {
+    let options = jobs[0].options;
+    let items: Vec<Item> = jobs.iter().flat_map(|job| job.items.iter().cloned()).collect();
+    let part = jobs.iter().fold(Part::default(), |all, job| all.and(job.part));
+    desk.queue.unwanted.set(false);
+    // In its order: what is done already is not stopped.
+    let result = match select(pin!(desk.execute(&items, options, part)), pin!(all_gone(jobs))).await {
+        Either::Left((result, _)) => result,
+        Either::Right(((), execution)) => {
+            desk.queue.unwanted.set(true);
+            desk.lane.stop();
+            // Until its end nothing else may run there.
+            execution.await
+        }
+    };
+    desk.queue.unwanted.set(false);
+    result
+}
+
+async fn execute_batch(desk: &Rc<Desk>, mut batch: Vec<Job>) {
+    match execute_wanted(desk, &mut batch).await {
         Ok(execution) => {
             let mut outputs = execution.outputs.into_iter();
             for job in batch {
@@ -55,15 +78,15 @@ async fn execute_batch(desk: &Rc<Desk>, batch: Vec<Job>) {
                 let _ = job.reply.send(desk.open().map(|()| own));
             }
         }
-        Err(error) if batch.len() == 1 || matches!(error.kind(), Kind::DeviceLost | Kind::Closed) => {
+        Err(error) if batch.len() == 1 || ends_all(&error) => {
             for job in batch {
                 let _ = job.reply.send(Err(error.clone()));
             }
         }
         // One of them may be at fault: alone, each meets only its own error.
         Err(_) => {
-            for job in batch {
-                let result = desk.execute(&job.items, job.options, job.part).await;
+            for mut job in batch {
+                let result = execute_wanted(desk, std::slice::from_mut(&mut job)).await;
                 let _ = job.reply.send(result);
             }
         }
@@ -84,11 +107,7 @@ impl Desk {
             let together: Vec<Item> = members.iter().map(|member| member.item.clone()).collect();
             match self.execute_all(&together, options, part).await {
                 Ok(execution) => break execution,
-                Err(error)
-                    if together.len() == items.len() || matches!(error.kind(), Kind::DeviceLost | Kind::Closed) =>
-                {
-                    return Err(error);
-                }
+                Err(error) if together.len() == items.len() || ends_all(&error) => return Err(error),
                 // Each by itself may do.
                 Err(_) => members = Member::each(items),
             }
@@ -165,6 +184,10 @@ impl Desk {
     async fn execute_plan(&self, items: &[Item], plan: &Plan, part: Part) -> Result<(Outcome, bool, f64)> {
         let works: Vec<Work> = items.iter().map(|item| item.work.clone()).collect();
         let _turn = self.lane.turn().await;
+        // Whoever waited may have gone while the lane was taken.
+        if self.queue.unwanted.get() {
+            return Err(Error::new(Kind::Aborted, "nobody waits for the call any more"));
+        }
         let (before, quiet) = (self.preparations.get(), self.preparing.get() == 0);
         let began_ms = now_ms();
         let active = self.activity.begin(began_ms, plan.forecast.total_ms);

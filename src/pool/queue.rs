@@ -11,7 +11,9 @@ use crate::lane::host::now_ms;
 use crate::lane::{Input, Outcome, Work};
 use futures_channel::oneshot;
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 
 /// Requests that one execution takes at most when calls are merged.
 const MERGED: usize = 16;
@@ -99,6 +101,16 @@ impl Job {
     }
 }
 
+/// Resolves once nobody waits for the answer to any of `jobs`.
+pub(super) async fn all_gone(jobs: &mut [Job]) {
+    poll_fn(|cx| {
+        // Each is asked, so that each wakes this.
+        let waits = jobs.iter_mut().fold(false, |waits, job| job.reply.poll_canceled(cx).is_pending() | waits);
+        if waits { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+}
+
 /// A call with where and when it is.
 fn at(
     call: QueuedCall,
@@ -127,6 +139,8 @@ pub struct Queue {
     /// The calls of the execution under way, and when it began.
     running: RefCell<(f64, Vec<Running>)>,
     pub(super) working: Cell<bool>,
+    /// Whether nobody waits any more for the answer to what is under way.
+    pub(super) unwanted: Cell<bool>,
 }
 
 impl Queue {

@@ -1,7 +1,8 @@
 //! Runs side by side: each by one thread, in an arena of that thread's own. Knows programs and threads; must never know messages.
 
 use super::ceilings::Clock;
-use super::engine::{Arena, execute};
+use super::engine::{Arena, Cursor, advance, feed, results};
+use super::slice::{Slice, Stop, stopped};
 use super::store::Loaded;
 use super::team::{Alone, Team};
 use crate::error::{Error, Kind, Result};
@@ -17,14 +18,22 @@ pub struct Beside<'a> {
     pub nodes: &'a [String],
     /// Its inputs, in the model's order.
     pub inputs: Vec<&'a HostTensor>,
+    /// What it took lately, in milliseconds, and the weights of its steps.
+    pub known: (f64, f64),
 }
 
 /// What a run gave, when it began and ended.
 pub type Done = (Vec<HostTensor>, (f64, f64));
 
 /// The results of `runs`, which `team` shares out; `arenas` has one for each of its threads afterwards. Times are milliseconds from the
-/// beginning of the thread that ran it: clocks of threads need not agree.
-pub fn side_by_side(runs: &[Beside<'_>], arenas: &mut Vec<Arena>, team: &dyn Team, clock: Clock) -> Result<Vec<Done>> {
+/// beginning of the thread that ran it: clocks of threads need not agree. All end where `stop` says so.
+pub fn side_by_side(
+    runs: &[Beside<'_>],
+    arenas: &mut Vec<Arena>,
+    team: &dyn Team,
+    clock: Clock,
+    stop: Stop<'_>,
+) -> Result<Vec<Done>> {
     let threads = team.threads().min(runs.len());
     arenas.resize_with(arenas.len().max(threads), Arena::default);
     // Whoever runs which: what is held is the same, and known before.
@@ -41,7 +50,12 @@ pub fn side_by_side(runs: &[Beside<'_>], arenas: &mut Vec<Arena>, team: &dyn Tea
             let run = &runs[unit];
             let name = |node: usize| run.nodes.get(node).cloned().unwrap_or_default();
             let began = clock();
-            let results = execute(run.loaded, arena, &Alone, &run.inputs, &name)?;
+            feed(run.loaded, arena, &Alone, &run.inputs)?;
+            let mut watch = Slice::new(clock, (f64::INFINITY, f64::INFINITY), run.known, stop);
+            if !advance(run.loaded, arena, &Alone, &mut Cursor::default(), &name, &mut watch)? {
+                return Err(stopped());
+            }
+            let results = results(run.loaded, arena)?;
             let span = (*spent, *spent + clock() - began);
             *spent = span.1;
             *done[unit].lock().unwrap_or_else(PoisonError::into_inner) = Some((results, span));

@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::graph::{ContentHash, Data, HostTensor};
 use crate::kernels::base::cpu::{Operands, Span};
 use crate::program::cpu::{Operand, Program, Step};
-use crate::program::{Place, Port};
+use crate::program::{DispatchCost, Place, Port};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -98,13 +98,15 @@ pub struct Cursor {
 
 /// Who looks on while an execution goes on.
 pub trait Watch {
-    /// Parts that the units of a phase are taken in, if not all at once.
-    const PARTS: usize = 1;
+    /// Parts that the units of each phase of a step are taken in, if not all at once.
+    fn parts(&self, _cost: &DispatchCost) -> usize {
+        1
+    }
 
     /// The step of that number is done.
     fn done(&mut self, _step: usize) {}
 
-    /// Asked after each part: whether to pause here.
+    /// Asked after each part: whether to pause, or end, here.
     fn pauses(&mut self) -> bool {
         false
     }
@@ -189,7 +191,7 @@ fn run<W: Watch>(
     Operands::new(&operands, step.reads, Span::EMPTY, shared)?;
     while at.phase < step.routine.phases() {
         let units = step.routine.units(at.phase);
-        let most = units.div_ceil(W::PARTS).max(1);
+        let most = units.div_ceil(watch.parts(&step.cost)).max(1);
         while at.unit < units {
             let (phase, first, count) = (at.phase, at.unit, most.min(units - at.unit));
             team.run(count, &|thread, units| {

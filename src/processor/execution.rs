@@ -1,16 +1,19 @@
-//! The runs of a request, one after another, which may pause between parts of steps: where a processor has no worker of its own, the
-//! page must breathe. Knows programs and tensors by their numbers; must never know messages.
+//! The runs of a request, one after another, which may pause between parts of steps, so that a page breathes that has no worker for
+//! them and a worker hears that they are to end; and which end there once nobody wants them. Knows programs and tensors by their
+//! numbers; must never know messages.
 
 use super::beside::{Beside, side_by_side};
 use super::ceilings::Clock;
-use super::engine::{Arena, Cursor, Watch, Whole, advance, feed, results};
+use super::engine::{Arena, Cursor, advance, feed, results};
 use super::pace::Pace;
+use super::slice::{Slice, Stop, stopped, weight};
 use super::store::Loaded;
 use super::team::Team;
 use super::wire::{Fed, Run};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Data, HostTensor};
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU32;
 
 /// That something was asked for which is not there.
 pub fn lacks(what: &str) -> Error {
@@ -26,6 +29,20 @@ pub struct Ready {
     pub nodes: Vec<String>,
     /// Whether one thread is better.
     pub pace: Pace,
+    /// What its last run took in milliseconds; infinite before the first.
+    pub took_ms: f64,
+}
+
+impl Ready {
+    /// A program that did not run yet.
+    pub fn new(loaded: Loaded, nodes: Vec<String>) -> Ready {
+        Ready { loaded, nodes, pace: Pace::default(), took_ms: f64::INFINITY }
+    }
+
+    /// What its last run took, and the weights of its steps.
+    fn known(&self) -> (f64, f64) {
+        (self.took_ms, self.loaded.program.steps.iter().map(|step| weight(&step.cost)).sum())
+    }
 }
 
 /// What executions work on.
@@ -38,25 +55,13 @@ pub struct Held<'a> {
     pub arenas: &'a mut Vec<Arena>,
 }
 
-/// A slice of time: an execution pauses when it is over.
-struct Slice {
-    clock: Clock,
-    end: f64,
-}
-
-impl Watch for Slice {
-    const PARTS: usize = 32;
-
-    fn pauses(&mut self) -> bool {
-        (self.clock)() >= self.end
-    }
-}
-
 /// The run that is being executed.
 #[derive(Debug)]
 struct Under {
     cursor: Cursor,
     threads: usize,
+    /// What its program took before, and the weights of its steps.
+    known: (f64, f64),
     start: f64,
     /// What it took, without its pauses.
     spent: f64,
@@ -65,6 +70,8 @@ struct Under {
 /// Runs that were begun.
 #[derive(Debug)]
 pub struct Execution {
+    /// Its number, by which it is stopped.
+    number: u32,
     runs: Vec<Run>,
     /// Elements that came with each, by its inputs.
     given: Vec<Vec<Option<HostTensor>>>,
@@ -79,9 +86,9 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// That of `runs` on `most` threads, side by side or not, which began at `now`; each tensor that is not there yet is the next `part` of that shape.
+    /// That of `runs`, of that number, on `most` threads, side by side or not, which began at `now`; each tensor that is not there yet is the next `part` of that shape.
     pub fn new(
-        runs: Vec<Run>,
+        (number, runs): (u32, Vec<Run>),
         (most, side_by_side): (usize, bool),
         now: f64,
         mut part: impl FnMut(Vec<usize>) -> Result<HostTensor>,
@@ -92,29 +99,51 @@ impl Execution {
         };
         let given = runs.iter().map(|run| run.inputs.iter().map(&mut fed).collect::<Result<_>>());
         let given = given.collect::<Result<_>>()?;
-        Ok(Execution { runs, given, most, side_by_side, began: now, under: None, spans: vec![], sent: vec![] })
+        Ok(Execution { number, runs, given, most, side_by_side, began: now, under: None, spans: vec![], sent: vec![] })
     }
 
-    /// Goes on for `slice_ms`, or to the end where that has none: whether all runs are done.
-    pub fn advance(&mut self, on: &mut Held<'_>, team: &dyn Team, clock: Clock, slice_ms: f64) -> Result<bool> {
-        let end = clock() + slice_ms;
-        // What pauses has one thread only.
+    /// Goes on for `slice_ms`, or to the end where that has none: whether all runs are done. `Aborted` once `word` has its number.
+    pub fn advance(
+        &mut self,
+        on: &mut Held<'_>,
+        team: &dyn Team,
+        clock: Clock,
+        slice_ms: f64,
+        word: &AtomicU32,
+    ) -> Result<bool> {
+        let stop = Stop { word, number: self.number };
+        let (slice, before) = ((clock() + slice_ms, slice_ms), self.spans.len());
         let most = self.most.clamp(1, team.threads());
-        if self.side_by_side && !end.is_finite() && most > 1 && self.runs.len() > 1 {
+        // Several threads share out whole runs, which do not pause.
+        if self.side_by_side && most > 1 && self.runs.len() > 1 {
             team.limit(most);
-            self.beside(on, team, clock)?;
+            self.beside(on, team, clock, stop)?;
             return Ok(true);
         }
         while self.spans.len() < self.runs.len() {
-            if !self.step(on, team, clock, end)? {
+            // Between runs, too, one may pause: each may be too short for that.
+            if stop.is_set() {
+                return Err(stopped());
+            }
+            if self.spans.len() > before && slice_ms.is_finite() && clock() >= slice.0 {
                 return Ok(false);
+            }
+            if !self.step(on, team, clock, slice, stop)? {
+                return if stop.is_set() { Err(stopped()) } else { Ok(false) };
             }
         }
         Ok(true)
     }
 
     /// Goes on with the run that is next: whether it is done.
-    fn step(&mut self, on: &mut Held<'_>, team: &dyn Team, clock: Clock, end: f64) -> Result<bool> {
+    fn step(
+        &mut self,
+        on: &mut Held<'_>,
+        team: &dyn Team,
+        clock: Clock,
+        slice: (f64, f64),
+        stop: Stop<'_>,
+    ) -> Result<bool> {
         let number = self.spans.len();
         let run = &self.runs[number];
         let ready = on.programs.get_mut(&run.program).ok_or_else(|| lacks("program"))?;
@@ -129,22 +158,22 @@ impl Execution {
                 let inputs = inputs(run, &self.given[number], on.tensors)?;
                 feed(&ready.loaded, arena, team, &inputs)?;
                 let threads = ready.pace.threads(self.most.clamp(1, team.threads()));
-                none.insert(Under { cursor: Cursor::default(), threads, start: resumed - self.began, spent: 0.0 })
+                let (known, start) = (ready.known(), resumed - self.began);
+                none.insert(Under { cursor: Cursor::default(), threads, known, start, spent: 0.0 })
             }
         };
         team.limit(under.threads);
         let name = |node: usize| ready.nodes.get(node).cloned().unwrap_or_default();
         let (loaded, cursor) = (&ready.loaded, &mut under.cursor);
-        let done = match end.is_finite() {
-            true => advance(loaded, arena, team, cursor, &name, &mut Slice { clock, end })?,
-            false => advance(loaded, arena, team, cursor, &name, &mut Whole(|_| {}))?,
-        };
+        let mut watch = Slice::new(clock, slice, under.known, stop);
+        let done = advance(loaded, arena, team, cursor, &name, &mut watch)?;
         let now = clock();
         under.spent += now - resumed;
         if !done {
             return Ok(false);
         }
         ready.pace.took(under.threads, under.spent);
+        ready.took_ms = under.spent;
         self.spans.push((under.start, now - self.began));
         let results = results(&ready.loaded, arena)?;
         keep(run, results, on.tensors, &mut self.sent);
@@ -155,13 +184,14 @@ impl Execution {
     }
 
     /// Does all runs, several at once.
-    fn beside(&mut self, on: &mut Held<'_>, team: &dyn Team, clock: Clock) -> Result<()> {
+    fn beside(&mut self, on: &mut Held<'_>, team: &dyn Team, clock: Clock, stop: Stop<'_>) -> Result<()> {
         let mut all = vec![];
         for (run, given) in self.runs.iter().zip(&self.given) {
-            let Ready { loaded, nodes, .. } = on.programs.get(&run.program).ok_or_else(|| lacks("program"))?;
-            all.push(Beside { loaded, nodes, inputs: inputs(run, given, on.tensors)? });
+            let ready = on.programs.get(&run.program).ok_or_else(|| lacks("program"))?;
+            let (loaded, nodes, known) = (&ready.loaded, &ready.nodes[..], ready.known());
+            all.push(Beside { loaded, nodes, inputs: inputs(run, given, on.tensors)?, known });
         }
-        let done = side_by_side(&all, on.arenas, team, clock)?;
+        let done = side_by_side(&all, on.arenas, team, clock, stop)?;
         for (run, (results, span)) in self.runs.iter().zip(done) {
             self.spans.push(span);
             keep(run, results, on.tensors, &mut self.sent);

@@ -8,6 +8,7 @@ mod engine;
 mod execution;
 mod pace;
 mod server;
+mod slice;
 mod store;
 mod team;
 mod warm;

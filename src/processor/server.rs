@@ -4,7 +4,6 @@
 use super::ceilings::{Ceilings, Clock, ceilings, utilisation};
 use super::engine::{Arena, Cursor, Whole, advance, feed};
 use super::execution::{Execution, Held, Ready, lacks};
-use super::pace::Pace;
 use super::store::Store;
 use super::team::Team;
 use super::warm::Warming;
@@ -15,6 +14,7 @@ use crate::program::Residency;
 use crate::program::cpu::{build, named};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// An answer in bytes, and the elements that it speaks of.
 #[derive(Debug, Default)]
@@ -41,6 +41,8 @@ pub struct Server {
     /// What paused, and is to go on.
     paused: Option<Execution>,
     warming: Warming,
+    /// The number of the execution that is to end.
+    stop: Arc<AtomicU32>,
 }
 
 impl Server {
@@ -57,6 +59,7 @@ impl Server {
             ceilings: Ceilings::default(),
             paused: None,
             warming: Warming::default(),
+            stop: Arc::default(),
         }
     }
 
@@ -86,10 +89,14 @@ impl Server {
         self.advance(team, slice_ms).transpose().map(Server::reply)
     }
 
-    /// Ends what paused: that is the answer to it.
-    pub fn stop(&mut self) -> Reply {
-        self.paused = None;
-        Server::reply(Err(Error::new(Kind::Aborted, "a run that was stopped on its way")))
+    /// Has the execution of that number end with `Aborted`, when it goes on; any other goes on to its end.
+    pub fn stop(&self, number: u32) {
+        self.stop.store(number, Ordering::Relaxed);
+    }
+
+    /// The word that [`Server::stop`] writes: whoever shares the memory may write it while an execution is under way.
+    pub fn stop_word(&self) -> &Arc<AtomicU32> {
+        &self.stop
     }
 
     fn reply(done: Result<(Answer, Vec<Data>)>) -> Reply {
@@ -124,8 +131,8 @@ impl Server {
             Request::Prepare { program, holder, order } => {
                 Answer::Prepared(self.prepare(team, program, holder, order)?)
             }
-            Request::Execute { runs, threads, side_by_side } => {
-                self.paused = Some(Execution::new(runs, (threads, side_by_side), (self.clock)(), part)?);
+            Request::Execute { number, runs, threads, side_by_side } => {
+                self.paused = Some(Execution::new((number, runs), (threads, side_by_side), (self.clock)(), part)?);
                 return self.advance(team, slice_ms);
             }
             Request::Profile { run, repeats } => Answer::Profiled(self.profile(team, &run, repeats, part)?),
@@ -203,7 +210,7 @@ impl Server {
             known,
         };
         let nodes = graph.nodes.into_iter().map(|node| node.name).collect();
-        self.programs.insert(number, Ready { loaded: self.store.load(holder, program)?, nodes, pace: Pace::default() });
+        self.programs.insert(number, Ready::new(self.store.load(holder, program)?, nodes));
         Ok(prepared)
     }
 
@@ -246,7 +253,7 @@ impl Server {
     fn advance(&mut self, team: &dyn Team, slice_ms: f64) -> Result<Option<(Answer, Vec<Data>)>> {
         let mut execution = self.paused.take().ok_or_else(|| lacks("execution"))?;
         let (programs, tensors, arenas) = (&mut self.programs, &mut self.tensors, &mut self.arenas);
-        let done = execution.advance(&mut Held { programs, tensors, arenas }, team, self.clock, slice_ms);
+        let done = execution.advance(&mut Held { programs, tensors, arenas }, team, self.clock, slice_ms, &self.stop);
         team.limit(team.threads());
         if done? {
             return Ok(Some((Answer::Executed(execution.spans), execution.sent)));

@@ -37,8 +37,11 @@ pub enum Request {
         order: Order,
     },
     /// Runs programs; the parts are their inputs from the host. The answer is [`Answer::Executed`], its
-    /// parts the outputs that do not stay.
+    /// parts the outputs that do not stay. Once nobody waits for that any more it may be stopped from outside: then the answer is
+    /// [`Answer::Failed`] with `Aborted`.
     Execute {
+        /// The number by which it can be stopped, none that another had; not 0.
+        number: u32,
         /// The programs.
         runs: Vec<Run>,
         /// Threads that take part at most.

@@ -59,6 +59,9 @@ pub struct Reference {
     most: Cell<u64>,
     /// Executions so far, by the number of requests in each.
     pub executed: RefCell<Vec<usize>>,
+    /// Whether the execution under way is to stop, and how many did.
+    stopping: Cell<bool>,
+    pub stopped: Cell<usize>,
 }
 
 /// What the lane made of an order.
@@ -117,6 +120,8 @@ impl Reference {
             tensors: Rc::default(),
             most: Cell::default(),
             executed: RefCell::default(),
+            stopping: Cell::default(),
+            stopped: Cell::default(),
         })
     }
 
@@ -328,8 +333,13 @@ impl Lane for Reference {
             self.lost()?;
             self.executed.borrow_mut().push(works.len());
             Reference::sound(works, schedule)?;
+            self.stopping.set(false);
             for _ in 0..self.faults.turns.get() {
                 next_turn().await;
+                if self.stopping.take() {
+                    self.stopped.set(self.stopped.get() + 1);
+                    return Err(Error::new(Kind::Aborted, "as it was told"));
+                }
             }
             self.lost()?;
             self.fails(&self.faults.executions, "an execution")?;
@@ -365,6 +375,10 @@ impl Lane for Reference {
             let bytes = self.predict_bytes(&programs, &schedule.slots);
             Ok(Outcome { outputs, total_ms, record_ms, submits, bytes, awaited: read > 0 })
         })
+    }
+
+    fn stop(&self) {
+        self.stopping.set(true);
     }
 
     fn upload<'a>(&'a self, tensor: &'a HostTensor) -> Task<'a, Result<Resident>> {

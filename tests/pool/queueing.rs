@@ -94,6 +94,39 @@ pub async fn no_more_calls_wait_than_may() {
     call(&pool, &session, RunOptions::default(), 9).await.unwrap();
 }
 
+/// `call`, given up after so many turns.
+async fn given_up(call: impl Future<Output = Result<()>>, after: usize) {
+    let gone = async {
+        for _ in 0..after {
+            next_turn().await;
+        }
+    };
+    let Either::Right(_) = select(pin!(call), pin!(gone)).await else { panic!("it was answered before") };
+}
+
+pub async fn an_execution_stops_once_nobody_waits_for_it() {
+    let (lane, pool) = pool_of(1, PoolOptions { measure: Measure::Now, ..options() }).await;
+    let (a, b) = (warm(&pool, "a").await, warm(&pool, "b").await);
+    let seen = || pool.records().iter().map(|lane| lane.observations.len()).sum::<usize>();
+    lane.faults.turns.set(1000);
+    let auto = RunOptions::default();
+    // Both run in one execution: who stays has an answer, and nothing is stopped.
+    let stays = call(&pool, &b, auto, 1);
+    let (_, answer) = futures_util::future::join(given_up(call(&pool, &a, auto, 0), 20), stays).await;
+    answer.unwrap();
+    assert_eq!((lane.stopped.get(), lane.executed.borrow().last()), (0, Some(&2)));
+    let before = seen();
+    futures_util::future::join(given_up(call(&pool, &a, auto, 0), 20), given_up(call(&pool, &b, auto, 1), 30)).await;
+    for _ in 0..20 {
+        next_turn().await;
+    }
+    assert_eq!((lane.stopped.get(), pool.queue().calls.len()), (1, 0), "it is over long before its thousand turns");
+    assert_eq!(seen(), before, "what was stopped teaches nothing");
+    lane.faults.turns.set(1);
+    call(&pool, &a, auto, 2).await.unwrap();
+    call(&pool, &b, auto, 3).await.unwrap();
+}
+
 pub async fn the_queue_shows_what_waits() {
     let (_, pool) = pool_of(8, options()).await;
     let (a, b) = (warm(&pool, "a").await, warm(&pool, "b").await);

@@ -135,6 +135,18 @@ pub extern "C" fn warm() -> bool {
     state(|state| state.server.warm(&*state.team))
 }
 
+/// Has the execution of that number end where it goes on next.
+#[unsafe(no_mangle)]
+pub extern "C" fn stop(number: u32) {
+    state(|state| state.server.stop(number));
+}
+
+/// The address of a word that does the same when that number is written there, by whoever shares this memory.
+#[unsafe(no_mangle)]
+pub extern "C" fn stop_word() -> usize {
+    state(|state| std::sync::Arc::as_ptr(state.server.stop_word()) as usize)
+}
+
 /// The address of the answer.
 #[unsafe(no_mangle)]
 pub extern "C" fn reply() -> usize {

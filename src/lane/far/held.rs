@@ -6,7 +6,7 @@ use crate::graph::{ContentHash, HostTensor, TensorType};
 use crate::lane::host::Task;
 use crate::lane::workers::{Far, Told};
 use crate::memory::WeightBook;
-use crate::processor::wire::{Answer, Prepared, Request, read, written};
+use crate::processor::wire::{Answer, Prepared, Request, Run, read, written};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -29,6 +29,8 @@ pub struct Held {
     /// What programs compute in: the first of all threads, and one for each that runs a program by itself.
     arenas: RefCell<Vec<Room>>,
     most: Cell<u64>,
+    /// The number of the last execution that was asked for.
+    executions: Cell<u32>,
 }
 
 impl Held {
@@ -43,6 +45,7 @@ impl Held {
             programs: Cell::default(),
             arenas: RefCell::default(),
             most: Cell::default(),
+            executions: Cell::default(),
         }
     }
 
@@ -61,6 +64,24 @@ impl Held {
                 answer => Ok((answer, told)),
             }
         })
+    }
+
+    /// Asks for an execution, one at a time.
+    pub fn execute(
+        &self,
+        runs: Vec<Run>,
+        threads: usize,
+        side_by_side: bool,
+        parts: &[&HostTensor],
+    ) -> Task<'static, Result<(Answer, Told)>> {
+        let number = self.executions.get().wrapping_add(1).max(1);
+        self.executions.set(number);
+        self.ask(&Request::Execute { number, runs, threads, side_by_side }, parts)
+    }
+
+    /// Has the last execution end, if it has not.
+    pub fn stop(&self) {
+        self.far.stop(self.executions.get());
     }
 
     /// Asks for what has no answer that matters.

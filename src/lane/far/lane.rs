@@ -324,7 +324,7 @@ impl Lane for FarLane {
                 stays.push(residents);
             }
             let (threads, side_by_side) = ((self.threads / share.max(1)).max(1), schedule.slots.bytes.len() > 1);
-            let asked = self.held.ask(&Request::Execute { runs, threads, side_by_side }, &parts);
+            let asked = self.held.execute(runs, threads, side_by_side, &parts);
             let record_ms = now_ms() - began;
             let (Answer::Executed(spans), told) = asked.await? else { return Err(unexpected()) };
             let mut parts = told.parts.into_iter();
@@ -365,6 +365,10 @@ impl Lane for FarLane {
                 awaited: true,
             })
         })
+    }
+
+    fn stop(&self) {
+        self.held.stop();
     }
 
     fn upload<'a>(&'a self, tensor: &'a HostTensor) -> Task<'a, Result<Resident>> {

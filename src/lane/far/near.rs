@@ -1,41 +1,90 @@
-//! A processor in this process, natively. Knows how it is asked; must never know a page.
+//! A processor in this process, natively, which gives way between slices as one in a page's worker does. Knows how it is asked; must
+//! never know a page.
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::HostTensor;
-use crate::lane::host::{Task, now_ms};
+use crate::lane::host::{Task, next_turn, now_ms};
 use crate::lane::workers::{Far, Told};
-use crate::processor::{Scoped, Server};
+use crate::processor::{Reply, Scoped, Server};
 use std::cell::RefCell;
+use std::rc::Rc;
 
-/// A processor in this process, which answers before it is waited for: natively, for tests.
+/// Milliseconds of a slice.
+const SLICE_MS: f64 = 1.0;
+
+/// Where the answer to what paused will be.
+type Slot = Rc<RefCell<Option<Reply>>>;
+
+/// The processor, and for whom it is at work.
 #[derive(Debug)]
-pub struct Near {
-    server: RefCell<Option<Server>>,
+struct State {
+    server: Server,
     team: Scoped,
+    paused: Option<Slot>,
 }
+
+impl State {
+    /// Goes on for so many milliseconds with what paused, if anything did.
+    fn more(&mut self, slice_ms: f64) {
+        let Some(slot) = &self.paused else { return };
+        if let Some(reply) = self.server.more(&self.team, slice_ms) {
+            slot.replace(Some(reply));
+            self.paused = None;
+        }
+    }
+
+    /// Begins what is asked, once everything before has its answer.
+    fn ask(&mut self, head: &[u8], parts: &[&HostTensor]) -> Slot {
+        self.more(f64::INFINITY);
+        let parts = parts.iter().map(|tensor| tensor.data().clone()).collect();
+        let reply = self.server.begin(&self.team, head, parts, SLICE_MS);
+        let paused = reply.is_none();
+        let slot = Rc::new(RefCell::new(reply));
+        self.paused = paused.then(|| Rc::clone(&slot));
+        slot
+    }
+}
+
+/// A processor in this process, for tests: it computes in slices where it is waited for.
+#[derive(Debug)]
+pub struct Near(Rc<RefCell<Option<State>>>);
 
 impl Near {
     /// One of so many threads.
     pub fn new(threads: usize) -> Near {
-        Near { server: RefCell::new(Some(Server::new(now_ms, vec!["native".to_owned()]))), team: Scoped(threads) }
+        let server = Server::new(now_ms, vec!["native".to_owned()]);
+        Near(Rc::new(RefCell::new(Some(State { server, team: Scoped(threads), paused: None }))))
     }
 }
 
 impl Far for Near {
     fn ask(&self, head: Vec<u8>, parts: &[&HostTensor]) -> Task<'static, Result<Told>> {
-        let parts = parts.iter().map(|tensor| tensor.data().clone()).collect();
-        let reply = self.server.borrow_mut().as_mut().map(|server| server.answer(&self.team, &head, parts));
+        let slot = self.0.borrow_mut().as_mut().map(|state| state.ask(&head, parts));
+        let state = Rc::clone(&self.0);
         Box::pin(async move {
-            let reply = reply.ok_or_else(|| Error::new(Kind::DeviceLost, "the processor was closed"))?;
-            Ok(Told { head: reply.head, parts: reply.parts })
+            let closed = || Error::new(Kind::DeviceLost, "the processor was closed");
+            let slot = slot.ok_or_else(closed)?;
+            loop {
+                if let Some(reply) = slot.take() {
+                    return Ok(Told { head: reply.head, parts: reply.parts });
+                }
+                next_turn().await;
+                state.borrow_mut().as_mut().ok_or_else(closed)?.more(SLICE_MS);
+            }
         })
     }
 
+    fn stop(&self, number: u32) {
+        if let Some(state) = &*self.0.borrow() {
+            state.server.stop(number);
+        }
+    }
+
     fn lost(&self) -> Option<String> {
-        self.server.borrow().is_none().then(|| "it was closed".to_owned())
+        self.0.borrow().is_none().then(|| "it was closed".to_owned())
     }
 
     fn close(&self) {
-        self.server.take();
+        self.0.take();
     }
 }
