@@ -1,19 +1,5 @@
 // The package's entry point: the classes of index.d.ts over the wasm module. Checks and names; decides nothing.
 
-// What those below import in turn stands here too, so that a browser that loads these files as they are asks for all of them at once.
-import './breath.js';
-import './cpu/here.js';
-import './cpu/open.js';
-import './cpu/processor.js';
-import './files/answer.js';
-import './files/integrity.js';
-import './files/keep.js';
-import './files/network.js';
-import './files/open.js';
-import './generated/consort.js';
-import './lives.js';
-import './webnn/open.js';
-import './workers.js';
 import { open as openFar } from './far/open.js';
 import { ConsortError, call, check, detected, found, known, opened, refuse, wasmSource } from './inside.js';
 import { watch } from './machine.js';

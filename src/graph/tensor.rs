@@ -85,6 +85,10 @@ impl Data {
     /// Makes it `len` elements, those that are new of nothing; `false` where there is no memory for them.
     pub fn grow(&mut self, len: usize) -> bool {
         fn of<T: bytemuck::Zeroable + Clone>(v: &mut Vec<T>, len: usize) -> bool {
+            // Bytes that the system gives as nothing need not be written.
+            if v.capacity() == 0 {
+                return bytemuck::allocation::try_zeroed_vec(len).map(|new| *v = new).is_ok();
+            }
             let more = len.saturating_sub(v.len());
             let room = v.try_reserve_exact(more).is_ok();
             if room {

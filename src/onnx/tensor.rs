@@ -20,7 +20,7 @@ pub fn dtype(code: Option<i32>, what: &str) -> Result<DType> {
 /// blake3 of the tensor's device bytes; of its host bytes where an int64 does not fit the device.
 pub fn content_hash(tensor: &HostTensor) -> ContentHash {
     let mut hasher = blake3::Hasher::new();
-    let mut feed = |bytes: &mut dyn Iterator<Item = [u8; 4]>| {
+    let feed = |hasher: &mut blake3::Hasher, bytes: &mut dyn Iterator<Item = [u8; 4]>| {
         // In pieces: a whole copy of a large weight would double the memory.
         let mut buffer = Vec::with_capacity(1 << 16);
         for word in bytes {
@@ -33,11 +33,11 @@ pub fn content_hash(tensor: &HostTensor) -> ContentHash {
         hasher.update(&buffer);
     };
     match tensor.data() {
-        Data::Float32(v) => feed(&mut v.iter().map(|x| x.to_le_bytes())),
-        Data::Int32(v) => feed(&mut v.iter().map(|x| x.to_le_bytes())),
-        Data::Bool(v) => feed(&mut v.iter().map(|&x| u32::from(x).to_le_bytes())),
+        // Most weights are these, and are as long as the model: the host's bytes are the device's, all at once.
+        Data::Float32(_) | Data::Int32(_) => drop(hasher.update(tensor.bytes())),
+        Data::Bool(v) => feed(&mut hasher, &mut v.iter().map(|&x| u32::from(x).to_le_bytes())),
         Data::Int64(v) if v.iter().all(|&x| i32::try_from(x).is_ok()) => {
-            feed(&mut v.iter().map(|&x| (x as i32).to_le_bytes()));
+            feed(&mut hasher, &mut v.iter().map(|&x| (x as i32).to_le_bytes()));
         }
         Data::Int64(v) => v.iter().for_each(|x| {
             hasher.update(&x.to_le_bytes());

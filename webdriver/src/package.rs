@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use wasm_bindgen_cli_support::Bindgen;
 
 /// What rustc's output uses beyond the first version of wasm.
-const FEATURES: [&str; 7] = [
+const FEATURES: [&str; 8] = [
     "--enable-bulk-memory",
     "--enable-bulk-memory-opt",
     "--enable-multivalue",
@@ -17,6 +17,7 @@ const FEATURES: [&str; 7] = [
     "--enable-nontrapping-float-to-int",
     "--enable-reference-types",
     "--enable-sign-ext",
+    "--enable-simd",
 ];
 
 /// What makes the page's wasm smaller by brotli than a plain `-O3` or `-Oz`: a pointer's offset is part of the load, as nothing
@@ -30,7 +31,7 @@ const SMALL: [&str; 5] = [
     "--reorder-locals",
 ];
 
-/// Builds `pkg/generated` where a source is newer than it.
+/// Builds what of the package is built, where a source is newer than it.
 pub fn build(root: &Path) -> Result<()> {
     npm(root)?;
     build_workers(root)?;
@@ -39,6 +40,14 @@ pub fn build(root: &Path) -> Result<()> {
     for file in ["LICENSE-APACHE", "LICENSE-MIT"] {
         put(&root.join("pkg").join(file), &std::fs::read(root.join(file))?)?;
     }
+    build_page(root)?;
+    // One file for hosts that send files as they are; quick enough to do each time.
+    let script = root.join("webdriver/npm/bundle.mjs");
+    quietly(Command::new("node").arg(script).arg(npm_packages(root)).arg(root.join("pkg")))
+}
+
+/// Builds the page's own wasm into `pkg/generated`.
+fn build_page(root: &Path) -> Result<()> {
     let out = root.join("pkg/generated");
     let done = out.join("consort_bg.wasm");
     if let Some(built) = modified(&done)
@@ -124,7 +133,7 @@ fn build_workers(root: &Path) -> Result<()> {
         }
         quietly(cargo.env("RUSTFLAGS", flags))?;
         let built = target.join("wasm32-unknown-unknown/worker/consort_worker.wasm");
-        let vectors = ["--enable-simd", "--enable-relaxed-simd", "--enable-threads"];
+        let vectors = ["--enable-relaxed-simd", "--enable-threads"];
         run(Command::new(&tool).arg("-O3").args(FEATURES).args(vectors).arg(&built).arg("-o").arg(&done))?;
         downloads(&done, WORKER_BYTES)?;
     }

@@ -1,0 +1,35 @@
+// Makes one file of the package's modules, for pages that load it from a static host as it is: `node bundle.mjs NODE_MODULES PKG`.
+// Knows where files lie; must never know what is in one.
+
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+import { dirname, join, posix, relative, sep } from 'node:path';
+
+const [modules, pkg] = process.argv.slice(2);
+const { build } = createRequire(join(modules, 'esbuild/package.json'))('esbuild');
+const { name, version, license } = JSON.parse(readFileSync(join(pkg, 'package.json')));
+
+/** Files that a module names beside itself are named from where the one file lies. */
+const places = {
+  name: 'places',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\.js$/ }, ({ path }) => {
+      const folder = relative(pkg, dirname(path)).split(sep).join(posix.sep);
+      const placed = (_, at) => `new URL('./${posix.join(folder, at)}', import.meta.url)`;
+      return { contents: readFileSync(path, 'utf8').replace(/new URL\('([^']+)', import\.meta\.url\)/g, placed) };
+    }),
+};
+
+await build({
+  entryPoints: [join(pkg, 'index.js')],
+  outfile: join(pkg, 'consort.min.js'),
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: 'es2022',
+  banner: { js: `// ${name} ${version}, ${license}` },
+  // wasm-bindgen names one module several times in an object.
+  logOverride: { 'duplicate-object-key': 'silent' },
+  logLevel: 'warning',
+  plugins: [places],
+});
