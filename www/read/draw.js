@@ -3,14 +3,8 @@
 
 import { hertzOf } from './voice.js';
 import { noteName } from './pitch.js';
+import { fixed, shape } from './svg.js';
 
-const shape = (tag, attributes, text) => {
-  const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
-  return element;
-};
-const fixed = (n) => n.toFixed(1);
 
 /** An empty drawing over a picture of that size. */
 export function clear(overlay, width, height) {

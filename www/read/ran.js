@@ -1,13 +1,8 @@
 // Draws what the pool ran for a reading: of each model when, on which lane, how long, and how long that was forecast to take. Knows SVG and
 // the entries of a pool's history; must never know a reader.
 
-const shape = (tag, attributes, text) => {
-  const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
-  return element;
-};
-const fixed = (n) => n.toFixed(1);
+import { fixed, shape } from './svg.js';
+
 const time = (ms) => (ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`);
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 
