@@ -5,7 +5,6 @@ import { hertzOf } from './voice.js';
 import { noteName } from './pitch.js';
 import { fixed, shape } from './svg.js';
 
-
 /** An empty drawing over a picture of that size. */
 export function clear(overlay, width, height) {
   overlay.setAttribute('viewBox', `0 0 ${width} ${height}`);
