@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The operator of `example`, and what it is fed: a model computes its first input, the others are weights.
+#[inline(never)]
 pub fn alone((op_type, attributes, shapes): &Example) -> Result<(Loaded, HostTensor)> {
     let attributes = Attributes::new(attributes.clone());
     let types: Vec<TensorType> = shapes.iter().map(|s| TensorType::new(DType::Float32, *s)).collect();

@@ -79,6 +79,7 @@ fn seconds(clock: Clock, mut run: impl FnMut(usize) -> Result<()>) -> Result<f64
 }
 
 /// Measures the ceilings of `team`.
+#[inline(never)]
 pub fn ceilings(team: &dyn Team, clock: Clock) -> Result<Ceilings> {
     let threads = team.threads();
     let turn = seconds(clock, |turns| {
@@ -116,6 +117,7 @@ pub fn ceilings(team: &dyn Team, clock: Clock) -> Result<Ceilings> {
 }
 
 /// The share of `ceilings` that a small operator of `class` reaches, in (0, 1].
+#[inline(never)]
 pub fn utilisation(class: Class, ceilings: &Ceilings, team: &dyn Team, clock: Clock) -> Result<f64> {
     let (loaded, input) = alone(&example(class))?;
     let ideal: f64 = loaded

@@ -122,6 +122,7 @@ impl<F: FnMut(usize)> Watch for Whole<F> {
 }
 
 /// Puts `inputs` where the steps of `loaded` read them.
+#[inline(never)]
 pub fn feed(loaded: &Loaded, arena: &mut Arena, team: &dyn Team, inputs: &[&HostTensor]) -> Result<()> {
     let program = &loaded.program;
     arena.grow(program, team.threads());
@@ -170,6 +171,7 @@ pub fn advance<W: Watch>(
 }
 
 /// What `loaded` computed, once all its steps are done.
+#[inline(never)]
 pub fn results(loaded: &Loaded, arena: &mut Arena) -> Result<Vec<HostTensor>> {
     let spans = Spans { arena: Span::write(bytemuck::cast_slice_mut(&mut arena.words)), weights: &loaded.weights };
     loaded.program.outputs.iter().map(|port| taken(&spans, port)).collect()

@@ -87,6 +87,7 @@ pub struct Execution {
 
 impl Execution {
     /// That of `runs`, of that number, on `most` threads, side by side or not, which began at `now`; each tensor that is not there yet is the next `part` of that shape.
+    #[inline(never)]
     pub fn new(
         (number, runs): (u32, Vec<Run>),
         (most, side_by_side): (usize, bool),
@@ -103,6 +104,7 @@ impl Execution {
     }
 
     /// Goes on for `slice_ms`, or to the end where that has none: whether all runs are done. `Aborted` once `word` has its number.
+    #[inline(never)]
     pub fn advance(
         &mut self,
         on: &mut Held<'_>,
@@ -136,6 +138,7 @@ impl Execution {
     }
 
     /// Goes on with the run that is next: whether it is done.
+    #[inline(never)]
     fn step(
         &mut self,
         on: &mut Held<'_>,
@@ -184,6 +187,7 @@ impl Execution {
     }
 
     /// Does all runs, several at once.
+    #[inline(never)]
     fn beside(&mut self, on: &mut Held<'_>, team: &dyn Team, clock: Clock, stop: Stop<'_>) -> Result<()> {
         let mut all = vec![];
         for (run, given) in self.runs.iter().zip(&self.given) {

@@ -99,6 +99,7 @@ impl Server {
         &self.stop
     }
 
+    #[inline(never)]
     fn reply(done: Result<(Answer, Vec<Data>)>) -> Reply {
         let (answer, parts) = done.unwrap_or_else(|error| (Answer::Failed(error), vec![]));
         match written(&answer) {
@@ -109,6 +110,7 @@ impl Server {
     }
 
     /// What was asked, done; nothing where it paused.
+    #[inline(never)]
     fn done(
         &mut self,
         team: &dyn Team,
@@ -176,11 +178,13 @@ impl Server {
         Ok(Some((answer, vec![])))
     }
 
+    #[inline(never)]
     fn measure(&mut self, team: &dyn Team) -> Result<()> {
         self.ceilings = ceilings(team, self.clock)?;
         Ok(())
     }
 
+    #[inline(never)]
     fn prepare(&mut self, team: &dyn Team, number: u64, holder: u64, mut order: Order) -> Result<Prepared> {
         let (mut known, brought) = (vec![], self.brought.remove(&number).unwrap_or_default());
         for tensor in &mut order.special.tensors {
@@ -214,6 +218,7 @@ impl Server {
         Ok(prepared)
     }
 
+    #[inline(never)]
     fn profile(
         &mut self,
         team: &dyn Team,
@@ -250,6 +255,7 @@ impl Server {
     }
 
     /// Goes on with the execution, which is over where it fails.
+    #[inline(never)]
     fn advance(&mut self, team: &dyn Team, slice_ms: f64) -> Result<Option<(Answer, Vec<Data>)>> {
         let mut execution = self.paused.take().ok_or_else(|| lacks("execution"))?;
         let (programs, tensors, arenas) = (&mut self.programs, &mut self.tensors, &mut self.arenas);

@@ -91,6 +91,7 @@ impl Store {
     }
 
     /// A weight, from one of its forms where it does not lie here as it is.
+    #[inline(never)]
     fn recovered(&self, hash: &ContentHash) -> Result<Arc<HostTensor>> {
         if let Some(tensor) = self.whole(hash) {
             return Ok(tensor);
@@ -102,6 +103,7 @@ impl Store {
     }
 
     /// Brings what `program` reads, for `holder`. What is there already is neither brought nor made again.
+    #[inline(never)]
     pub fn load(&mut self, holder: u64, mut program: Program) -> Result<Loaded> {
         let mut weights = BTreeMap::new();
         for (hash, made) in std::mem::take(&mut program.made) {
@@ -140,6 +142,7 @@ impl Store {
     }
 
     /// Lets go of what only `holder` held.
+    #[inline(never)]
     pub fn release(&mut self, holder: u64) {
         for hash in self.book.release(holder) {
             self.held.remove(&hash);

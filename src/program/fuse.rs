@@ -17,6 +17,7 @@ pub struct Fused {
 
 /// Finds `MatMul → Softmax → MatMul`, a factor or a mask or both between the first two, of which nobody sees what lies
 /// between, where another way than by its nodes is better by `tuning`, or their scores take more than `bytes`.
+#[inline(never)]
 pub fn fuse(graph: &Graph, special: &Specialised, tuning: Tuning, bytes: usize) -> Fused {
     let mut uses: BTreeMap<TensorId, Vec<usize>> = BTreeMap::new();
     for (index, node) in special.nodes.iter().enumerate() {

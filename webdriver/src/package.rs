@@ -91,6 +91,10 @@ const PROCESSORS: [(&str, &str, bool); 3] = [
     ("threads", "+simd128,+relaxed-simd,+atomics,+bulk-memory,+mutable-globals", true),
 ];
 
+/// A function that only one calls stays one of its own, unless it is as small as this: an engine decides by function what to make fast,
+/// and takes the longer for it the larger that is, more than in proportion.
+const APART: &str = "--one-caller-inline-max-function-size=200";
+
 /// What the linker is told for a memory of several threads: its size at first and at most is what `pkg/cpu/processor.js` makes.
 const SHARED: [&str; 8] = [
     "shared-memory",
@@ -134,7 +138,7 @@ fn build_workers(root: &Path) -> Result<()> {
         quietly(cargo.env("RUSTFLAGS", flags))?;
         let built = target.join("wasm32-unknown-unknown/worker/consort_worker.wasm");
         let vectors = ["--enable-relaxed-simd", "--enable-threads"];
-        run(Command::new(&tool).arg("-O3").args(FEATURES).args(vectors).arg(&built).arg("-o").arg(&done))?;
+        run(Command::new(&tool).args(["-O3", APART]).args(FEATURES).args(vectors).arg(&built).arg("-o").arg(&done))?;
         downloads(&done, WORKER_BYTES)?;
     }
     Ok(())

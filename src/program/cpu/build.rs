@@ -25,6 +25,7 @@ pub fn build(graph: &Graph, special: &Specialised, residency: &Residency) -> Res
     Ok(program)
 }
 
+#[inline(never)]
 fn built(graph: &Graph, special: &Specialised, residency: &Residency) -> Result<Program> {
     let fused = fuse(graph, special, STREAMED, 0);
     let role = |(index, node): (usize, &SpecialNode)| {
@@ -63,6 +64,7 @@ fn built(graph: &Graph, special: &Specialised, residency: &Residency) -> Result<
 }
 
 /// Appends one step for all of `nodes`; `false` where there is none.
+#[inline(never)]
 fn grouped<'a>(
     graph: &Graph,
     special: &'a Specialised,
@@ -89,6 +91,7 @@ fn grouped<'a>(
 }
 
 /// Appends a chain by itself.
+#[inline(never)]
 fn map(special: &Specialised, roles: &[Role], nodes: &[usize], output: TensorId, steps: &mut Steps<'_>) -> bool {
     let Some((chain, reads)) = chain(special, roles, nodes) else { return false };
     steps.enter(nodes[0], &[], vec![]);
@@ -98,6 +101,7 @@ fn map(special: &Specialised, roles: &[Role], nodes: &[usize], output: TensorId,
 }
 
 /// What a node computes with.
+#[inline(never)]
 fn called<'a>(graph: &'a Graph, special: &Specialised, node: &SpecialNode) -> Call<'a> {
     let source = &graph.nodes[node.node];
     let operand = |id: &TensorId| {
@@ -115,6 +119,7 @@ fn called<'a>(graph: &'a Graph, special: &Specialised, node: &SpecialNode) -> Ca
 }
 
 /// Appends what computes a node; its only result is `output` where it goes through the chain that `steps` has.
+#[inline(never)]
 fn lower<'a>(
     graph: &Graph,
     special: &'a Specialised,
@@ -153,6 +158,7 @@ fn lower<'a>(
     Ok(())
 }
 
+#[inline(never)]
 fn assemble(special: &Specialised, steps: Steps<'_>, residency: &Residency) -> Result<Program> {
     let places = Places::plan(special, &steps, residency);
     let mut program = Program {

@@ -30,6 +30,7 @@ pub enum Role {
 const REACH: usize = 48;
 
 /// The groups, in the order in which they are computed.
+#[inline(never)]
 pub fn groups(special: &Specialised, roles: &[Role]) -> Vec<Group> {
     let mut readers: BTreeMap<TensorId, Vec<usize>> = BTreeMap::new();
     let mut maker: BTreeMap<TensorId, usize> = BTreeMap::new();
@@ -53,6 +54,7 @@ pub fn groups(special: &Specialised, roles: &[Role]) -> Vec<Group> {
 }
 
 /// The nodes that are computed with `first`.
+#[inline(never)]
 fn grown(
     special: &Specialised,
     roles: &[Role],
@@ -103,6 +105,7 @@ fn grown(
 }
 
 /// The chain of a group and its operands; `None` where it takes more registers than there are.
+#[inline(never)]
 pub fn chain(special: &Specialised, roles: &[Role], nodes: &[usize]) -> Option<(Chain, Vec<TensorId>)> {
     let result = special.nodes[nodes[0]].outputs[0]?;
     let shape = &special.tensors[result.0].ty.shape;

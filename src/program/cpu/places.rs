@@ -44,6 +44,7 @@ pub struct Places {
 
 impl Places {
     /// Places the tensors of `steps`.
+    #[inline(never)]
     pub fn plan(special: &Specialised, steps: &Steps<'_>, residency: &Residency) -> Places {
         // Step 0 brings inputs, step i + 1 is routine i, the last takes outputs.
         let last = steps.steps.len() + 1;

@@ -16,6 +16,7 @@ pub struct Rewritten {
 }
 
 /// `special` of `graph` in other nodes; nothing where it stays as it is.
+#[inline(never)]
 pub fn rewritten(graph: &Graph, special: &Specialised) -> Result<Option<Rewritten>> {
     let mut new = Rewritten {
         graph: Graph { nodes: graph.nodes.clone(), opset: graph.opset.clone(), ..Graph::default() },

@@ -106,6 +106,7 @@ impl Depthwise {
     }
 
     /// `R` rows of outputs, seen from the beginning of `image` on.
+    #[inline(never)]
     fn rows<const R: usize, const K: usize, const NEAR: bool>(
         &self,
         seen: Seen<'_>,
