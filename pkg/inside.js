@@ -2,7 +2,7 @@
 // wasm as options say. Knows no tensor and no session; imports nothing later, which a service worker may not, nor a worker that a
 // bundler makes one file of.
 
-import { able, open as openProcessor } from './cpu/open.js';
+import { able, guessed, open as openProcessor } from './cpu/open.js';
 import { filesOf } from './files/open.js';
 import wasm, { WasmPool, detect } from './generated/consort.js';
 import { open as openContext } from './webnn/open.js';
@@ -120,21 +120,54 @@ export function check({ records = 'indexeddb', onFallback, webnn, background = '
   if (onFallback !== undefined && typeof onFallback !== 'function') refuse('onFallback must be a function');
 }
 
+/** Whether the browser's WebGPU, if it has one, computes in software. */
+async function weak() {
+  try {
+    const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
+    return !adapter || Boolean(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
+  } catch {
+    return true;
+  }
+}
+
+/** The processor that a pool with these options will ask for first, while the page's own wasm still starts; nothing where it may not. */
+async function ahead({ lanes, ...plain }) {
+  const takes = guessed();
+  if (!takes || !(await able()) || !(lanes ? lanes[0] === 'cpu' : await weak())) return undefined;
+  const { threads } = possible(plain, takes, true);
+  return { threads, processor: await openProcessor(takes, threads) };
+}
+
 /** A pool of wasm, here. */
 export async function opened(options) {
   check(options);
+  const { onFallback, records, worker, background, webnn: asked, ...plain } = options;
+  // What goes wrong is said where the pool asks for it itself.
+  let first = ahead(plain).catch(() => undefined);
   // Before the lanes are measured, not beside that.
   const [{ wasm, webnn, webgpu }, workers] = await Promise.all([found(), able()]);
-  const { onFallback, records, worker, background, webnn: asked, ...plain } = options;
-  const { threads, processors } = possible(plain, wasm, workers);
   const device = asked?.deviceType ?? 'cpu';
-  // The wasm of each is fetched when it is asked for.
-  const processor = async (lane) => (lane === 'webnn' ? openContext(device) : openProcessor(wasm, threads));
-  // A software adapter computes on the same cores as a processor of ours does, and takes longer.
-  const gpu = webgpu.isFallbackAdapter && workers ? [[], ['gpu']] : [['gpu'], []];
-  const there = [...gpu[0], ...(webnn.available && webnn[device].available ? ['webnn'] : []), 'cpu', ...gpu[1]];
-  const kept = records === 'none' ? undefined : shelf;
-  return withFiles(await call(() => WasmPool.create({ ...plain, there }, onFallback, kept, processor, threads, processors)));
+  const early = async (threads) => {
+    const begun = first;
+    first = undefined;
+    const { processor, ...its } = (await begun) ?? {};
+    if (its.threads === threads && processor.lost === undefined) return processor;
+    processor?.close();
+    return undefined;
+  };
+  try {
+    const { threads, processors } = possible(plain, wasm, workers);
+    // The wasm of each is fetched when it is asked for.
+    const processor = async (lane) => (lane === 'webnn' ? openContext(device) : ((await early(threads)) ?? openProcessor(wasm, threads)));
+    // A software adapter computes on the same cores as a processor of ours does, and takes longer.
+    const gpu = webgpu.isFallbackAdapter && workers ? [[], ['gpu']] : [['gpu'], []];
+    const there = [...gpu[0], ...(webnn.available && webnn[device].available ? ['webnn'] : []), 'cpu', ...gpu[1]];
+    const kept = records === 'none' ? undefined : shelf;
+    return withFiles(await call(() => WasmPool.create({ ...plain, there }, onFallback, kept, processor, threads, processors)));
+  } finally {
+    // Nobody asked for it.
+    first?.then((begun) => begun?.processor.close());
+  }
 }
 
 /** Kinds of errors by which a file shows that it is not what it should be: it is not kept. */

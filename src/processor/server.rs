@@ -79,9 +79,9 @@ impl Server {
     }
 
     /// Spends a moment in which nothing is asked on what makes models fast from their first call on: whether another such moment is of use.
-    pub fn warm(&mut self, team: &dyn Team) -> bool {
+    pub fn warm(&mut self) -> bool {
         // What fails here will say so where somebody asks for it.
-        self.paused.is_none() && self.warming.turn(team, self.clock).unwrap_or(false)
+        self.paused.is_none() && self.warming.turn(self.clock).unwrap_or(false)
     }
 
     /// Goes on with what paused, for so many milliseconds: the answer, once there is one.

@@ -3,28 +3,28 @@
 
 use super::alone::alone;
 use super::ceilings::Clock;
-use super::engine::{Arena, execute};
+use super::engine::{Arena, Cursor, Whole, advance, feed};
 use super::store::Loaded;
-use super::team::Team;
+use super::team::Alone;
 use crate::error::Result;
-use crate::graph::HostTensor;
 use crate::program::examples::{Example, warm};
 
 /// One turn takes so many milliseconds: what is asked meanwhile waits no longer.
 const TURN_MS: f64 = 3.0;
-/// Each example is made ready in one turn, again and again, and run in the others: an engine decides after a few milliseconds.
+/// Turns in which each example is run again and again: an engine decides after a few milliseconds.
 const TURNS: usize = 3;
 
 /// How far it is.
 #[derive(Debug, Default)]
 pub struct Warming {
     turns: usize,
-    current: Option<(Loaded, HostTensor)>,
+    current: Option<(Loaded, Arena)>,
 }
 
 impl Warming {
-    /// One more turn, where there is one left: whether there was.
-    pub fn turn(&mut self, team: &dyn Team, clock: Clock) -> Result<bool> {
+    /// One more turn, where there is one left: whether there was. By one thread, as what is fast for one is fast for all: the others
+    /// would take the time of whoever fetches and reads the model.
+    pub fn turn(&mut self, clock: Clock) -> Result<bool> {
         let examples: Vec<Example> = warm();
         let Some(example) = examples.get(self.turns / TURNS) else {
             self.current = None;
@@ -32,13 +32,15 @@ impl Warming {
         };
         let end = clock() + TURN_MS;
         if self.turns.is_multiple_of(TURNS) {
-            while clock() < end {
-                self.current = Some(alone(example)?);
-            }
-        } else if let Some((loaded, input)) = &self.current {
+            let (loaded, input) = alone(example)?;
             let mut arena = Arena::default();
+            feed(&loaded, &mut arena, &Alone, &[&input])?;
+            self.current = Some((loaded, arena));
+        }
+        if let Some((loaded, arena)) = &mut self.current {
             while clock() < end {
-                execute(loaded, &mut arena, team, &[input], &|_| String::new())?;
+                let (mut from, mut watch) = (Cursor::default(), Whole(|_| {}));
+                advance(loaded, arena, &Alone, &mut from, &|_| String::new(), &mut watch)?;
             }
         }
         self.turns += 1;
@@ -49,7 +51,6 @@ impl Warming {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::processor::Alone;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// Goes on by a millisecond each time that somebody looks.
@@ -62,11 +63,11 @@ mod tests {
     fn every_example_is_made_and_run_and_then_it_is_over() {
         let mut warming = Warming::default();
         let mut turns = 0;
-        while warming.turn(&Alone, clock).unwrap() {
+        while warming.turn(clock).unwrap() {
             turns += 1;
             assert!(warming.current.is_some());
         }
         assert_eq!(turns, warm().len() * TURNS);
-        assert!(warming.current.is_none() && !warming.turn(&Alone, clock).unwrap());
+        assert!(warming.current.is_none() && !warming.turn(clock).unwrap());
     }
 }

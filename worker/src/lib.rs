@@ -132,7 +132,7 @@ pub extern "C" fn more(slice_ms: f64) -> bool {
 /// Spends a few milliseconds on being fast later: whether a few more are of use.
 #[unsafe(no_mangle)]
 pub extern "C" fn warm() -> bool {
-    state(|state| state.server.warm(&*state.team))
+    state(|state| state.server.warm())
 }
 
 /// Has the execution of that number end where it goes on next.
