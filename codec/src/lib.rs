@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_request_is_json_and_an_answer_is_had_from_json() {
-        let asked = Request::Weight { program: 3, hash: ContentHash([7; 32]), shape: vec![2, 0] };
+        let asked = Request::Weight { program: 3, hash: ContentHash([7; 16]), shape: vec![2, 0] };
         let json = told(&wire::written(&asked).unwrap()).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert_eq!((&json["Weight"]["program"], &json["Weight"]["hash"][31]), (&3.into(), &7.into()));

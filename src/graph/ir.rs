@@ -1,6 +1,6 @@
 //! The graph as the model states it: free dimensions still free, nothing folded.
 
-use super::{Attributes, DType, HostTensor};
+use super::{Attributes, ContentHash, DType, HostTensor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,10 +17,6 @@ pub enum Dim {
     /// Bound by each call; equal names take equal values. An unnamed free dimension has an empty name.
     Free(String),
 }
-
-/// blake3 of a constant's device bytes, element type and shape left out: equal bytes are stored once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ContentHash(pub [u8; 32]);
 
 /// A constant tensor: its type always, its elements while the host still holds them.
 #[derive(Clone, Debug)]

@@ -183,7 +183,7 @@ mod tests {
             constant: hash.map(|byte| Constant {
                 dtype: DType::Float32,
                 shape: vec![4],
-                hash: ContentHash([byte; 32]),
+                hash: ContentHash([byte; 16]),
                 tensor: None,
             }),
         };

@@ -2,6 +2,7 @@
 //! Knows ONNX's meaning but not its bytes; must never know a device, JS, or which operators exist.
 
 mod attributes;
+mod content;
 mod dtype;
 mod ir;
 mod join;
@@ -12,8 +13,9 @@ mod specialise;
 mod tensor;
 
 pub use attributes::{Attribute, Attributes};
+pub use content::{ContentHash, Naming, seed};
 pub use dtype::DType;
-pub use ir::{Constant, ContentHash, Dim, Graph, Node, Value, ValueId};
+pub use ir::{Constant, Dim, Graph, Node, Value, ValueId};
 pub use join::{Joined, Part, joined};
 pub use operator::{Call, Follows, Operand, Operator, OperatorSet, TensorType};
 pub use rows::{Axes, apart, candidates, even, renamed, stacked, stacks, unstacked};

@@ -9,7 +9,7 @@ mod workers;
 
 use crate::browser::{self, Files};
 use crate::error::{Error, Kind, Result};
-use crate::graph::{DType, TensorType};
+use crate::graph::{DType, TensorType, seed};
 use crate::pool::{Keep, Listener, Measure, Pool, PoolOptions, Priority, Request, RunOptions, Shelf};
 use crate::predict::{Goal, Machine, Pressure, Strategy};
 use futures_util::future::{Either, select};
@@ -128,6 +128,8 @@ impl WasmPool {
         processors: usize,
     ) -> std::result::Result<WasmPool, JsValue> {
         console_error_panic_hook::set_once();
+        let word = || (js_sys::Math::random() * 2f64.powi(32)) as u64;
+        seed(word() << 32 | word());
         let open = async {
             let options: CreateOptions = from_js(options, "the pool's options")?;
             let memory_budget = match options.memory_budget {

@@ -4,6 +4,7 @@
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::Add;
+use xxhash_rust::xxh3::Xxh3;
 
 /// What a lane's device says of itself.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -28,17 +29,20 @@ pub struct Facts {
 impl Facts {
     /// Name of this combination of device, features and limits.
     pub fn fingerprint(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
+        let mut hasher = Xxh3::new();
         for text in [&self.vendor, &self.architecture, &self.device, &self.description] {
-            hasher.update(text.as_bytes()).update(&[0]);
+            hasher.update(text.as_bytes());
+            hasher.update(&[0]);
         }
         self.features.iter().for_each(|f| {
-            hasher.update(f.as_bytes()).update(&[0]);
+            hasher.update(f.as_bytes());
+            hasher.update(&[0]);
         });
         for (name, value) in &self.limits {
-            hasher.update(name.as_bytes()).update(&value.to_le_bytes());
+            hasher.update(name.as_bytes());
+            hasher.update(&value.to_le_bytes());
         }
-        hasher.finalize().to_hex()[..16].to_owned()
+        format!("{:016x}", hasher.digest())
     }
 }
 

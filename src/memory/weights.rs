@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn equal_content_is_held_once_and_freed_with_its_last_holder() {
-        let (a, b) = (ContentHash([1; 32]), ContentHash([2; 32]));
+        let (a, b) = (ContentHash([1; 16]), ContentHash([2; 16]));
         let mut book = WeightBook::default();
         assert!(book.hold(1, a, 100));
         assert!(!book.hold(2, a, 100));

@@ -174,7 +174,7 @@ mod tests {
         let floats = [0.0, 1.0, 2.0, 3.0, -4.0, 5.0];
         let made = (pack.make)(&floats);
         assert_eq!(made.len(), 12);
-        let form = Form { of: ContentHash([0; 32]), shape: vec![2, 3], pack };
+        let form = Form { of: ContentHash([0; 16]), shape: vec![2, 3], pack };
         assert_eq!(form.undone(&made)?, HostTensor::f32([2, 3], floats.to_vec())?);
         Ok(())
     }

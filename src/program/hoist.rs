@@ -1,7 +1,7 @@
 //! Weights repacked once: dispatches that read nothing but weights leave the program, and run when it is made ready.
 //! Knows dispatches and what they bind; must never know what they compute.
 
-use crate::graph::{ContentHash, Specialised, TensorId};
+use crate::graph::{ContentHash, Naming, Specialised, TensorId};
 use crate::kernels::{Home, KernelCall, Lowering};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,10 +78,10 @@ fn whole(mut id: TensorId, lowering: &Lowering<'_>) -> Option<ContentHash> {
 
 /// Names what `call` writes by all that decides it.
 fn name(call: &KernelCall, sources: &[(TensorId, ContentHash)]) -> ContentHash {
-    let mut hash = blake3::Hasher::new();
+    let mut hash = Naming::of_names();
     let mut text = |text: &str| {
-        hash.update(&(text.len() as u64).to_le_bytes());
-        hash.update(text.as_bytes());
+        hash.add(&(text.len() as u64).to_le_bytes());
+        hash.add(text.as_bytes());
     };
     text(call.shader.source);
     call.snippets.iter().for_each(|(key, value)| [key, value.as_str()].into_iter().for_each(&mut text));
@@ -91,10 +91,10 @@ fn name(call: &KernelCall, sources: &[(TensorId, ContentHash)]) -> ContentHash {
     }
     text(&format!("{:?}", call.bindings.iter().map(|b| b.element).collect::<Vec<_>>()));
     for word in call.params.iter().chain(&call.workgroups) {
-        hash.update(&word.to_le_bytes());
+        hash.add(&word.to_le_bytes());
     }
     for (_, source) in sources {
-        hash.update(&source.0);
+        hash.add(&source.0);
     }
-    ContentHash(*hash.finalize().as_bytes())
+    hash.name()
 }

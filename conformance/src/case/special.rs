@@ -11,7 +11,7 @@ impl Case {
             name: format!("input {i}"),
             ty: tensor.as_ref().map_or_else(|| TensorType::new(DType::Float32, [0]), type_of),
             source: if self.constant[i] {
-                Source::Constant(ContentHash([i as u8; 32]), tensor.clone().map(Arc::new))
+                Source::Constant(ContentHash([i as u8; 16]), tensor.clone().map(Arc::new))
             } else {
                 Source::Input(i)
             },

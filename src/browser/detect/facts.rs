@@ -3,6 +3,7 @@
 use super::wasm::Wasm;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use xxhash_rust::xxh3::Xxh3;
 
 /// What a probe found, or why it found nothing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -184,9 +185,10 @@ impl Detected {
     /// Name of this combination of browser and machine: the same as long as what it can do is the same. What is stored,
     /// measured, or failed this time is left out.
     pub fn fingerprint(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
+        let mut hasher = Xxh3::new();
         let mut note = |text: &str| {
-            hasher.update(text.as_bytes()).update(&[0]);
+            hasher.update(text.as_bytes());
+            hasher.update(&[0]);
         };
         if let Some(gpu) = self.webgpu.facts() {
             [&gpu.vendor, &gpu.architecture, &gpu.device, &gpu.description].into_iter().for_each(|text| note(text));
@@ -201,7 +203,7 @@ impl Detected {
         }
         note(&format!("{:?}", self.wasm));
         note(&format!("{:?}", self.system));
-        hasher.finalize().to_hex()[..16].to_owned()
+        format!("{:016x}", hasher.digest())
     }
 }
 

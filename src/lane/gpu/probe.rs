@@ -13,6 +13,7 @@ use crate::lane::tensor::Output;
 use crate::lane::work::{Outcome, Progress};
 use crate::program::{DispatchCost, Program, Strategy, probe, schedule};
 use std::rc::Rc;
+use xxhash_rust::xxh3::Xxh3;
 
 /// A probe grows until it takes this long, so that clocks and noise are small beside it.
 const LONG_ENOUGH_MS: f64 = 4.0;
@@ -31,7 +32,7 @@ const MOST_DISPATCHES: usize = 512;
 
 /// Name of the kernels that probes measure: another release may have others.
 pub fn kernels() -> Result<String> {
-    let mut hasher = blake3::Hasher::new();
+    let mut hasher = Xxh3::new();
     // Any size of subgroups: the kernels differ in no more.
     for tuning in Tuning::all(4).into_iter().chain(Tuning::HARDWARE.products()) {
         let mut programs = vec![probe::attention(tuning, 1)?];
@@ -39,10 +40,11 @@ pub fn kernels() -> Result<String> {
             programs.extend(probe::class(class, tuning, 1)?);
         }
         for kernel in programs.iter().flat_map(|program| &program.kernels) {
-            hasher.update(kernel.wgsl.as_bytes()).update(&[0]);
+            hasher.update(kernel.wgsl.as_bytes());
+            hasher.update(&[0]);
         }
     }
-    Ok(hasher.finalize().to_hex()[..16].to_owned())
+    Ok(format!("{:016x}", hasher.digest()))
 }
 
 /// Measures the ceilings of `lane` and its waits, and sets how it waits. Where the fastest variants are not known from

@@ -1,6 +1,6 @@
 //! Where each tensor of a processor's program lies. Knows lifetimes and bytes; must never know a routine.
 
-use crate::graph::{ContentHash, DType, Specialised, TensorId};
+use crate::graph::{ContentHash, DType, Naming, Specialised, TensorId};
 use crate::kernels::base::cpu::Steps;
 use crate::kernels::base::cpu::lowering::Home;
 use crate::memory::{Item, plan_arena};
@@ -21,10 +21,7 @@ pub fn named(ContentHash(mut hash): ContentHash, dtype: DType) -> ContentHash {
 
 /// The name of a weight in another form.
 pub fn formed(ContentHash(of): ContentHash, form: &str) -> ContentHash {
-    let mut hash = blake3::Hasher::new();
-    hash.update(&of);
-    hash.update(form.as_bytes());
-    ContentHash(*hash.finalize().as_bytes())
+    Naming::of_names().add(&of).add(form.as_bytes()).name()
 }
 
 /// The place of every tensor.
