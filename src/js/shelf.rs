@@ -21,7 +21,8 @@ impl JsShelf {
 impl Shelf for JsShelf {
     fn recall(&self, key: &str) -> Recalled {
         let (shelf, key) = (JsShelf(self.0.clone()), JsValue::from(key));
-        let promise = self.call("recall", &[key.clone()]).and_then(|value| value.dyn_into::<Promise>().ok());
+        let promise =
+            self.call("recall", std::slice::from_ref(&key)).and_then(|value| value.dyn_into::<Promise>().ok());
         Box::pin(async move {
             let value = JsFuture::from(promise?).await.ok().filter(|value| !value.is_undefined())?;
             // What is of no known form is measured again.

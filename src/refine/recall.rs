@@ -218,6 +218,8 @@ mod tests {
         }
     }
 
+    // JSON does not come along for wasm.
+    #[cfg(not(target_arch = "wasm32"))]
     #[test]
     fn times_are_by_the_clock_of_who_takes_them_and_what_the_first_release_kept_was_before() {
         let (first, _) = learned_from(61, 20);
