@@ -37,9 +37,11 @@ function checked(document) {
       if (!Array.isArray(lists[list])) refuse(`${list} of lane '${name}' are no list`);
     }
     for (const list of ['observations', 'recalled']) {
-      lists[list].forEach((observation, i) => {
+      lists[list] = lists[list].map((observation, i) => {
         const fault = faultOf(observation);
         if (fault) refuse(`number ${i} of the ${list} of lane '${name}' ${fault}`);
+        // The first schema counted no bytes.
+        return observation.bytes ? observation : { ...observation, bytes: [0, 0] };
       });
     }
     return { ...lane, ...lists };

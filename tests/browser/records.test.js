@@ -1,12 +1,27 @@
 // What a pool remembers, out of it and into others, and how right it says it was; and a browser that keeps none of it.
 
 import { Pool } from '../pkg/index.js';
+import { comparisonsOf } from '../pkg/store.js';
 import { assert, equal, fails, test } from './harness.js';
 import { entry, load } from './models.js';
 
 const opened = (options) => Pool.create({ lanes: ['cpu'], processors: 1, threads: 1, measure: 'now', records: 'none', ...options });
 const documentOf = async (pool) => JSON.parse(await pool.records.export());
 const observed = ({ lanes }) => lanes.reduce((sum, lane) => sum + lane.observations.length, 0);
+
+test('records: comparisons are bounded, and thinned where they are old', async () => {
+  const all = comparisonsOf();
+  for (let i = 0; i < 2000; i++) {
+    all.add('an adapter', i);
+    const kept = all.of('an adapter');
+    assert(kept.length <= 256 && kept[0] === 0 && kept.at(-1) === i, `${kept.length} kept, from ${kept[0]} to ${kept.at(-1)}`);
+    const newest = kept.slice(-128);
+    equal(newest, Array.from(newest, (_, n) => i - newest.length + 1 + n), 'the newest have no gap');
+  }
+  const kept = all.of('an adapter');
+  assert(kept.every((one, n) => n === 0 || one > kept[n - 1]), 'their order');
+  equal(all.of('another'), [], 'what was found of another');
+});
 
 let first;
 /** A pool that ran some calls, and its records. */
