@@ -265,8 +265,10 @@ export interface PoolOptions {
    */
   measure?: 'idle' | 'now' | 'asked';
   /**
-   * Where what was measured of an adapter, and what the last 256 executions on it took, is kept for later pools on it, which then measure
-   * no more than its ceilings, and forecast from the first call on as this one would: in the browser's IndexedDB (the default), or nowhere, and nothing is taken from there either.
+   * Where what was measured of an adapter, what the last 256 executions on it took, and the last 64 refits and comparisons are kept for
+   * later pools on it, which then measure no more than its ceilings, and forecast from the first call on as this one would: in the
+   * browser's IndexedDB (the default), or nowhere, and nothing is taken from there either. Where that store fails (a private window, no
+   * room, a value that cannot be read, a newer release's, no answer within 3 s) the pool goes on in memory, which the console says once.
    */
   records?: 'indexeddb' | 'none';
 }
@@ -524,6 +526,20 @@ export interface Comparison {
   repeats: number;
 }
 
+/**
+ * Mean absolute relative errors (0.1 is 10 %) of what was stated before executions ran; `null` where there are none.
+ */
+export interface ForecastErrors {
+  /** Executions that these are of. */
+  count: number;
+  /** Of the predicted time, against the measured. */
+  time: number | null;
+  /** Of the predicted requests per second: of as many, in the predicted time and in the measured. */
+  throughput: number | null;
+  /** Of the bytes that the lane was forecast to hold, against the allocator's count; of those executions of which that is known. */
+  bytes: number | null;
+}
+
 /** Error of the predictor on observations that its refit did not see. */
 export interface Accuracy {
   /** All observations so far. */
@@ -536,7 +552,22 @@ export interface Accuracy {
   errorAfter: number | null;
   /** Share of held-out measurements inside the interval stated before they ran; `null` while there are none. */
   coverage: number | null;
-  /** Each observation in order: what was predicted before it ran, what was measured. */
+  /** Errors of the last 10, 20 and 50 observations: of forecasts as they were stated. `count` is less where there are fewer. */
+  recent: Readonly<Record<10 | 20 | 50, ForecastErrors>>;
+  /** The same of all observations that are kept: by strategy, and by the name of a model, each observation under every model in it. */
+  by: { strategies: Readonly<Partial<Record<Strategy, ForecastErrors>>>; models: Readonly<Record<string, ForecastErrors>> };
+  /** Error of time of the last 20 observations over that of the 20 before: below 1 it gets better. `null` while there are fewer than 40. */
+  trend: number | null;
+  /**
+   * Each observation that is not held out refits the predictor, which is judged by what it had stated before the last 16 of them, beside
+   * what the probes alone had: where it is no worse it forecasts (`accepted`), where it becomes worse the probes' model does in its place
+   * (`rolledBack`), and while it stays worse (`refused`). The first 15 are on trial, and counted nowhere.
+   */
+  refits: { accepted: number; refused: number; rolledBack: number };
+  /**
+   * The observations that are kept, in order: what was predicted before each ran, what was measured. At most 4096: of more, every second of
+   * the oldest half goes, so that what was long ago stays, more thinly.
+   */
   history: readonly {
     strategy: Strategy;
     models: readonly string[];
@@ -546,6 +577,8 @@ export interface Accuracy {
     heldOut: boolean;
     /** Absolute relative error of that prediction. */
     error: number;
+    /** Bytes that the lane was forecast to hold for it, and the allocator's count; both 0 where that is not known. */
+    bytes: readonly [number, number];
     /** How many times as long everything took just then, as far as was known before it ran: what else the machine does. */
     machine: number;
     /** Whether the page was hidden. */
@@ -609,14 +642,57 @@ export interface MemoryMap {
   tensors: readonly { name: string; offset: number; bytes: number; firstStep: number; lastStep: number }[];
 }
 
-/** What a pool measured, and what its predictor learned from. */
+/** What became of records that were imported. */
+export interface ImportReport {
+  /** Observations that the pool's predictors go on from. */
+  taken: number;
+  /** Those that they do not. */
+  refused: number;
+  /** The same by lane. */
+  lanes: readonly {
+    /** Name of the pool whose records they are. */
+    pool: string;
+    lane: string;
+    /** Of the lane. */
+    fingerprint: string;
+    taken: number;
+    refused: number;
+    /** Why some were refused, in words; `null` where none was. */
+    reason: string | null;
+  }[];
+}
+
+/** What a pool measured, what its predictors learned from, and what became of that. */
 export interface PoolRecords {
   /**
-   * All of it as JSON text: `schema`, its version; `fingerprint` of browser and machine; `timeOrigin`, when the times of observations
-   * begin; `lanes`, each with its rates and its observations: what was executed, under which conditions, how long that was forecast to
-   * take, with which interval, and how long it took, in milliseconds.
+   * All of it as JSON text: `schema`, its version, 2; `pool`, a name that no other has; `fingerprint` of browser and machine; `timeOrigin`,
+   * when its times begin, in milliseconds since 1970; `lanes`, each with its `rates`, its `profile` where that is measured, and
+   * - `observations`: what was executed, under which conditions, how long that was forecast to take, with which interval, and how long it
+   *   took, in milliseconds; the bytes that were forecast and counted;
+   * - `refits`: when (`nowMs`), the `verdict` (`accepted`, `refused`, `rolledBack`), and the mean absolute errors of the logarithm of time
+   *   before and after on what it had not seen;
+   * - `comparisons`: the models, what each strategy was predicted and measured to take, which was recommended, which was best, the regret;
+   * - `recalled`, `recalledRefits`, `recalledComparisons`: the same, as pools before this one left it in the browser's store;
+   * and `imported`, documents of other pools as they came. Of observations, refits and comparisons 4096, 1024 and 256 are kept for each
+   * lane; of more every second of the oldest half goes.
    */
   export(format?: 'json'): Promise<string>;
+  /**
+   * The same as a Parquet file, which DuckDB, pandas and others open: one row for each observation, in columns `pool`, `source` (`own`,
+   * `kept` by the browser, `imported`), `schema`, `browser_fingerprint`, `lane`, `fingerprint`, `strategy`, `models`, `requests` (their number),
+   * `predicted_ms`, `interval_low_ms`, `interval_high_ms`, `measured_ms`, `error` (absolute, relative), `predicted_bytes`,
+   * `measured_bytes`, `held_out`, `machine` (how many times as long everything took) and `machine_log` (its logarithm), `hidden`,
+   * `pressure`, `on_battery`, `busy`, `now_ms`, `began_at` (UTC) and `terms` (JSON). Rejects with `unsupported` in a service worker, which
+   * may import nothing later, and with `fetch` where the file `parquet.min.js` beside this module cannot be had.
+   */
+  export(format: 'parquet'): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Takes what `export` gave, here, in another pool or in another browser. What lanes of this browser and machine recorded, whose rates are
+   * within four times of what they are, is learned from as if an earlier pool had left it, each observation once; the rest is kept and
+   * not learned from. All of it, but for records of this pool itself, is in every later export; the store keeps what was learned from.
+   * Rejects with `invalid-input` for what are no records, or are of a newer schema, and takes nothing then; in Parquet also as `export`.
+   */
+  import(records: string | Uint8Array): Promise<ImportReport>;
 }
 
 /** A call that has no answer yet. */

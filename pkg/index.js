@@ -1,10 +1,12 @@
 // The package's entry point: the classes of index.d.ts over the wasm module. Checks and names; decides nothing.
 
 import { open as openFar } from './far/open.js';
+import { explained } from './errors.js';
 import { ConsortError, call, check, detected, found, known, opened, refuse, wasmSource } from './inside.js';
 import { watch } from './machine.js';
 import { painted } from './paint.js';
 import { fromImage, toDataURL, toImageData } from './picture.js';
+import { recordsOf } from './records.js';
 import { fromAudio } from './sound.js';
 
 export { ConsortError, init } from './inside.js';
@@ -277,7 +279,7 @@ export class Pool {
     this.capabilities = Object.freeze({ ...detected, ...pool.capabilities() });
     this.profiles = Object.freeze(pool.profiles().map(Object.freeze));
     this.profile = this.profiles[0];
-    this.records = Object.freeze({ export: (format) => this.#exported(format) });
+    this.records = recordsOf(pool, this.capabilities.fingerprint);
     Object.freeze(this);
   }
 
@@ -330,7 +332,7 @@ export class Pool {
 
   accuracy(lane) {
     try {
-      return this.#pool.accuracy(lane);
+      return explained(this.#pool.accuracy(lane));
     } catch (error) {
       throw known(error);
     }
@@ -339,14 +341,6 @@ export class Pool {
   async close() {
     this.#unwatch();
     await this.#pool.close();
-  }
-
-  async #exported(format = 'json') {
-    if (format !== 'json') refuse(`there is no format '${format}': 'json'`);
-    const { fingerprint } = this.capabilities;
-    const lanes = await call(() => this.#pool.records());
-    // Times of observations are the page's own: how long after it began.
-    return JSON.stringify({ schema: 1, fingerprint, timeOrigin: performance.timeOrigin, lanes });
   }
 
   #requests(requests, location) {

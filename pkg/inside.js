@@ -1,10 +1,11 @@
-// What the package does behind its classes: the wasm module, errors as callers know them, what is kept between pages, and a pool of
+// What the package does behind its classes: the wasm module, errors as callers know them, and a pool of
 // wasm as options say. Knows no tensor and no session; imports nothing later, which a service worker may not, nor a worker that a
 // bundler makes one file of.
 
 import { able, guessed, open as openProcessor } from './cpu/open.js';
 import { filesOf } from './files/open.js';
 import wasm, { WasmPool, detect } from './generated/consort.js';
+import { comparisonsOf, shelfOf } from './store.js';
 import { open as openContext } from './webnn/open.js';
 
 let ready;
@@ -52,30 +53,6 @@ export async function call(work) {
 export function refuse(message) {
   throw new ConsortError('invalid-input', message);
 }
-
-/** One request to the store in which the browser keeps what was measured. */
-function stored(mode, request) {
-  return new Promise((resolve, reject) => {
-    const opening = indexedDB.open('consort', 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore('adapters');
-    opening.onerror = () => reject(opening.error);
-    opening.onsuccess = () => {
-      const database = opening.result;
-      const transaction = database.transaction('adapters', mode);
-      const asked = request(transaction.objectStore('adapters'));
-      transaction.oncomplete = () => resolve(asked.result);
-      transaction.onabort = () => reject(transaction.error);
-      transaction.addEventListener('complete', () => database.close());
-      transaction.addEventListener('abort', () => database.close());
-    };
-  });
-}
-
-/** What pools measured of adapters, by fingerprint. Where the browser keeps nothing, each pool measures for itself. */
-const shelf = {
-  recall: (key) => stored('readonly', (adapters) => adapters.get(key)).catch(() => undefined),
-  keep: (key, known) => stored('readwrite', (adapters) => adapters.put(known, key)).catch(() => undefined),
-};
 
 /**
  * Processors, and the threads of each: several threads where the page is cross-origin isolated, so that they can share memory,
@@ -144,9 +121,6 @@ export async function opened(options) {
   const { onFallback, records, worker, background, webnn: asked, ...plain } = options;
   // What goes wrong is said where the pool asks for it itself.
   let first = ahead(plain).catch(() => undefined);
-  // Before the lanes are measured, not beside that.
-  const [{ wasm, webnn, webgpu }, workers] = await Promise.all([found(), able()]);
-  const device = asked?.deviceType ?? 'cpu';
   const early = async (threads) => {
     const begun = first;
     first = undefined;
@@ -156,14 +130,17 @@ export async function opened(options) {
     return undefined;
   };
   try {
+    // Before the lanes are measured, not beside that.
+    const [{ wasm, webnn, webgpu }, workers] = await Promise.all([found(), able()]);
     const { threads, processors } = possible(plain, wasm, workers);
+    const device = asked?.deviceType ?? 'cpu';
     // The wasm of each is fetched when it is asked for.
     const processor = async (lane) => (lane === 'webnn' ? openContext(device) : ((await early(threads)) ?? openProcessor(wasm, threads)));
     // A software adapter computes on the same cores as a processor of ours does, and takes longer.
     const gpu = webgpu.isFallbackAdapter && workers ? [[], ['gpu']] : [['gpu'], []];
     const there = [...gpu[0], ...(webnn.available && webnn[device].available ? ['webnn'] : []), 'cpu', ...gpu[1]];
-    const kept = records === 'none' ? undefined : shelf;
-    return withFiles(await call(() => WasmPool.create({ ...plain, there }, onFallback, kept, processor, threads, processors)));
+    const kept = records === 'none' ? undefined : shelfOf();
+    return completed(await call(() => WasmPool.create({ ...plain, there }, onFallback, kept, processor, threads, processors)), kept);
   } finally {
     // Nobody asked for it.
     first?.then((begun) => begun?.processor.close());
@@ -173,10 +150,20 @@ export async function opened(options) {
 /** Kinds of errors by which a file shows that it is not what it should be: it is not kept. */
 const SPOILT = ['invalid-model', 'missing-data'];
 
-/** `pool`, whose models come over a network that may break, and are kept by the browser. */
-function withFiles(pool) {
-  const { load, preload } = WasmPool.prototype;
+/** `pool`, whose models come over a network that may break, and are kept by the browser, and whose records say when they are of. */
+function completed(pool, kept) {
+  const { load, preload, compare, records } = WasmPool.prototype;
+  const names = new Map();
+  const compared = kept?.compared ?? comparisonsOf();
   return Object.assign(pool, {
+    // Times of observations are by the clock of where the pool is.
+    records() {
+      const lanes = records.call(pool).map((lane) => {
+        const { refits = [], comparisons = [] } = kept?.left(lane.fingerprint) ?? {};
+        return { ...lane, comparisons: compared.of(lane.fingerprint), recalledRefits: refits, recalledComparisons: comparisons };
+      });
+      return { timeOrigin: performance.timeOrigin, lanes };
+    },
     async load(from, options) {
       const files = filesOf(options);
       if (from instanceof Uint8Array) await files.check(from);
@@ -184,11 +171,27 @@ function withFiles(pool) {
         if (data instanceof Uint8Array) await files.check(data, name);
       }
       try {
-        return await load.call(pool, from, options, files);
+        const loaded = await load.call(pool, from, options, files);
+        names.set(loaded.id, loaded.name);
+        return loaded;
       } catch (error) {
         if (SPOILT.includes(error?.kind)) await files.refused();
         throw error;
       }
+    },
+    async compare(requests, options) {
+      const found = await compare.call(pool, requests, options);
+      const { lane, strategies, recommended, measuredBest, regret } = found;
+      const device = pool.capabilities().devices.find((device) => device.lane === lane);
+      compared.add(device?.fingerprint, {
+        nowMs: performance.now(),
+        models: requests.map(({ session }) => names.get(session)),
+        strategies: strategies.map(({ strategy, predictedMs, measuredMs }) => ({ strategy, predictedMs, measuredMs })),
+        recommended,
+        measuredBest,
+        regret,
+      });
+      return found;
     },
     async preload(from, options) {
       const files = filesOf(options, true);

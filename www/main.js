@@ -205,13 +205,16 @@ $('generate').addEventListener('submit', (event) => {
   $('stop').onclick = () => abort.abort();
   busy(() => generate(abort.signal)).finally(() => ($('stop').hidden = true));
 });
-$('records').addEventListener('click', () =>
-  busy(async () => {
-    const url = URL.createObjectURL(new Blob([await state.pool.records.export('json')], { type: 'application/json' }));
-    Object.assign(document.createElement('a'), { href: url, download: 'consort-records.json' }).click();
-    // The browser has begun to save by then.
-    setTimeout(() => URL.revokeObjectURL(url), 10_000);
-  }));
+const TYPES = { json: 'application/json', parquet: 'application/vnd.apache.parquet' };
+document.querySelectorAll('[data-save]').forEach((button) =>
+  button.addEventListener('click', () =>
+    busy(async () => {
+      const format = button.dataset.save;
+      const url = URL.createObjectURL(new Blob([await state.pool.records.export(format)], { type: TYPES[format] }));
+      Object.assign(document.createElement('a'), { href: url, download: `consort-records.${format}` }).click();
+      // The browser has begun to save by then.
+      setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    })));
 $('map-of').addEventListener('change', () => arenas(state.loaded.map((l) => l.session)));
 document.querySelectorAll('[data-run]').forEach((button) =>
   button.addEventListener('click', () => busy(() => run(button.dataset.run))));

@@ -177,6 +177,7 @@ mod tests {
                     measured_ms,
                     machine: 0.0,
                     held_out: false,
+                    bytes: [0.0; 2],
                 });
             }
         }

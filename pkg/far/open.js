@@ -101,6 +101,7 @@ export async function open({ onFallback, ...options }, source) {
     predict: (requests, options) => called('predict', requests, options),
     queue: () => called('queue'),
     records: () => called('records'),
+    import: (lanes) => called('import', lanes),
     upload: (tensor) => called('upload', plain(tensor)),
     read: (tensor) => called('read', tensor),
     // What nobody waits for may fail where the worker is gone: then there is nothing left to let go of, or to tell.

@@ -200,6 +200,22 @@ impl WasmPool {
         to_js(&self.pool.records())
     }
 
+    /// Takes what was known of lanes elsewhere, `[fingerprint, known]` each, as a shelf keeps it: `[taken, known]` of each, or `null`.
+    pub fn import(&self, lanes: &js_sys::Array) -> std::result::Result<JsValue, JsValue> {
+        let lane = |pair: JsValue| {
+            let pair = js_sys::Array::from(&pair);
+            Ok((pair.get(0).as_string().unwrap_or_default(), from_js(pair.get(1), "the records")?))
+        };
+        let lanes: Result<Vec<_>> = lanes.iter().map(lane).collect();
+        let imported = lanes.and_then(|lanes| self.pool.import(&lanes)).map_err(|e| thrown(&e))?;
+        let told = |of: crate::pool::Imported| js_sys::Array::of2(&(of.taken as f64).into(), &(of.known as f64).into());
+        Ok(imported
+            .into_iter()
+            .map(|of| of.map_or(JsValue::NULL, |of| told(of).into()))
+            .collect::<js_sys::Array>()
+            .into())
+    }
+
     /// `MemoryMap`, or `null` before a program is ready.
     #[wasm_bindgen(js_name = memoryMap)]
     pub fn memory_map(&self, session: f64) -> std::result::Result<JsValue, JsValue> {

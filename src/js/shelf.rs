@@ -1,4 +1,5 @@
-//! What a page keeps of adapters, through an object with `recall(key)`, a promise, and `keep(key, value)`.
+//! What a page keeps of adapters, through an object with `recall(key)`, a promise, `keep(key, value)`, and `spoilt(key, why)`, which
+//! is told of what cannot be read.
 
 use super::values::{from_js, to_js};
 use crate::pool::{Known, Recalled, Shelf};
@@ -19,11 +20,13 @@ impl JsShelf {
 
 impl Shelf for JsShelf {
     fn recall(&self, key: &str) -> Recalled {
-        let promise = self.call("recall", &[key.into()]).and_then(|value| value.dyn_into::<Promise>().ok());
+        let (shelf, key) = (JsShelf(self.0.clone()), JsValue::from(key));
+        let promise =
+            self.call("recall", std::slice::from_ref(&key)).and_then(|value| value.dyn_into::<Promise>().ok());
         Box::pin(async move {
-            let value = JsFuture::from(promise?).await.ok().filter(JsValue::is_object)?;
-            // What is not of this form any more is measured again.
-            from_js(value, "what was measured").ok()
+            let value = JsFuture::from(promise?).await.ok().filter(|value| !value.is_undefined())?;
+            // What is of no known form is measured again.
+            from_js(value, "what was measured").map_err(|e| shelf.call("spoilt", &[key, e.to_string().into()])).ok()
         })
     }
 

@@ -21,6 +21,11 @@ mod imp {
         CLOCK.with(|clock| clock.as_ref().map_or_else(js_sys::Date::now, web_sys::Performance::now))
     }
 
+    /// When that clock began, in milliseconds since 1970.
+    pub fn time_origin() -> f64 {
+        js_sys::Date::now() - now_ms()
+    }
+
     /// Runs `task` alongside the caller.
     pub fn spawn(task: LocalFuture<()>) {
         wasm_bindgen_futures::spawn_local(task);
@@ -56,6 +61,12 @@ mod imp {
     pub fn now_ms() -> f64 {
         static START: OnceLock<Instant> = OnceLock::new();
         START.get_or_init(Instant::now).elapsed().as_secs_f64() * 1e3
+    }
+
+    /// When that clock began, in milliseconds since 1970.
+    pub fn time_origin() -> f64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        since.as_secs_f64() * 1e3 - now_ms()
     }
 
     /// Runs `task` alongside the caller, inside [`block_on`].

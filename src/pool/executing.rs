@@ -210,6 +210,10 @@ impl Desk {
             let (forecast, took) = (&plan.forecast, outcome.total_ms);
             let seen = self.predictor.borrow_mut().observe(&costs, strategy, submits, forecast, took, conditions);
             if seen.is_ok() {
+                if outcome.bytes > 0 {
+                    let bytes = [plan.bytes as f64, outcome.bytes as f64];
+                    self.predictor.borrow_mut().records_mut().counted(bytes);
+                }
                 self.keep_sometimes();
             }
         }

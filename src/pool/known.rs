@@ -3,6 +3,7 @@
 
 use crate::kernels::{Class, Tuning};
 use crate::lane::host::LocalFuture;
+use crate::records::Refit;
 use crate::refine::Learned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -11,14 +12,20 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Known {
     /// Name of the kernels that were measured.
+    #[serde(default)]
     pub kernels: String,
     /// The fastest variants.
+    #[serde(default = "guess")]
     pub tuning: Tuning,
     /// For each class, the share of the ceilings that its probe reached, in (0, 1].
+    #[serde(default)]
     pub shares: BTreeMap<Class, f64>,
     /// What executions took there.
     #[serde(default)]
     pub learned: Learned,
+    /// What became of refits there: for whoever reads records.
+    #[serde(default, skip_deserializing)]
+    pub refits: Vec<Refit>,
 }
 
 /// What comes from a [`Shelf`], when it comes.
@@ -32,7 +39,17 @@ pub trait Shelf {
     fn keep(&self, key: &str, known: &Known);
 }
 
+/// Records may come from where nothing was tuned yet.
+fn guess() -> Tuning {
+    Tuning::SOFTWARE
+}
+
 impl Known {
+    /// What was measured, without what was learned.
+    pub(super) fn of(kernels: String, tuning: Tuning, shares: BTreeMap<Class, f64>) -> Known {
+        Known { kernels, tuning, shares, learned: Learned::default(), refits: vec![] }
+    }
+
     /// Whether a pool with these kernels can go by it.
     pub(super) fn holds(&self, kernels: &str) -> bool {
         self.kernels == kernels
@@ -49,8 +66,7 @@ mod tests {
     #[test]
     fn what_is_not_of_these_kernels_or_out_of_bounds_is_not_believed() {
         let shares: BTreeMap<Class, f64> = Class::ALL.into_iter().map(|class| (class, 0.5)).collect();
-        let known =
-            Known { kernels: "these".to_owned(), tuning: Tuning::SOFTWARE, shares, learned: Learned::default() };
+        let known = Known::of("these".to_owned(), Tuning::SOFTWARE, shares);
         assert!(known.holds("these"));
         assert!(!known.holds("others"));
         for share in [0.0, 1.5, f64::NAN] {

@@ -6,9 +6,8 @@ use super::known::Known;
 use super::options::Measure;
 use crate::error::Result;
 use crate::kernels::Class;
-use crate::lane::host::{LocalFuture, now_ms, spawn};
+use crate::lane::host::{LocalFuture, now_ms, spawn, time_origin};
 use crate::lane::{Moment, Pace};
-use crate::refine::Learned;
 use futures_util::FutureExt as _;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -22,7 +21,7 @@ impl Desk {
     pub(super) fn take_in(&self, known: &Known) {
         let mut predictor = self.predictor.borrow_mut();
         known.shares.iter().for_each(|(&class, &share)| predictor.reaches(class, share));
-        predictor.recall(&known.learned, now_ms());
+        predictor.recall(&known.learned, now_ms(), time_origin());
         self.probing.known.replace(Some(known.clone()));
         self.probing.done.set(true);
     }
@@ -72,7 +71,7 @@ impl Desk {
         }
         self.lane.trim();
         let (kernels, tuning) = (self.probing.kernels.clone(), self.lane.tuning());
-        self.take_in(&Known { kernels, tuning, shares, learned: Learned::default() });
+        self.take_in(&Known::of(kernels, tuning, shares));
         self.keep();
         Ok(())
     }
@@ -80,7 +79,9 @@ impl Desk {
     /// Keeps what is known of the lane, and what was learned there, for the next pool on it.
     pub(super) fn keep(&self) {
         if let (Some(shelf), Some(known)) = (&self.probing.shelf, &mut *self.probing.known.borrow_mut()) {
-            known.learned = self.predictor.borrow().learned();
+            let predictor = self.predictor.borrow();
+            known.learned = predictor.learned(time_origin());
+            known.refits = predictor.records().refits.as_slice().to_vec();
             shelf.keep(&self.lane.facts().fingerprint(), known);
         }
     }

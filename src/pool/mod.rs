@@ -10,6 +10,7 @@ mod desk;
 mod executing;
 mod foresight;
 mod homes;
+mod importing;
 mod joining;
 mod joints;
 mod known;
@@ -37,6 +38,7 @@ mod trials;
 mod warming;
 
 pub use crate::lane::{Facts, Far, Opening, Output, Resident, Told, TrafficCounts, Workers};
+pub use crate::refine::Imported;
 pub use known::{Known, Recalled, Shelf};
 pub use lanes::Opener;
 pub use options::{

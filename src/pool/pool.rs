@@ -6,7 +6,8 @@ use super::calls::{Calls, Checked};
 use super::compare;
 use super::desk::Desk;
 use super::homes::{Form, Home};
-use super::known::Shelf;
+use super::importing;
+use super::known::{Known, Shelf};
 use super::lanes::{Lanes, Opener, desk};
 use super::options::{LoadProgress, Outputs, Phase, PoolOptions, Request, RunOptions, Shapes, Source};
 use super::report::{
@@ -17,10 +18,9 @@ use super::session::Session;
 use super::tensors::Tensors;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{HostTensor, TensorType};
-use crate::kernels::Class;
 use crate::lane::{self, Lane, Resident, TrafficCounts};
 use crate::predict::{Goal, Machine};
-use crate::refine::Accuracy;
+use crate::refine::{Accuracy, Imported};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -215,17 +215,19 @@ impl Pool {
 
     /// What each lane was measured by and learned from.
     pub fn records(&self) -> Vec<LaneRecords> {
-        let of = |desk: &Rc<Desk>| {
-            let predictor = desk.predictor.borrow();
-            LaneRecords {
-                lane: desk.lane.name(),
-                fingerprint: desk.lane.facts().fingerprint(),
-                rates: predictor.rates().clone(),
-                classes: &Class::ALL,
-                observations: predictor.records().iter().cloned().collect(),
-            }
+        self.inner.lanes.kinds().iter().map(|desk| desk.records()).collect()
+    }
+
+    /// Goes on from what was recorded of lanes that are like this pool's, by their fingerprints: what became of each; nothing where this
+    /// pool has none, or one that is not as fast. Takes all or, where one holds what cannot be, nothing.
+    pub fn import(&self, lanes: &[(String, Known)]) -> Result<Vec<Option<Imported>>> {
+        self.inner.open()?;
+        lanes.iter().try_for_each(importing::check)?;
+        let kinds = self.inner.lanes.kinds();
+        let import = |(fingerprint, known): &(String, Known)| {
+            kinds.iter().find(|desk| desk.lane.facts().fingerprint() == *fingerprint)?.import(known)
         };
-        self.inner.lanes.kinds().iter().map(of).collect()
+        Ok(lanes.iter().map(import).collect())
     }
 
     /// Takes in how the machine is: what runs from now on is forecast and observed so. `yields`: whether a hidden page leaves

@@ -1,11 +1,12 @@
 //! What the pool tells: the plain values that cross to JS, in the shapes that `pkg/index.d.ts` states.
 
+use super::known::Known;
 use super::options::Priority;
 use crate::kernels::Class;
 use crate::lane::{Counts, Facts, Lane};
 use crate::predict::{Candidate, Rates, Span, Strategy};
 use crate::program::Placed;
-use crate::records::Observation;
+use crate::records::{Observation, Refit};
 use serde::Serialize;
 
 /// A call that has no answer yet, as it is told.
@@ -52,8 +53,14 @@ pub struct LaneRecords {
     pub rates: Rates,
     /// The kernel classes, in the order in which observations state their times.
     pub classes: &'static [Class],
-    /// Each execution that was learned from or held out, oldest first.
+    /// What else was measured, as far as it is, without what was learned.
+    pub profile: Option<Known>,
+    /// Executions that were learned from or held out, oldest first.
     pub observations: Vec<Observation>,
+    /// What became of refits.
+    pub refits: Vec<Refit>,
+    /// Executions that a pool before this one left here.
+    pub recalled: Vec<Observation>,
 }
 
 /// What `pool.queue` returns.

@@ -5,7 +5,12 @@ mod accuracy;
 mod fit;
 mod learned;
 mod predictor;
+mod recall;
+mod trial;
+#[cfg(test)]
+mod world;
 
 pub use accuracy::{Accuracy, Past};
 pub use learned::Learned;
 pub use predictor::Predictor;
+pub use recall::Imported;

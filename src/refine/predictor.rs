@@ -2,12 +2,12 @@
 
 use super::accuracy::{Accuracy, accuracy};
 use super::fit::{Doubt, Fit};
-use super::learned::{Learned, TAKEN};
+use super::trial::Trial;
 use crate::error::{Error, Kind, Result};
 use crate::kernels::Class;
 use crate::predict::{Coefficients, Conditions, Forecast, Rates, Strategy, Terms};
 use crate::program::{DispatchCost, ProgramCost};
-use crate::records::{Observation, Records};
+use crate::records::{OBSERVATIONS, Observation, Records, Refit, Thinned};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Of this many alike observations one is held out.
@@ -15,32 +15,28 @@ const HELD_OUT_EVERY: usize = 3;
 /// Scores that the intervals look back on.
 const SCORES: usize = 60;
 /// Share of measurements that an interval is to hold.
-const COVERAGE: f64 = 0.9;
+pub(super) const COVERAGE: f64 = 0.9;
 /// How fast the level follows misses and hits (adaptive conformal inference, Gibbs & Candès 2021): what was learned while
 /// the doubt was wide says too little of the time when it is narrow.
 const LEVEL_GAIN: f64 = 0.04;
 /// Standard deviations that hold so much of a normal distribution: the width until there are scores.
 const NORMAL_WIDTH: f64 = 1.645;
-/// Observations over which the refit must do no worse than the probes alone.
-const TRIAL: usize = 16;
-
 /// Forecasts, and learns from what they turned out to be.
 #[derive(Clone, Debug)]
 pub struct Predictor {
-    rates: Rates,
+    pub(super) rates: Rates,
     fit: Fit,
-    records: Records,
-    /// What an earlier one learned on this machine.
-    earlier: Vec<Observation>,
+    pub(super) records: Records,
+    /// What an earlier one learned on this machine, and what came from elsewhere.
+    pub(super) earlier: Thinned<Observation>,
+    pub(super) imported: Thinned<Observation>,
     /// How often each strategy and set of models was seen.
     strata: BTreeMap<(Strategy, Vec<String>), usize>,
     /// Misses in units of the doubt stated beforehand.
-    scores: VecDeque<f64>,
+    pub(super) scores: VecDeque<f64>,
     /// The quantile of the scores that an interval takes: [`COVERAGE`] as long as that holds what it says.
-    level: f64,
-    /// Log errors of the refit and of the probes' model, stated beforehand.
-    trials: VecDeque<(f64, f64)>,
-    rolled_back: bool,
+    pub(super) level: f64,
+    trial: Trial,
 }
 
 impl Predictor {
@@ -50,48 +46,24 @@ impl Predictor {
             rates,
             fit: Fit::default(),
             records: Records::default(),
-            earlier: vec![],
+            earlier: Thinned::new(OBSERVATIONS),
+            imported: Thinned::new(OBSERVATIONS),
             strata: BTreeMap::new(),
             scores: VecDeque::new(),
             level: COVERAGE,
-            trials: VecDeque::new(),
-            rolled_back: false,
+            trial: Trial::default(),
         }
     }
 
     /// Takes in the share of the ceilings, in (0, 1], that a probe of `class` reached.
     pub fn reaches(&mut self, class: Class, share: f64) {
         let by = share / self.rates.utilisation.insert(class, share).unwrap_or(1.0);
-        if self.records.added() > 0 || !self.earlier.is_empty() {
+        let mut all = [&mut self.records.observations, &mut self.earlier, &mut self.imported];
+        if all.iter().any(|part| part.added() > 0) {
             self.fit.rescale(class, by);
-            self.records.restate(|terms| terms.rescale(class, by));
-            self.earlier.iter_mut().for_each(|observation| observation.terms.rescale(class, by));
+            let all = all.iter_mut().flat_map(|part| part.iter_mut());
+            all.for_each(|observation| observation.terms.rescale(class, by));
         }
-    }
-
-    /// Goes on from what an earlier one learned on this machine, before anything ran.
-    pub fn recall(&mut self, learned: &Learned, now_ms: f64) {
-        if self.records.added() > 0 || learned.observations.is_empty() || !learned.is_of(&self.rates) {
-            return;
-        }
-        let utilisation = std::mem::take(&mut self.rates.utilisation);
-        // Its factors are those of its rates.
-        self.rates = Rates { utilisation, ..learned.rates.clone() };
-        for observation in learned.before(now_ms) {
-            let forecast = self.forecast_terms(&observation.terms);
-            // What it refuses as absurd is nothing to go on from.
-            let _ = self.learn(observation.terms.clone(), &forecast, observation.measured_ms);
-            self.earlier.push(observation);
-        }
-        // They are not of this pool.
-        self.records = Records::default();
-    }
-
-    /// What a later one may go on from.
-    pub fn learned(&self) -> Learned {
-        let (all, own) = (self.earlier.iter().chain(self.records.iter()), self.records.iter().len());
-        let skipped = (self.earlier.len() + own).saturating_sub(TAKEN);
-        Learned { rates: self.rates.clone(), observations: all.skip(skipped).cloned().collect() }
     }
 
     /// One dispatch, in milliseconds.
@@ -102,27 +74,23 @@ impl Predictor {
     fn coefficients(&self) -> &Coefficients {
         // Shared by all: rolled back, the probes' values stand.
         static PROBES: std::sync::LazyLock<Coefficients> = std::sync::LazyLock::new(Coefficients::default);
-        if self.rolled_back { &PROBES } else { self.fit.coefficients() }
+        if self.trial.rolled_back() { &PROBES } else { self.fit.coefficients() }
     }
 
     /// Time in milliseconds and how far that may be off.
     fn predict(&self, terms: &Terms) -> (f64, Doubt) {
         let (fitted, doubt) = self.fit.predict(terms);
-        if self.rolled_back { (self.by_probes(terms), self.rolled_back(doubt)) } else { (fitted, doubt) }
+        if self.trial.rolled_back() { (self.by_probes(terms), self.rolled_back(doubt)) } else { (fitted, doubt) }
     }
 
     /// The doubt of the probes' model where it is the better one: it is off by as much as it was.
     fn rolled_back(&self, doubt: Doubt) -> Doubt {
-        let off = self.trial_error(|t| t.1);
+        let off = self.trial.of_probes();
         Doubt { noise: doubt.noise.max(off * off - doubt.unknown), ..doubt }
     }
 
-    fn by_probes(&self, terms: &Terms) -> f64 {
+    pub(super) fn by_probes(&self, terms: &Terms) -> f64 {
         Coefficients::default().total(terms, &[]).0
-    }
-
-    fn trial_error(&self, of: impl Fn(&(f64, f64)) -> f64) -> f64 {
-        self.trials.iter().map(of).sum::<f64>() / self.trials.len().max(1) as f64
     }
 
     /// What executing `costs` by `strategy` in `submits` submits is expected to take under `conditions`.
@@ -185,12 +153,10 @@ impl Predictor {
 
     /// Takes in that an execution of `terms` took `measured_ms`.
     pub fn learn(&mut self, terms: Terms, forecast: &Forecast, measured_ms: f64) -> Result<()> {
-        let probes = self.by_probes(&terms);
-        let sound = measured_ms.is_finite() && measured_ms > 0.0 && (measured_ms / probes).ln().abs() < 7.0;
-        if !sound || terms.requests.is_empty() {
+        if !self.believes(&terms, measured_ms) {
             return Err(Error::new(Kind::InvalidInput, format!("an observation of {measured_ms} ms")));
         }
-        let (fitted, doubt) = self.fit.predict(&terms);
+        let doubt = self.fit.predict(&terms).1;
         let mut observation = Observation {
             machine: self.fit.machine(&terms),
             terms,
@@ -198,23 +164,43 @@ impl Predictor {
             interval_ms: forecast.interval_ms,
             measured_ms,
             held_out: false,
+            bytes: [0.0; 2],
         };
-        let strategy = observation.terms.strategy;
-        let seen = self.strata.entry((strategy, observation.models())).or_insert(0);
-        *seen += 1;
-        observation.held_out = seen.is_multiple_of(HELD_OUT_EVERY);
-        let stated = if self.rolled_back { self.rolled_back(doubt) } else { doubt }.deviation();
+        let stated = if self.trial.rolled_back() { self.rolled_back(doubt) } else { doubt }.deviation();
         let missed = f64::from(u8::from(!observation.covered()));
         self.level = (self.level + LEVEL_GAIN * (missed - (1.0 - COVERAGE))).clamp(0.5, 0.99);
         keep(&mut self.scores, (measured_ms / forecast.total_ms).ln().abs() / stated, SCORES);
-        if !observation.held_out {
-            let error = |predicted: f64| (measured_ms / predicted).ln().abs();
-            keep(&mut self.trials, (error(fitted), error(probes)), TRIAL);
-            self.fit.update(&observation.terms, measured_ms);
-            self.rolled_back = self.trials.len() == TRIAL && self.trial_error(|t| t.0) > self.trial_error(|t| t.1);
+        let seen = self.seen(&observation);
+        observation.held_out = seen.is_multiple_of(HELD_OUT_EVERY);
+        if let Some(refit) = self.refit(&observation) {
+            self.records.judged(refit);
         }
-        self.records.add(observation);
+        self.records.observations.add(observation);
         Ok(())
+    }
+
+    /// How many alike were seen, this one among them.
+    pub(super) fn seen(&mut self, observation: &Observation) -> usize {
+        let seen = self.strata.entry((observation.terms.strategy, observation.models())).or_insert(0);
+        *seen += 1;
+        *seen
+    }
+
+    /// Refines the fit by an observation that is not held out: what becomes of that.
+    pub(super) fn refit(&mut self, Observation { terms, measured_ms, held_out, .. }: &Observation) -> Option<Refit> {
+        if *held_out {
+            return None;
+        }
+        let error = |predicted: f64| (measured_ms / predicted).ln().abs();
+        let (fitted, probes) = (error(self.fit.predict(terms).0), error(self.by_probes(terms)));
+        self.fit.update(terms, *measured_ms);
+        self.trial.judge(terms.conditions.now_ms, fitted, probes)
+    }
+
+    /// Whether an execution of `terms` may have taken so long.
+    pub(super) fn believes(&self, terms: &Terms, measured_ms: f64) -> bool {
+        let sound = measured_ms.is_finite() && measured_ms > 0.0;
+        sound && !terms.requests.is_empty() && (measured_ms / self.by_probes(terms)).ln().abs() < 7.0
     }
 
     /// What the probes measured.
@@ -227,10 +213,15 @@ impl Predictor {
         &self.records
     }
 
+    /// The same, to add what else is known.
+    pub fn records_mut(&mut self) -> &mut Records {
+        &mut self.records
+    }
+
     /// How well it does on what the fit never saw: the current fit and the probes' model, over all that was held out.
     pub fn accuracy(&self) -> Accuracy {
         let by_fit = |o: &Observation| {
-            if self.rolled_back { self.by_probes(&o.terms) } else { self.fit.predict_as(&o.terms, o.machine) }
+            if self.trial.rolled_back() { self.by_probes(&o.terms) } else { self.fit.predict_as(&o.terms, o.machine) }
         };
         accuracy(&self.records, |o| self.by_probes(&o.terms), by_fit)
     }
@@ -241,241 +232,4 @@ fn keep<T>(queue: &mut VecDeque<T>, item: T, most: usize) {
         queue.pop_front();
     }
     queue.push_back(item);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::predict::{MACHINE, Machine};
-
-    const NOW: Conditions =
-        Conditions { now_ms: 0.0, machine: Machine { hidden: false, pressure: None, on_battery: None }, busy: 0.0 };
-
-    fn rates() -> Rates {
-        Rates {
-            flops_per_s: 1e10,
-            bytes_per_s: 1e10,
-            dispatch_s: 2e-5,
-            submit_s: 1e-4,
-            readback_s: 1e-3,
-            upload_bytes_per_s: 1e9,
-            readback_bytes_per_s: 1e9,
-            threads: 1,
-            utilisation: BTreeMap::new(),
-        }
-    }
-
-    fn cost(model: &str, class: Class, flops: f64) -> ProgramCost {
-        let dispatch = DispatchCost { class, flops, bytes: 0.0 };
-        ProgramCost { model: model.to_owned(), dispatches: vec![dispatch; 20], upload_bytes: 6e5, readback_bytes: 4e3 }
-    }
-
-    /// A machine whose kernels reach other shares of the ceilings than the probes saw, with noise on each measurement.
-    struct World {
-        rng: u64,
-        truth: Coefficients,
-        now_ms: f64,
-    }
-
-    impl World {
-        fn new(seed: u64) -> World {
-            let mut truth = Coefficients::default();
-            truth.fixed[Class::Conv as usize] = 0.6;
-            truth.fixed[Class::Matmul as usize] = -0.4;
-            truth.models.insert("b".to_owned(), 0.2);
-            World { rng: seed, truth, now_ms: 0.0 }
-        }
-
-        /// Within 3 % of nothing, evenly.
-        fn noise(&mut self) -> f64 {
-            self.rng = self.rng.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            ((self.rng >> 11) as f64 / (1u64 << 53) as f64 - 0.5) * 0.06
-        }
-
-        fn run(&mut self, predictor: &mut Predictor, costs: &[&ProgramCost], strategy: Strategy) {
-            self.run_in(predictor, costs, strategy, Machine::default());
-        }
-
-        /// The error of the forecast.
-        fn run_in(
-            &mut self,
-            predictor: &mut Predictor,
-            costs: &[&ProgramCost],
-            strategy: Strategy,
-            machine: Machine,
-        ) -> f64 {
-            let at = Conditions { now_ms: self.now_ms, machine, busy: 0.0 };
-            let forecast = predictor.forecast(costs, strategy, 3, at);
-            let took = self.truth.total(&rates().terms(costs, strategy, 3, at), &[]).0 * self.noise().exp();
-            self.now_ms += took;
-            predictor.observe(costs, strategy, 3, &forecast, took, at).unwrap();
-            (forecast.total_ms / took - 1.0).abs()
-        }
-    }
-
-    #[test]
-    fn the_refit_nears_the_truth_on_runs_that_it_did_not_see() {
-        let (a, b) = (cost("a", Class::Conv, 2e7), cost("b", Class::Matmul, 3e7));
-        let mut covered = vec![];
-        for seed in 1..9 {
-            let (mut predictor, mut world) = (Predictor::new(rates()), World::new(seed * 7919));
-            for round in 0..40 {
-                let strategy = Strategy::OF_LANE[round % 2];
-                for set in [&[&a][..], &[&b], &[&a, &b]] {
-                    world.run(&mut predictor, set, strategy);
-                }
-            }
-            let accuracy = predictor.accuracy();
-            assert_eq!(accuracy.observations, 120);
-            assert!((30..50).contains(&accuracy.held_out), "{} held out", accuracy.held_out);
-            let (before, after) = (accuracy.error_before.unwrap(), accuracy.error_after.unwrap());
-            assert!(before > 0.15 && after < 0.03, "before {before}, after {after}");
-            covered.push(accuracy.coverage.unwrap());
-            // A set that was never run, of models that were.
-            let thrice = [&a, &b, &b];
-            let truth = world.truth.total(&rates().terms(&thrice, Strategy::Sequential, 3, NOW), &[]).0;
-            let forecast = predictor.forecast(&thrice, Strategy::Sequential, 3, NOW);
-            assert!((forecast.total_ms / truth - 1.0).abs() < 0.04, "{} against {truth}", forecast.total_ms);
-        }
-        let mean = covered.iter().sum::<f64>() / covered.len() as f64;
-        assert!((0.84..0.97).contains(&mean), "intervals of {COVERAGE} hold {mean}: {covered:?}");
-    }
-
-    #[test]
-    fn what_is_shared_by_two_strategies_is_no_doubt_of_their_ratio() {
-        let (a, b) = (cost("a", Class::Conv, 2e7), cost("b", Class::Matmul, 3e7));
-        let (mut predictor, mut world) = (Predictor::new(rates()), World::new(11));
-        let doubt = |p: &Predictor, costs: &[&ProgramCost]| {
-            p.ratio_doubt(costs, (Strategy::Sequential, 3), (Strategy::Parallel, 3))
-        };
-        assert_eq!(doubt(&predictor, &[&a]), 0.0, "one request is the same either way");
-        let first = doubt(&predictor, &[&a, &b]);
-        assert!((0.02..0.15).contains(&first), "{first}");
-        for round in 0..60 {
-            world.run(&mut predictor, &[&a, &b], Strategy::OF_LANE[round % 2]);
-        }
-        let later = doubt(&predictor, &[&a, &b]);
-        assert!(later < 0.4 * first, "{later} after {first}");
-    }
-
-    #[test]
-    fn an_interval_narrows_as_runs_agree() {
-        let a = cost("a", Class::Conv, 2e7);
-        let (mut predictor, mut world) = (Predictor::new(rates()), World::new(3));
-        let width = |p: &Predictor| {
-            let [low, high] = p.forecast(&[&a], Strategy::Sequential, 3, NOW).interval_ms;
-            (high / low).ln()
-        };
-        let first = width(&predictor);
-        (0..40).for_each(|_| world.run(&mut predictor, &[&a], Strategy::Sequential));
-        assert!(width(&predictor) < 0.3 * first, "{} after {first}", width(&predictor));
-    }
-
-    #[test]
-    fn one_outlier_moves_little_and_nonsense_is_refused() {
-        let a = cost("a", Class::Conv, 2e7);
-        let (mut predictor, mut world) = (Predictor::new(rates()), World::new(5));
-        (0..40).for_each(|_| world.run(&mut predictor, &[&a], Strategy::Sequential));
-        let before = predictor.forecast(&[&a], Strategy::Sequential, 3, NOW);
-        predictor.observe(&[&a], Strategy::Sequential, 3, &before, before.total_ms * 20.0, NOW).unwrap();
-        let after = predictor.forecast(&[&a], Strategy::Sequential, 3, NOW).total_ms;
-        assert!((after / before.total_ms - 1.0).abs() < 0.1, "{after} after {}", before.total_ms);
-        for nonsense in [f64::NAN, 0.0, -1.0, f64::INFINITY] {
-            assert!(predictor.observe(&[&a], Strategy::Sequential, 3, &before, nonsense, NOW).is_err());
-        }
-    }
-
-    #[test]
-    fn a_load_on_the_machine_is_followed_within_ten_runs_and_so_is_its_end() {
-        let (a, b) = (cost("a", Class::Conv, 2e7), cost("b", Class::Matmul, 3e7));
-        for (seed, load) in [(1, 1.8f64), (2, 1.3), (3, 3.0), (4, 0.6)] {
-            let (mut predictor, mut world) = (Predictor::new(rates()), World::new(seed * 104_729));
-            let mut mean = |world: &mut World, runs: usize| {
-                let run = |i: usize| {
-                    let sets: [&[&ProgramCost]; 3] = [&[&a], &[&b], &[&a, &b]];
-                    world.run_in(&mut predictor, sets[i % 3], Strategy::Sequential, Machine::default())
-                };
-                (0..runs).map(run).sum::<f64>() / runs as f64
-            };
-            mean(&mut world, 50);
-            let calm = mean(&mut world, 10);
-            for log in [load.ln(), 0.0] {
-                world.truth.fixed[MACHINE] = log;
-                let first = mean(&mut world, 2);
-                mean(&mut world, 8);
-                let then = mean(&mut world, 10);
-                assert!(first > 0.2 && then < calm.max(0.03) * 1.5, "x{load}: {calm}, first {first}, then {then}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_a_hidden_page_takes_is_known_when_it_is_hidden_again() {
-        let a = cost("a", Class::Conv, 2e7);
-        let (mut predictor, mut world) = (Predictor::new(rates()), World::new(17));
-        let (seen, hidden) = (Machine::default(), Machine { hidden: true, ..Machine::default() });
-        let mut errors = vec![];
-        for round in 0..6 {
-            let machine = if round % 2 == 0 { seen } else { hidden };
-            world.truth.fixed[MACHINE] = if machine.hidden { 0.9 } else { 0.0 };
-            // Long enough apart that nothing is known of the machine any more.
-            world.now_ms += 300e3;
-            let mut run = || world.run_in(&mut predictor, &[&a], Strategy::Sequential, machine);
-            errors.push(run());
-            (0..20).for_each(|_| {
-                run();
-            });
-        }
-        assert!(errors[1] > 0.4, "it was never hidden: {errors:?}");
-        assert!(errors[5] < 0.15, "{errors:?}");
-    }
-
-    #[test]
-    fn another_predictor_on_the_same_machine_goes_on_from_what_was_learned() {
-        let (a, b) = (cost("a", Class::Conv, 2e7), cost("b", Class::Matmul, 3e7));
-        let (mut first, mut world) = (Predictor::new(rates()), World::new(31));
-        for _ in 0..60 {
-            world.run(&mut first, &[&a], Strategy::Sequential);
-            world.run(&mut first, &[&a, &b], Strategy::Sequential);
-        }
-        let learned = first.learned();
-        assert!(learned.sound() && learned.observations.len() == 120);
-        // What is measured of it now is a little off; its clock is another.
-        let now = Rates { flops_per_s: 1.2e10, ..rates() };
-        let off = |p: &Predictor| {
-            let truth = world.truth.total(&rates().terms(&[&b, &a], Strategy::Sequential, 3, NOW), &[]).0;
-            (p.forecast(&[&b, &a], Strategy::Sequential, 3, NOW).total_ms / truth - 1.0).abs()
-        };
-        let mut second = Predictor::new(now.clone());
-        assert!(off(&second) > 0.15, "nothing is known: {}", off(&second));
-        second.recall(&learned, 0.0);
-        assert!(off(&second) < 0.05, "{}", off(&second));
-        assert_eq!(second.accuracy().observations, 0, "they are not its own");
-        assert_eq!(second.learned().observations.len(), 120);
-        // Of another machine nothing holds.
-        let mut other = Predictor::new(Rates { flops_per_s: 1e12, ..rates() });
-        other.recall(&learned, 0.0);
-        assert!(off(&other) > 0.15 && other.learned().observations.is_empty());
-        let mut broken = learned;
-        broken.observations[7].terms.wait_ms = f64::NAN;
-        assert!(!broken.sound());
-    }
-
-    #[test]
-    fn what_was_learned_before_a_class_is_probed_stays_known() {
-        let a = cost("a", Class::Conv, 2e7);
-        let (mut predictor, mut world) = (Predictor::new(rates()), World::new(23));
-        (0..40).for_each(|_| world.run(&mut predictor, &[&a], Strategy::Sequential));
-        let now = Conditions { now_ms: world.now_ms, ..NOW };
-        let before = predictor.forecast(&[&a], Strategy::Sequential, 3, now).total_ms;
-        let error = predictor.accuracy().error_after.unwrap();
-        predictor.reaches(Class::Conv, 0.25);
-        let after = predictor.forecast(&[&a], Strategy::Sequential, 3, now).total_ms;
-        assert!((after / before - 1.0).abs() < 0.05, "{after} after {before}");
-        assert!((predictor.accuracy().error_after.unwrap() - error).abs() < 0.05);
-        predictor.reaches(Class::Pool, 0.5);
-        let pooled = predictor.forecast(&[&cost("p", Class::Pool, 2e7)], Strategy::Sequential, 3, now).total_ms;
-        let whole = Predictor::new(rates()).forecast(&[&cost("p", Class::Pool, 2e7)], Strategy::Sequential, 3, NOW);
-        assert!(pooled > 1.7 * whole.total_ms, "what was not learned is as the probe says: {pooled}");
-    }
 }

@@ -54,16 +54,20 @@ test('own: a model that is dropped, with its weights and without, and a file tha
 test('own: what was measured is saved as it is exported', async () => {
   const { frame, $ } = await page();
   const view = frame.contentWindow;
-  const saved = new Promise((done) => {
-    view.HTMLAnchorElement.prototype.click = function () {
-      done([this.download, view.fetch(this.href).then((response) => response.json())]);
-    };
-  });
+  /** Name and answer of what is saved as `format`. */
+  const saved = (format) =>
+    new Promise((done) => {
+      view.HTMLAnchorElement.prototype.click = async function () {
+        done([this.download, await view.fetch(this.href)]);
+      };
+      frame.contentDocument.querySelector(`[data-save=${format}]`).click();
+    });
   assert(!$('learning').hidden, 'nothing was measured');
-  $('records').click();
-  const [name, records] = await saved;
-  const { lanes } = await records;
+  const [name, records] = await saved('json');
+  const { lanes } = await records.json();
   equal([name, lanes.some(({ observations }) => observations.length > 0)], ['consort-records.json', true], 'what is saved');
+  const [table, bytes] = await saved('parquet');
+  equal([table, (await bytes.text()).slice(0, 4)], ['consort-records.parquet', 'PAR1'], 'what is saved as Parquet');
   equal(view.driven.error, null, 'errors of the page');
   frame.remove();
 });

@@ -54,7 +54,7 @@ test('a pool measures itself between calls, which all have their answers, and le
 /** The entry of this adapter in the browser's store, changed by `change` where that is given. */
 function kept(fingerprint, change) {
   return new Promise((resolve, reject) => {
-    const opening = indexedDB.open('consort', 1);
+    const opening = indexedDB.open('consort');
     opening.onerror = () => reject(opening.error);
     opening.onsuccess = () => {
       const adapters = opening.result.transaction('adapters', 'readwrite').objectStore('adapters');

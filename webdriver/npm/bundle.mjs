@@ -1,9 +1,11 @@
-// Makes one file of the package's modules, for pages that load it from a static host as it is: `node bundle.mjs NODE_MODULES PKG`.
+// Makes one file of the package's modules, for pages that load it from a static host as it is, and one of what writes and reads Parquet:
+// `node bundle.mjs NODE_MODULES PKG`.
 // Knows where files lie; must never know what is in one.
 
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { dirname, join, posix, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const [modules, pkg] = process.argv.slice(2);
 const { build } = createRequire(join(modules, 'esbuild/package.json'))('esbuild');
@@ -32,4 +34,17 @@ await build({
   logOverride: { 'duplicate-object-key': 'silent' },
   logLevel: 'warning',
   plugins: [places],
+});
+
+const { version: parquet } = JSON.parse(readFileSync(join(modules, 'hyparquet-writer/package.json')));
+await build({
+  entryPoints: [join(dirname(fileURLToPath(import.meta.url)), 'parquet.js')],
+  outfile: join(pkg, 'parquet.min.js'),
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: 'es2022',
+  nodePaths: [modules],
+  banner: { js: `// ${name} ${version}, ${license}; hyparquet and hyparquet-writer ${parquet}, MIT: LICENSE-THIRD-PARTY` },
+  logLevel: 'warning',
 });

@@ -55,7 +55,7 @@ const PAGES: &[Page] = &[
 ];
 
 /// What no tool looks for, and whoever has the package must find in it.
-const BROUGHT: &[&str] = &["LICENSE-APACHE", "LICENSE-MIT", "README.md"];
+const BROUGHT: &[&str] = &["LICENSE-APACHE", "LICENSE-MIT", "LICENSE-THIRD-PARTY", "README.md"];
 
 /// How browsers know the extension, as its manifest says; Firefox is told a number.
 const KEY_ID: &str = "hblcfklmfeagdjlogpfcinmokekphinh";

@@ -1,4 +1,4 @@
-//! Under which licences a static build passes on what others made: published models and npm packages. Knows what their packages say of
+//! Under which licences a static build, and the npm package, pass on what others made: published models and npm packages. Knows what their packages say of
 //! themselves; must never know what anything is used for.
 
 use anyhow::{Context, Result};
@@ -64,6 +64,23 @@ pub fn onnxruntime(root: &Path) -> Result<String> {
     ))
 }
 
+/// The npm packages that are in `parquet.min.js`, each with the licence that it brings.
+const PARQUET: [(&str, &str); 2] = [
+    ("hyparquet", "https://github.com/hyparam/hyparquet"),
+    ("hyparquet-writer", "https://github.com/hyparam/hyparquet-writer"),
+];
+
+/// What the npm package has in it that others made, out of the npm packages in `modules`.
+pub fn parquet(modules: &Path) -> Result<String> {
+    let mut out = "What parquet.min.js is made of, beside code of this project.\n".to_owned();
+    for (package, home) in PARQUET {
+        let file = modules.join(package).join("LICENSE");
+        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        write!(out, "\n{}\n\n{package}, {home}\n\n{text}", "-".repeat(80))?;
+    }
+    Ok(out)
+}
+
 /// Every published model with its source and its licence, and the licences' texts.
 pub fn models(root: &Path) -> Result<String> {
     let mut out =
@@ -116,6 +133,20 @@ mod tests {
         for part in ["Permission is hereby granted", "Apache License", "Silero Team", "Spotify AB"] {
             assert!(told.contains(part), "{part}");
         }
+    }
+
+    #[test]
+    fn what_is_bundled_has_the_licence_that_it_came_with() {
+        let modules = std::env::temp_dir().join(format!("consort-licences-{}", std::process::id()));
+        for (package, _) in PARQUET {
+            std::fs::create_dir_all(modules.join(package)).unwrap();
+            assert!(parquet(&modules).is_err(), "{package} has none yet");
+            std::fs::write(modules.join(package).join("LICENSE"), format!("the words of {package}\n")).unwrap();
+        }
+        let told = parquet(&modules);
+        std::fs::remove_dir_all(&modules).unwrap();
+        let told = told.unwrap();
+        assert!(PARQUET.iter().all(|(package, _)| told.contains(&format!("the words of {package}\n"))));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod consumers;
 mod data;
 mod demo;
 mod drive;
+mod duckdb;
 mod facts;
 mod first;
 mod kernels;

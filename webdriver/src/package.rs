@@ -1,5 +1,6 @@
 //! Builds wasm: cargo, then wasm-bindgen, and wasm-opt for the npm package. Knows the build; must never know browsers.
 
+use crate::licences;
 use crate::setup::{npm, npm_packages, rust_source, wasm_target};
 use crate::tools::{cargo, put, quietly, run};
 use anyhow::{Context, Result, bail};
@@ -40,6 +41,7 @@ pub fn build(root: &Path) -> Result<()> {
     for file in ["LICENSE-APACHE", "LICENSE-MIT"] {
         put(&root.join("pkg").join(file), &std::fs::read(root.join(file))?)?;
     }
+    put(&root.join("pkg/LICENSE-THIRD-PARTY"), licences::parquet(&npm_packages(root))?.as_bytes())?;
     build_page(root)?;
     // One file for hosts that send files as they are; quick enough to do each time.
     let script = root.join("webdriver/npm/bundle.mjs");

@@ -5,7 +5,7 @@ use crate::drive::Drive;
 use crate::serve::serve;
 use crate::setup::{self, vulkan};
 use crate::tools::{cargo, root, run};
-use crate::{consumers, data, look, node_tests, pack, package, report, site, supply};
+use crate::{consumers, data, duckdb, look, node_tests, pack, package, report, site, supply};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use std::path::Path;
@@ -179,6 +179,9 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>, lane: 
     if suites == Some("page") {
         return page(root, browser, port);
     }
+    if suites == Some("duckdb") {
+        return exported(root, browser, port);
+    }
     if let Some(suites) = suites {
         // What a page without WebGPU sees is asked of one.
         let webgpu = suites.split(',').all(|suite| suite != "no-webgpu");
@@ -203,11 +206,20 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>, lane: 
         browser,
         true,
         port,
-        "capabilities,kernels,models,shapes,types,callers,queue,stop,pool,generation,errors,loading,cpu,here,memory,several,machine,far,media,paint,read,peer,own,laboratory",
+        "capabilities,kernels,models,shapes,types,callers,queue,stop,pool,generation,errors,loading,cpu,here,memory,several,machine,records,far,media,paint,read,peer,own,laboratory",
         "",
     )?;
     tests(root, browser, false, port, "capabilities,no-webgpu,cpu", "")?;
+    if browser == Browser::Chromium {
+        exported(root, browser, port)?;
+    }
     page(root, browser, port)
+}
+
+/// What a page exports DuckDB opens, and it says the same.
+fn exported(root: &Path, browser: Browser, port: u16) -> Result<()> {
+    println!("{browser:9} ok    DuckDB opens exported records: {}", duckdb::tested(root, browser, port)?);
+    Ok(())
 }
 
 /// The demo page does its work where there is WebGPU, as people want a page to, and where there is none, which it says.
