@@ -131,7 +131,7 @@ test('webnn graphs: nobody waits for a build that another lane answers before, a
 
 test('webnn graphs: a session of float32 is not for a context of fewer bits', () =>
   counted(async () => {
-    const pool = await Pool.create({ lanes: ['webnn', 'cpu'], measure: 'asked', records: 'none' });
+    const pool = await Pool.create({ lanes: ['webnn', 'cpu'], measure: 'asked', records: 'none', explore: false });
     const { features } = pool.capabilities.devices[0];
     assert(features.includes('matmul-11-bits') && features.includes('conv-float32'), String(features));
     const { session: any, feeds } = await load(pool, entry('file_type'));
