@@ -186,6 +186,19 @@ export class ConsortError extends Error {
 export type Lane = 'gpu' | 'webnn' | 'cpu';
 
 /**
+ * In what a lane computes products of float32, by the significant bits that it keeps of factors and sums, as was measured: all 24, at
+ * least the 11 that float16 and TF32 have, or fewer.
+ */
+export type Precision = 'f32' | 'f16' | 'bf16';
+
+/** Who answered a call. */
+export interface Answered {
+  lane: Lane;
+  /** `null` where it could not be measured. */
+  precision: Precision | null;
+}
+
+/**
  * How a set of requests is executed: one after another, their dispatches interleaved, split over several lanes or processors that
  * run at once, or batched into fewer calls: requests of one session as rows of one, and what the models of several sessions have in
  * common (weights and nodes, where they are fed the same) computed once. `'batched'` is predicted and compared where the requests
@@ -252,7 +265,7 @@ export interface PoolOptions {
   maxPending?: number;
   /**
    * Whether calls may now and then run in a way that is not known to be the best, so that it becomes known: by another strategy whose
-   * forecast is at most 1.2 times the best's, as fewer calls, on another lane. Default true. What is asked for is done either way.
+   * forecast is at most 1.2 times the best's, as fewer calls, on another lane, or there while shapes are being built. Default true. What is asked for is done either way.
    */
   explore?: boolean;
   /** Upper bound of the bytes that the pool may hold on each lane. */
@@ -382,6 +395,11 @@ export interface LoadOptions extends FileOptions {
    */
   products?: 'float32' | 'float16';
   /**
+   * `'f32'` keeps it away from lanes that were measured to compute in less than float32 has, as WebNN may on a GPU or NPU; default
+   * `'any'`. Together with products of `'float16'` it rejects with kind `invalid-input`.
+   */
+  precision?: 'any' | 'f32';
+  /**
    * Lanes that it may run on; default: every lane of the pool. Of several it is loaded onto the first that takes it, and then runs
    * where it is measured to be faster: another lane, of which at most 1.2 times the time is forecast, is tried for three calls.
    * Calls that keep outputs on the device, and pools whose goal is `memory`, try nothing. One lane named is never left.
@@ -427,10 +445,17 @@ export class Session {
   readonly name: string;
   /** Where it may run, the preferred first, as of its load. */
   readonly lanes: readonly Lane[];
+  /** In what it is computed on those of them that are open, as far as that could be measured, by lane. */
+  readonly precisions: Readonly<Partial<Record<Lane, Precision>>>;
   /** Why it may not run on others of the pool's lanes, by lane. */
   readonly refusals: Readonly<Partial<Record<Lane, string>>>;
-  /** Where its next call runs. Throws with kind `closed` once it was released. */
+  /**
+   * Where its next call runs. One of shapes that are not built there yet is answered by another lane that is forecast to answer sooner,
+   * while they are built beside it; later calls of these shapes run here. Throws with kind `closed` once it was released.
+   */
   readonly lane: Lane;
+  /** Who answered its last call; `null` before the first. */
+  readonly answered: Answered | null;
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
   readonly inputMetadata: readonly ValueMetadata[];

@@ -210,6 +210,7 @@ export class Session {
     this.#first = firstRun(onProgress);
     this.name = loaded.name;
     this.lanes = Object.freeze(loaded.lanes);
+    this.precisions = Object.freeze(loaded.precisions);
     this.refusals = Object.freeze(loaded.refusals);
     this.inputMetadata = Object.freeze(loaded.inputs);
     this.outputMetadata = Object.freeze(loaded.outputs);
@@ -232,6 +233,14 @@ export class Session {
   get lane() {
     try {
       return this.#pool.lane(this.#id);
+    } catch (error) {
+      throw known(error);
+    }
+  }
+
+  get answered() {
+    try {
+      return this.#pool.answered(this.#id) ?? null;
     } catch (error) {
       throw known(error);
     }

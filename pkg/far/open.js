@@ -90,6 +90,7 @@ export async function open({ onFallback, ...options }, source) {
     memory: () => state.memory,
     traffic: () => state.traffic,
     lane: (session) => of(state.lanes, session, 'closed', released),
+    answered: (session) => of(state.answered, session, 'closed', released),
     memoryMap: (session) => of(state.maps, session, 'closed', released),
     accuracy(lane = state.capabilities.lanes[0]) {
       return of(new Map(Object.entries(state.accuracy)), lane, 'invalid-input', `this pool has no lane '${lane}'`);

@@ -12,7 +12,7 @@ const OPTIONS = { load: 1, preload: 1, runAll: 1, compare: 1 };
 const LARGE_MS = 100;
 
 /** What the page is asked for without waiting, as it is now. */
-const small = () => ({ memory: pool.memory(), traffic: pool.traffic(), lanes: each(pool.lane.bind(pool)) });
+const small = () => ({ memory: pool.memory(), traffic: pool.traffic(), lanes: each(pool.lane.bind(pool)), answered: each(pool.answered.bind(pool)) });
 const large = () => ({
   accuracy: Object.fromEntries(pool.capabilities().lanes.map((lane) => [lane, pool.accuracy(lane)])),
   maps: each(pool.memoryMap.bind(pool)),

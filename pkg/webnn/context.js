@@ -3,6 +3,7 @@
 
 import { costOf } from './cost.js';
 import { Building, TYPES, bytesOf, hex, length, typeOf } from './graph.js';
+import { channelsLast } from './layout.js';
 import { OPERATORS, Unsupported } from './operators.js';
 import { precision } from './precision.js';
 import { ceilings, reached } from './probe.js';
@@ -44,15 +45,19 @@ export class Context {
   #building = new Set();
   #tensors = new Map();
   #ceilings;
+  /** Whether pictures have their channels last, once a graph has such. */
+  #channelsLast;
   /** Whether it has tensors that never change, as far as is known. */
   #constants = true;
 
-  static async open(deviceType) {
+  /** `last`: whether pictures have their channels last; measured where it is not said. */
+  static async open(deviceType, last) {
     if (!globalThis.navigator?.ml) throw new Error('this browser has no WebNN');
     const opened = new Context();
     opened.#context = await navigator.ml.createContext({ deviceType });
     opened.#device = deviceType;
     opened.#precision = await precision(opened.#context);
+    opened.#channelsLast = last;
     return opened;
   }
 
@@ -116,8 +121,9 @@ export class Context {
     }
   }
 
-  _Prepare({ program, holder, order }) {
-    const building = new Building(this.#context, order, this.#weights);
+  async _Prepare({ program, holder, order }) {
+    if (order.nodes.some(({ op_type: op }) => op === 'Conv')) this.#channelsLast ??= await channelsLast(this.#context);
+    const building = new Building(this.#context, order, this.#weights, this.#channelsLast);
     const build = building.composed();
     const underWay = { program, holder, wanted: true, held: true };
     this.#building.add(underWay);

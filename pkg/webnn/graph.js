@@ -4,6 +4,7 @@
 import { fused } from './fuse.js';
 import { OPERATORS, Unsupported } from './operators.js';
 import { reshaped, steady } from './operators/common.js';
+import { FIRST, LAST, pictured } from './operators/pictures.js';
 
 /** ONNX's element types by the numbers under which they travel, and what WebNN calls them; nothing where it has none. */
 export const TYPES = ['float32', 'int64', 'int32', 'bool', 'uint8', 'int8', 'uint16', 'int16', 'uint32', 'uint64', 'float16', 'float64'];
@@ -19,6 +20,9 @@ export const hex = (hash) => hash.map((byte) => byte.toString(16).padStart(2, '0
 /** The name of a weight among those that are held: each type lies as it is. */
 export const weightName = ([first, ...rest], dtype) => hex([first ^ ({ int64: 1, bool: 2 }[dtype] ?? 0), ...rest]);
 
+/** Chromium 147 drops the transposes before and after these, its own around convolutions, too, and leaves the axis. */
+const APART = ['Softmax', 'LogSoftmax'];
+
 /** A node as its operator sees it. */
 class Node {
   constructor(building, { inputs, outputs }, source) {
@@ -29,7 +33,7 @@ class Node {
   }
 
   has = (i) => (this.inputs[i] ?? null) !== null;
-  x = (i) => this.building.operand(this.inputs[i]);
+  x = (i) => (APART.includes(this.op) ? this.building.apart(this.inputs[i]) : this.building.operand(this.inputs[i]));
   shape = (i) => this.building.tensors[this.inputs[i]].ty.shape;
   result = (i) => this.building.tensors[this.outputs[i]].ty.shape;
   onnxType = (id) => this.building.tensors[id].ty.dtype;
@@ -58,9 +62,13 @@ class Node {
 
 export class Building {
   #operands = new Map();
+  /** Those pictures that have their channels last; what reads them otherwise has them turned. */
+  #last = new Map();
+  #channelsLast;
 
-  /** `weights`: those that are held, by name. */
-  constructor(context, order, weights) {
+  /** `weights`: those that are held, by name; `channelsLast`: whether convolutions make pictures of channels last. */
+  constructor(context, order, weights, channelsLast) {
+    this.#channelsLast = channelsLast;
     this.builder = new MLGraphBuilder(context);
     this.limits = context.opSupportLimits();
     this.order = order;
@@ -99,8 +107,35 @@ export class Building {
   }
 
   operand(id) {
-    if (!this.#operands.has(id)) this.#operands.set(id, this.#made(id));
+    if (!this.#operands.has(id)) {
+      const last = this.#last.get(id);
+      this.#operands.set(id, last ? this.builder.transpose(last, { permutation: FIRST }) : this.#made(id));
+    }
     return this.#operands.get(id);
+  }
+
+  /** An operand that no transpose is moved over. */
+  apart(id) {
+    const operand = this.operand(id);
+    return operand.shape.length === 4 ? this.builder.reshape(operand, operand.shape) : operand;
+  }
+
+  /** A picture with its channels last. */
+  #turned(id) {
+    if (!this.#last.has(id)) this.#last.set(id, this.builder.transpose(this.operand(id), { permutation: LAST }));
+    return this.#last.get(id);
+  }
+
+  /** What a node makes with its channels last; nothing where it is to be made as ever. */
+  #pictured(node, operator) {
+    const there = { isLast: (i) => this.#last.has(node.inputs[i]), last: (i) => this.#turned(node.inputs[i]) };
+    const made = this.#channelsLast && pictured(node, there, operator);
+    if (!made) return false;
+    const { ty, name } = this.tensors[node.outputs[0]];
+    const want = LAST.map((axis) => ty.shape[axis]);
+    if (String(made.shape) !== String(want)) this.refuse(`'${name}' would be [${made.shape}], not [${want}]`);
+    this.#last.set(node.outputs[0], made);
+    return true;
   }
 
   #made(id) {
@@ -131,13 +166,15 @@ export class Building {
       this.live.push(special);
       const one = found.get(index);
       if (one) {
-        this.#operands.set(special.outputs[0], this.builder[one.op](this.operand(one.x)));
+        const there = this.#last.has(one.x) ? this.#last : this.#operands;
+        there.set(special.outputs[0], this.builder[one.op](this.#last.get(one.x) ?? this.operand(one.x)));
         continue;
       }
       const source = this.order.nodes[special.node];
       const node = new Node(this, special, source);
       try {
         const operator = OPERATORS[source.op_type] ?? this.refuse('there is no such operator');
+        if (this.#pictured(node, operator)) continue;
         const made = [operator(node)].flat();
         special.outputs.forEach((id, i) => {
           if (id === null || this.none(id)) return;

@@ -4,7 +4,7 @@ use super::values::{from_js, set};
 use crate::browser::{Files, Piece, resolve};
 use crate::error::{Error, Kind, Result};
 use crate::onnx::{ExternalData, external_files};
-use crate::pool::{Origin, Phase, Pool, Session, Source, ValueInfo};
+use crate::pool::{Origin, Phase, Pool, Precisions, Session, Source, ValueInfo};
 use js_sys::{Array, Function, Object, Reflect, Uint8Array};
 use prost::bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ pub struct Loaded {
     id: f64,
     name: String,
     lanes: Vec<String>,
+    precisions: Precisions,
     refusals: BTreeMap<String, String>,
     inputs: Vec<ValueInfo>,
     outputs: Vec<ValueInfo>,
@@ -28,11 +29,12 @@ pub struct Loaded {
 
 impl Loaded {
     pub fn of(pool: &Pool, session: &Session) -> Loaded {
-        let (lanes, refusals) = pool.lanes(session);
+        let (lanes, precisions, refusals) = pool.lanes(session);
         Loaded {
             id: session.id as f64,
             name: session.name.clone(),
             lanes,
+            precisions,
             refusals,
             inputs: session.input_info(),
             outputs: session.output_info(),
@@ -48,7 +50,17 @@ struct Plain {
     free_dimensions: BTreeMap<String, f64>,
     weights: Precision,
     products: Precision,
+    precision: Least,
     lanes: Option<Vec<String>>,
+}
+
+/// Which lanes compute in enough bits.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Least {
+    #[default]
+    Any,
+    F32,
 }
 
 /// How weights lie on the device, or what products may multiply.
@@ -80,15 +92,21 @@ pub async fn load(pool: &Pool, source: &JsValue, options: &JsValue, files: Files
             if whole { Ok((dim, size as usize)) } else { Err(refuse()) }
         })
         .collect::<Result<_>>()?;
+    if let (Least::F32, Precision::Float16) = (&plain.precision, &plain.products) {
+        let text = "products of float16 are not of the precision 'f32'";
+        return Err(Error::new(Kind::InvalidInput, text).in_model(&name));
+    }
     let progress = Progress { callback: field(options, "onProgress").dyn_into().ok(), last: Cell::new(None) };
     let wanted = Wanted { source, url: url.as_deref(), options, files: &files, again: false };
     let fetched = wanted.fetch().await.map_err(|e| e.in_model(&name))?;
     let origin = origin(source, url, options, files)?;
     let halves = matches!(plain.weights, Precision::Float16);
     let half_products = matches!(plain.products, Precision::Float16);
+    let exact = matches!(plain.precision, Least::F32);
     let (bytes, external) = fetched;
     let lanes = plain.lanes;
-    let source = Source { name, bytes, external, free_dimensions, halves, half_products, lanes, origin: Some(origin) };
+    let source =
+        Source { name, bytes, external, free_dimensions, halves, half_products, exact, lanes, origin: Some(origin) };
     pool.load(source, &|phase, done, total| progress.tell(phase, done, total)).await
 }
 
@@ -141,7 +159,7 @@ fn field(object: &JsValue, name: &str) -> JsValue {
 
 fn plain(options: &JsValue) -> Result<Plain> {
     let object = Object::new();
-    for name in ["name", "freeDimensions", "weights", "products", "lanes"] {
+    for name in ["name", "freeDimensions", "weights", "products", "precision", "lanes"] {
         let value = field(options, name);
         if !value.is_undefined() {
             set(&object, name, &value);

@@ -227,6 +227,11 @@ impl WasmPool {
         self.pool.lane(session as u64).map(str::to_owned).map_err(|e| thrown(&e))
     }
 
+    /// `{lane, precision}` of a session's last answer, or `null` before the first.
+    pub fn answered(&self, session: f64) -> std::result::Result<JsValue, JsValue> {
+        to_js(&self.pool.answered(session as u64).map_err(|e| thrown(&e))?)
+    }
+
     /// `QueueReport`, the calls of this turn of the page in it.
     pub fn queue(&self) -> js_sys::Promise {
         let pool = self.pool.clone();

@@ -2,7 +2,7 @@
 //! what a lane executes on.
 
 use super::host::Task;
-use super::measured::{Counts, Facts, Measured};
+use super::measured::{Counts, Facts, Measured, Precision};
 use super::pace::Pace;
 use super::tensor::Resident;
 use super::traffic::TrafficCounts;
@@ -37,6 +37,11 @@ pub trait Lane {
 
     /// What its device says of itself.
     fn facts(&self) -> &Facts;
+
+    /// Significant bits of products of float32 here; nothing where that could not be measured.
+    fn bits(&self) -> Option<u32> {
+        Some(Precision::FLOAT32)
+    }
 
     /// Why `graph` cannot run here; nothing where it may.
     fn refuses(&self, graph: &Graph) -> Option<Error>;

@@ -46,6 +46,34 @@ impl Facts {
     }
 }
 
+/// What products of float32 are computed in, by the significant bits that are left of factors and sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// All 24 of them.
+    F32,
+    /// 11 at least, as float16 and TF32 have.
+    F16,
+    /// Fewer.
+    Bf16,
+}
+
+impl Precision {
+    /// Significant bits of a float32.
+    pub const FLOAT32: u32 = 24;
+    /// Significant bits of a float16.
+    pub const FLOAT16: u32 = 11;
+
+    /// That of so many bits.
+    pub fn of(bits: u32) -> Precision {
+        match bits {
+            Precision::FLOAT32.. => Precision::F32,
+            Precision::FLOAT16.. => Precision::F16,
+            _ => Precision::Bf16,
+        }
+    }
+}
+
 /// A lane's ceilings and waits. Times are in seconds, rates per second.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Measured {

@@ -14,7 +14,7 @@ mod work;
 mod workers;
 
 pub use interface::{Lane, NOBODY, Turn};
-pub use measured::{Counts, Facts, Measured};
+pub use measured::{Counts, Facts, Measured, Precision};
 pub use open::{NAMES, expected, hopeful, one, open, rivals, unasked};
 pub use pace::{Moment, Pace};
 pub use tensor::{Input, Output, Resident, opening};

@@ -63,6 +63,10 @@ pub struct Compiled {
     pub footprint: Footprint,
     /// Weights that the lane holds for it: the host need not.
     pub weights: BTreeSet<ContentHash>,
+    /// What it took to bring its weights, in milliseconds; nothing where that is part of what follows.
+    pub brought_ms: f64,
+    /// What it took to make it ready then.
+    pub built_ms: f64,
     /// What the lane made; nobody else looks into it.
     pub own: Rc<dyn Any>,
 }

@@ -3,11 +3,12 @@
 
 use super::desk::{Counted, Desk};
 use super::executing;
-use super::homes::{Form, Home};
+use super::homes::{CALM, Form, Home};
 use super::lanes::Lanes;
 use super::options::{Fallback, Outputs, PoolOptions, Request, RunOptions};
 use super::queue::{Execution, Item, Part};
 use super::ready::Ready;
+use super::report::Answered;
 use super::routes::Next;
 use super::session::Session;
 use super::spread::{Placed, Sharing, divided};
@@ -114,6 +115,10 @@ impl Calls {
                 match result {
                     Ok(execution) => {
                         desk.losses.set(0);
+                        for session in places.iter().map(|&place| &calls[place].session) {
+                            let precision = session.precision(&*desk.lane);
+                            session.answered.set(Some(Answered { lane: desk.lane.name(), precision }));
+                        }
                         if let ([place], true) = (&places[..], execution.clean) {
                             let (call, ms) = (&calls[*place], execution.outcome.total_ms);
                             call.session.routes.took(desk.lane.opening(), &call.shapes(), ms);
@@ -219,6 +224,11 @@ impl Calls {
             let made = async {
                 let inputs = self.brought(&call.inputs, &desk).await?;
                 let form = call.session.form(&inputs, &call.keep)?;
+                let sooner = if routed && !spared { self.sooner(call, (&desk, &home), &form).await } else { None };
+                if let Some((desk, ready)) = sooner {
+                    let placed = Placed { session: Rc::clone(&call.session), form, desk, ready: Rc::clone(&ready) };
+                    return Ok((placed, Item::new(Rc::clone(&call.session), ready, inputs)));
+                }
                 let ready = if spared {
                     self.made(&call.session, &desk, form.clone()).await?
                 } else {
@@ -235,9 +245,12 @@ impl Calls {
                 }
                 // What one lane cannot do with these shapes another may.
                 Err(error) if Error::kind(&error) == Kind::Unsupported && !call.stays() => {
-                    call.session.refused.borrow_mut().insert((desk.lane.opening(), call.shapes()));
+                    let of = (desk.lane.opening(), call.shapes());
+                    let new = call.session.refused.borrow_mut().insert(of);
                     let Some(other) = self.instead(call, &desk) else { return Err(error) };
-                    self.tell(&call.session, desk.lane.name(), other.lane.name(), &error);
+                    if new {
+                        self.tell(&call.session, desk.lane.name(), other.lane.name(), &error);
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -252,11 +265,7 @@ impl Calls {
         if refused.is_empty() || !refuses(desk) {
             return None;
         }
-        let takes = |other: &Rc<Desk>| {
-            session.allows(other.lane.name())
-                && other.lane.refuses(&session.graph.borrow()).is_none()
-                && !refuses(other)
-        };
+        let takes = |other: &Rc<Desk>| session.refusal(&*other.lane).is_none() && !refuses(other);
         self.lanes.standing().into_iter().find(takes)
     }
 
@@ -279,9 +288,7 @@ impl Calls {
         let (desk, home) = match lived {
             Some(lived) => lived,
             None => {
-                let takes = |desk: &Rc<Desk>| {
-                    session.allows(desk.lane.name()) && desk.lane.refuses(&session.graph.borrow()).is_none()
-                };
+                let takes = |desk: &Rc<Desk>| session.refusal(&*desk.lane).is_none();
                 let desk = match standing.into_iter().find(takes) {
                     Some(desk) => desk,
                     None => self.spare(session, &takes).await.ok_or_else(|| why.clone().in_model(&session.name))?,
@@ -307,11 +314,11 @@ impl Calls {
         {
             self.lanes.hope(&|name| session.allows(name), &ready.compiled.cost, ms);
         }
-        for other in self.lanes.kinds().into_iter().filter(|other| session.allows(other.lane.name())) {
+        for other in self.lanes.kinds() {
             let (now, at) = (home.lane.opening(), other.lane.opening());
             if other.like(&desk)
                 || other.lane.check().is_err()
-                || other.lane.refuses(&session.graph.borrow()).is_some()
+                || session.refusal(&*other.lane).is_some()
                 || session.refused.borrow().contains(&(at, form.shapes.clone()))
             {
                 continue;
@@ -323,7 +330,11 @@ impl Calls {
             let ready = there.as_ref().is_some_and(|there| there.ready_for(&form).is_some());
             match (next, there) {
                 // It was tried and is not better: the weights stay on one lane only.
-                (Next::Stay, Some(there)) if session.routes.usual(now, &form.shapes).is_some() => {
+                (Next::Stay, Some(there))
+                    if session.routes.usual(now, &form.shapes).is_some()
+                        // Nor does it stand by for shapes that are not ready here.
+                        && (!there.stands_by.get() || session.steady.get() >= CALM) =>
+                {
                     session.leaves(|home| std::ptr::eq(home, &*there));
                 }
                 (Next::Stay, _) => {}

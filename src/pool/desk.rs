@@ -2,6 +2,7 @@
 //! never know another lane.
 
 use super::activity::Activity;
+use super::builds::Pace;
 use super::joints::Joints;
 use super::known::{Known, Shelf};
 use super::options::{Measure, PoolOptions};
@@ -77,6 +78,8 @@ pub struct Desk {
     pub(super) tenants: Rc<Cell<usize>>,
     /// Calls here of several sessions.
     pub(super) joints: Rc<Joints>,
+    /// What making programs ready takes here.
+    pub(super) builds: Pace,
     /// What sets of programs took here.
     pub(super) trials: Trials,
     /// Lanes of one name run on like machines: what is learned of one is known of all.
@@ -145,6 +148,7 @@ impl Desk {
             queue: Queue::default(),
             tenants: Rc::default(),
             joints: Rc::default(),
+            builds: Pace::default(),
             trials: Trials::default(),
             predictor,
             probing,
@@ -182,6 +186,11 @@ impl Desk {
     /// What a call of `cost` is forecast to take here, with nothing else at work.
     pub(super) fn forecast_ms(&self, cost: &ProgramCost) -> f64 {
         self.forecast(cost).total_ms
+    }
+
+    /// The same, behind what is under way.
+    pub(super) fn answers_in_ms(&self, cost: &ProgramCost) -> f64 {
+        self.queue.least_left(now_ms()) + self.forecast_ms(cost)
     }
 
     fn forecast(&self, cost: &ProgramCost) -> Forecast {

@@ -1,6 +1,7 @@
 //! Where a session lives: a home on each lane that holds its weights, and the programs made ready there. Knows one session's
 //! side of a lane; must never know why it lives there.
 
+use super::builds::Beside;
 use super::joints::Joints;
 use super::ready::Ready;
 use crate::error::Result;
@@ -30,6 +31,8 @@ impl Form {
     }
 }
 
+/// After so many calls that needed no further home, a session leaves it.
+pub(super) const CALM: u32 = 64;
 /// Forms for which a session keeps its programs.
 pub(super) const KEPT: usize = 16;
 
@@ -50,6 +53,10 @@ pub struct Home {
     pub(super) tuning: Tuning,
     /// Programs by form, used last at the end.
     pub(super) programs: RefCell<Vec<(Form, Preparation)>>,
+    /// Forms that are made ready beside the session's calls.
+    pub(super) beside: Beside<Form>,
+    /// Whether it is for calls that another home is not ready for.
+    pub(super) stands_by: Cell<bool>,
     /// Whether the lane holds the weights, or did.
     pub(super) furnished: Cell<bool>,
     left: Cell<bool>,
@@ -72,6 +79,8 @@ impl Home {
             holder,
             tuning: if halves { tuning } else { tuning.whole() },
             programs: RefCell::default(),
+            beside: Beside::default(),
+            stands_by: Cell::default(),
             furnished: Cell::default(),
             left: Cell::default(),
         })
@@ -93,6 +102,11 @@ impl Home {
         let programs = self.programs.borrow();
         let (_, program) = programs.iter().find(|(key, _)| key == form)?;
         program.peek().and_then(|ready| ready.as_ref().ok()).map(Rc::clone)
+    }
+
+    /// The program for `form` on its way, or there.
+    pub(super) fn under_way(&self, form: &Form) -> Option<Preparation> {
+        self.programs.borrow().iter().find(|(key, _)| key == form).map(|(_, program)| program.clone())
     }
 
     /// The form that was met last of those with these shapes, whose inputs and outputs are the host's.

@@ -8,7 +8,7 @@ use super::options::{Measure, PoolOptions};
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::lane::host::{LocalFuture, spawn};
-use crate::lane::{self, Lane};
+use crate::lane::{self, Lane, Precision};
 use crate::program::ProgramCost;
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
@@ -19,6 +19,8 @@ use std::rc::Rc;
 
 /// Opens the lane of a name.
 pub type Opener = Rc<dyn Fn(&str) -> LocalFuture<Result<Rc<dyn Lane>>>>;
+/// In what a session is computed, by lane.
+pub type Precisions = BTreeMap<String, Precision>;
 type OpeningDesk = Shared<LocalFuture<Result<Rc<Desk>>>>;
 
 /// How often in a row a lane is opened again that was lost before it answered a call.
@@ -129,22 +131,27 @@ impl Lanes {
         kinds
     }
 
-    /// Names of the lanes that `session` may run on, the preferred first, and of the others with why it may not.
-    pub(super) fn of(&self, session: &Session) -> (Vec<String>, BTreeMap<String, String>) {
+    /// Names of the lanes that `session` may run on, the preferred first, of those that are open with in what it is computed there, and of
+    /// the others with why it may not.
+    pub(super) fn of(&self, session: &Session) -> (Vec<String>, Precisions, BTreeMap<String, String>) {
         let (kinds, workers) = (self.kinds(), self.options.workers.as_ref());
         let never =
             |name: &&String| !kinds.iter().any(|desk| desk.lane.name() == **name) && lane::expected(name, workers);
-        let (mut can, mut cannot) = (vec![], BTreeMap::new());
+        let (mut can, mut precisions, mut cannot) = (vec![], BTreeMap::new(), BTreeMap::new());
         let open = kinds.iter().map(|desk| (desk.lane.name().to_owned(), Some(desk)));
         for (name, desk) in open.chain(self.names.iter().filter(never).map(|name| (name.clone(), None))) {
-            let refused = desk.and_then(|desk| desk.lane.refuses(&session.graph.borrow()));
-            match refused {
-                _ if !session.allows(&name) => drop(cannot.insert(name, "its load names other lanes".to_owned())),
-                Some(why) => drop(cannot.insert(name, why.to_string())),
-                None => can.push(name),
+            let refused = match desk {
+                Some(desk) => session.refusal(&*desk.lane),
+                None => session.refuses(&name),
+            };
+            if let Some(why) = refused {
+                cannot.insert(name, why.to_string());
+                continue;
             }
+            precisions.extend(desk.and_then(|desk| Some((name.clone(), session.precision(&*desk.lane)?))));
+            can.push(name);
         }
-        (can, cannot)
+        (can, precisions, cannot)
     }
 
     /// The desk of a lane of that name that was lost.

@@ -3,7 +3,9 @@
 //! fetched.
 
 mod activity;
+mod aside;
 mod batching;
+mod builds;
 mod calls;
 mod compare;
 mod desk;
@@ -40,14 +42,14 @@ mod warming;
 pub use crate::lane::{Facts, Far, Opening, Output, Resident, Told, TrafficCounts, Workers};
 pub use crate::refine::Imported;
 pub use known::{Known, Recalled, Shelf};
-pub use lanes::Opener;
+pub use lanes::{Opener, Precisions};
 pub use options::{
     Fallback, Feeds, Files, Listener, LoadProgress, Measure, Origin, Outputs, Phase, PoolOptions, Priority, Request,
     RunOptions, Shapes, Source,
 };
 pub use pool::Pool;
 pub use report::{
-    Capabilities, Comparison, Device, LaneMemory, LaneRecords, MemoryMap, MemoryReport, Prediction, Profile,
+    Answered, Capabilities, Comparison, Device, LaneMemory, LaneRecords, MemoryMap, MemoryReport, Prediction, Profile,
     QueueReport,
 };
 pub use session::{Session, ValueInfo};

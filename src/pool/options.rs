@@ -187,6 +187,8 @@ pub struct Source {
     pub halves: bool,
     /// Whether products may multiply f16, where the lane does and was found to be faster so.
     pub half_products: bool,
+    /// Whether it keeps away from lanes that were measured to compute in less than float32.
+    pub exact: bool,
     /// Names of the lanes that it may run on; all of the pool's where absent.
     pub lanes: Option<Vec<String>>,
     /// From where its files can be had again; without it a session stays where it was loaded.

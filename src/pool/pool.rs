@@ -8,10 +8,10 @@ use super::desk::Desk;
 use super::homes::{Form, Home};
 use super::importing;
 use super::known::{Known, Shelf};
-use super::lanes::{Lanes, Opener, desk};
+use super::lanes::{Lanes, Opener, Precisions, desk};
 use super::options::{LoadProgress, Outputs, Phase, PoolOptions, Request, RunOptions, Shapes, Source};
 use super::report::{
-    Capabilities, Comparison, Device, LaneRecords, MemoryMap, MemoryReport, Prediction, Profile, QueueReport,
+    Answered, Capabilities, Comparison, Device, LaneRecords, MemoryMap, MemoryReport, Prediction, Profile, QueueReport,
     SessionMemory,
 };
 use super::session::Session;
@@ -191,8 +191,14 @@ impl Pool {
         Ok(self.inner.session(session)?.lane())
     }
 
-    /// Names of the lanes that a session may run on, the preferred first, and of the pool's others with why it may not.
-    pub fn lanes(&self, session: &Session) -> (Vec<String>, BTreeMap<String, String>) {
+    /// Who answered a session's last call; nothing before the first.
+    pub fn answered(&self, session: u64) -> Result<Option<Answered>> {
+        Ok(self.inner.session(session)?.answered())
+    }
+
+    /// Names of the lanes that a session may run on, the preferred first, of those that are open with in what it is computed there, and of
+    /// the pool's others with why it may not.
+    pub fn lanes(&self, session: &Session) -> (Vec<String>, Precisions, BTreeMap<String, String>) {
         self.inner.lanes.of(session)
     }
 
@@ -346,7 +352,7 @@ impl Inner {
 
     /// The lane for a model: one that is open, else one that can be opened.
     async fn desk_for(&self, session: &Session) -> Result<Rc<Desk>> {
-        let refuses = |desk: &Desk| desk.lane.refuses(&session.graph.borrow());
+        let refuses = |desk: &Desk| session.refusal(&*desk.lane);
         let why = match self.first(&|name| session.allows(name), &refuses) {
             Ok(desk) => return Ok(desk),
             Err(why) => why,
@@ -382,7 +388,7 @@ impl Inner {
                 Err(error) => return Err(error),
             };
             refused.push(desk.lane.name());
-            let takes = |other: &Desk| other.lane.refuses(&session.graph.borrow());
+            let takes = |other: &Desk| session.refusal(&*other.lane);
             let Ok(other) = self.first(&|name| session.allows(name) && !refused.contains(&name), &takes) else {
                 return Err(why);
             };

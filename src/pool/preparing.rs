@@ -2,14 +2,14 @@
 //! what a lane makes of one.
 
 use super::desk::{Counted, Desk};
-use super::homes::{Form, Home, KEPT};
+use super::homes::{Form, Home, KEPT, Preparation};
 use super::options::{LoadProgress, Phase};
 use super::ready::Ready;
 use super::session::Session;
 use crate::error::{Kind, Result};
 use crate::graph::specialise_with;
 use crate::kernels::Registry;
-use crate::lane::host::LocalFuture;
+use crate::lane::host::{LocalFuture, now_ms};
 use crate::lane::{Order, Progress};
 use crate::onnx::content_hash;
 use crate::program::Residency;
@@ -49,36 +49,36 @@ impl Desk {
         if let Some(progress) = progress {
             return self.compile(session, home, &form, Some(progress)).await.inspect(|ready| {
                 let done: LocalFuture<_> = Box::pin(std::future::ready(Ok(Rc::clone(ready))));
-                home.programs.borrow_mut().push((form, done.shared()));
+                let done = done.shared();
+                // What nobody asked yet does not know that it is done.
+                drop(done.clone().now_or_never());
+                home.programs.borrow_mut().push((form, done));
             });
         }
-        let known = {
-            let mut programs = home.programs.borrow_mut();
-            let at = programs.iter().position(|(key, _)| *key == form);
-            at.map(|at| {
-                let entry = programs.remove(at);
-                programs.push(entry.clone());
-                entry.1
-            })
-        };
-        if let Some(known) = known {
-            return known.await;
-        }
-        let (desk, of, at, key) = (Rc::clone(self), Rc::clone(session), Rc::clone(home), form.clone());
-        let compile: LocalFuture<_> = Box::pin(async move { desk.compile(&of, &at, &key, None).await });
-        let compile = compile.shared();
-        {
-            let mut programs = home.programs.borrow_mut();
-            if programs.len() >= KEPT {
-                drop(programs.remove(0));
-            }
-            programs.push((form.clone(), compile.clone()));
-        }
-        let result = compile.await;
+        let result = self.begun(session, home, &form).await;
         if result.is_err() {
-            home.programs.borrow_mut().retain(|(key, _)| *key != form);
+            let failed = |program: &Preparation| matches!(program.peek(), Some(Err(_)));
+            home.programs.borrow_mut().retain(|(key, program)| *key != form || !failed(program));
         }
         result
+    }
+
+    /// The same on its way; it goes on only while somebody waits for it.
+    pub(super) fn begun(self: &Rc<Self>, session: &Rc<Session>, home: &Rc<Home>, form: &Form) -> Preparation {
+        let mut programs = home.programs.borrow_mut();
+        let entry = match programs.iter().position(|(key, _)| key == form) {
+            Some(at) => programs.remove(at),
+            None => {
+                let (desk, of, at, key) = (Rc::clone(self), Rc::clone(session), Rc::clone(home), form.clone());
+                let compile: LocalFuture<_> = Box::pin(async move { desk.compile(&of, &at, &key, None).await });
+                if programs.len() >= KEPT {
+                    drop(programs.remove(0));
+                }
+                (form.clone(), compile.shared())
+            }
+        };
+        programs.push(entry.clone());
+        entry.1
     }
 
     async fn compile(
@@ -101,9 +101,8 @@ impl Desk {
         form: &Form,
         progress: Option<&LoadProgress<'_>>,
     ) -> Result<Rc<Ready>> {
-        if !home.furnished.get() {
-            session.refill().await?;
-        }
+        let (brought, began) = (!home.furnished.get(), now_ms());
+        let refilled_ms = if brought && session.refill().await? { now_ms() - began } else { 0.0 };
         let report = |phase, done, total| {
             if let Some(progress) = progress {
                 progress(phase, done, total);
@@ -122,6 +121,9 @@ impl Desk {
             self.lane.prepare(home.holder, order, &progress)
         };
         let mut compiled = compiling.await?;
+        let brought_ms = brought.then_some(refilled_ms + compiled.brought_ms);
+        session.builds.took(self.lane.opening(), brought_ms, compiled.built_ms);
+        self.builds.took(compiled.cost.dispatches.len(), compiled.built_ms);
         home.furnished.set(true);
         session.forget(&compiled);
         compiled.cost.model.clone_from(&session.name);

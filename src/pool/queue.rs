@@ -174,7 +174,7 @@ impl Queue {
     }
 
     /// How long what is under way takes still, at least.
-    fn least_left(&self, now: f64) -> f64 {
+    pub(super) fn least_left(&self, now: f64) -> f64 {
         let (began, running) = &*self.running.borrow();
         let least = running.iter().map(|running| running.least_ms).fold(0.0, f64::max);
         (began + least - now).max(0.0)

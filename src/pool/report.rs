@@ -3,11 +3,20 @@
 use super::known::Known;
 use super::options::Priority;
 use crate::kernels::Class;
-use crate::lane::{Counts, Facts, Lane};
+use crate::lane::{Counts, Facts, Lane, Precision};
 use crate::predict::{Candidate, Rates, Span, Strategy};
 use crate::program::Placed;
 use crate::records::{Observation, Refit};
 use serde::Serialize;
+
+/// Who answered a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Answered {
+    /// Name of the lane.
+    pub lane: &'static str,
+    /// In what its products were computed; none where that is not known.
+    pub precision: Option<Precision>,
+}
 
 /// A call that has no answer yet, as it is told.
 #[derive(Clone, Debug, Serialize)]

@@ -1,15 +1,16 @@
 //! One loaded model: its graph, its homes on lanes, and the check of its feeds.
 //! Knows graphs; must never know a lane, strategies or predictions.
 
+use super::builds::Builds;
 use super::homes::{Form, Home};
 use super::options::{Origin, Shapes, Source};
-use super::report::MemoryMap;
+use super::report::{Answered, MemoryMap};
 use super::routes::Routes;
 use super::tensors::Keep;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{DType, Dim, FOLDED_ELEMENTS, Graph, ValueId};
 use crate::kernels::Registry;
-use crate::lane::{Compiled, Input};
+use crate::lane::{Compiled, Input, Lane, Precision};
 use crate::onnx::read;
 use crate::program::{Residency, halved};
 use serde::Serialize;
@@ -49,6 +50,8 @@ pub struct Session {
     pub name: String,
     /// Names of the lanes that it may run on; all of the pool's where absent.
     pub(super) allowed: Option<Vec<String>>,
+    /// Whether it keeps away from lanes that compute in less than float32.
+    exact: bool,
     pub(super) graph: RefCell<Graph>,
     /// Whether large weights lie on the device as f16, and whether products may multiply such.
     pub(super) halves: bool,
@@ -65,6 +68,12 @@ pub struct Session {
     pub(super) refused: RefCell<BTreeSet<(u64, Vec<Vec<usize>>)>>,
     /// Calls since the last that found its lane busy.
     pub(super) calm: Cell<u32>,
+    /// Calls since the last of shapes that were not ready.
+    pub(super) steady: Cell<u32>,
+    /// The lane that answered its last call.
+    pub(super) answered: Cell<Option<Answered>>,
+    /// What it took to make it ready.
+    pub(super) builds: Builds,
 }
 
 impl Session {
@@ -79,6 +88,7 @@ impl Session {
             id,
             name: source.name.clone(),
             allowed: source.lanes.clone(),
+            exact: source.exact,
             graph: RefCell::new(graph),
             halves: source.halves,
             half_products: source.half_products,
@@ -88,12 +98,20 @@ impl Session {
             visited: RefCell::default(),
             refused: RefCell::default(),
             calm: Cell::default(),
+            steady: Cell::default(),
+            answered: Cell::default(),
+            builds: Builds::default(),
         }
     }
 
     /// Name of the lane of its next call; nothing once it was released.
     pub fn lane(&self) -> &'static str {
         self.home().map_or("", |home| home.lane.name())
+    }
+
+    /// Who answered its last call; nothing before the first.
+    pub fn answered(&self) -> Option<Answered> {
+        self.answered.get()
     }
 
     /// Where its next call runs.
@@ -139,15 +157,49 @@ impl Session {
         self.allowed.as_ref().is_none_or(|lanes| lanes.iter().any(|name| name == lane))
     }
 
+    /// Why it may not run on any lane of that name; nothing where it may.
+    pub(super) fn refuses(&self, lane: &str) -> Option<Error> {
+        (!self.allows(lane)).then(|| Error::new(Kind::Unsupported, "its load names other lanes"))
+    }
+
+    /// Why it may not run on `lane`; nothing where it may.
+    pub(super) fn refusal(&self, lane: &dyn Lane) -> Option<Error> {
+        if let Some(why) = self.refuses(lane.name()) {
+            return Some(why);
+        }
+        let bits = lane.bits().filter(|&bits| self.exact && bits < Precision::FLOAT32);
+        let fewer = |bits| {
+            Error::new(Kind::Unsupported, format!("it computes in {bits} bits, which are fewer than float32 has"))
+        };
+        bits.map(fewer).or_else(|| lane.refuses(&self.graph.borrow()))
+    }
+
+    /// In what its products are computed on `lane`; nothing where that is not known.
+    pub(super) fn precision(&self, lane: &dyn Lane) -> Option<Precision> {
+        let bits = lane.bits()?;
+        let halved = self.half_products && lane.tuning().halved;
+        Some(Precision::of(if halved { bits.min(Precision::FLOAT16) } else { bits }))
+    }
+
+    /// Bytes of weights that are to be brought to `lane`.
+    pub(super) fn weight_bytes(&self, lane: &dyn Lane) -> f64 {
+        let graph = self.graph.borrow();
+        if lane.holds(&graph) {
+            return 0.0;
+        }
+        let constants = graph.values.iter().filter_map(|value| value.constant.as_ref());
+        constants.map(|c| c.shape.iter().product::<usize>() as f64 * c.dtype.host_bytes() as f64).sum()
+    }
+
     /// Whether its weights are here, or can be had again.
     pub(super) fn portable(&self) -> bool {
         self.origin.is_some() || whole(&self.graph.borrow())
     }
 
-    /// Reads its file again where weights were forgotten.
-    pub(super) async fn refill(&self) -> Result<()> {
+    /// Reads its file again where weights were forgotten: whether they were.
+    pub(super) async fn refill(&self) -> Result<bool> {
         if whole(&self.graph.borrow()) {
-            return Ok(());
+            return Ok(false);
         }
         let gone =
             || Error::new(Kind::MissingData, "its weights are on another lane, and its file cannot be had again");
@@ -162,7 +214,7 @@ impl Session {
                 constant.tensor = again.tensor.take().filter(|_| again.hash == constant.hash);
             }
         }
-        if whole(&graph) { Ok(()) } else { Err(Error::new(Kind::MissingData, "its file is not what it was")) }
+        if whole(&graph) { Ok(true) } else { Err(Error::new(Kind::MissingData, "its file is not what it was")) }
     }
 
     /// The model's inputs.

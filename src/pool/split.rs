@@ -3,7 +3,7 @@
 
 use super::calls::{Calls, Checked};
 use super::desk::Desk;
-use super::homes::Home;
+use super::homes::{CALM, Home};
 use super::options::RunOptions;
 use super::queue::{Execution, Item};
 use super::session::Session;
@@ -17,8 +17,6 @@ use std::rc::Rc;
 const WORTH: f64 = 0.8;
 /// A session is made ready on a further lane where its calls take so many times as long as the way there and back.
 const WAITED: f64 = 4.0;
-/// After so many calls that needed no further lane, a session leaves it.
-const CALM: u32 = 64;
 
 impl Calls {
     /// The lane like that of `first` on which `session` is to live: where its weights are already, or one with the fewest
@@ -152,10 +150,7 @@ impl Calls {
     /// Whether a request may run at `desk`.
     pub(super) fn may(&self, placed: &Placed, desk: &Rc<Desk>) -> bool {
         let session = &placed.session;
-        Rc::ptr_eq(&placed.desk, desk)
-            || (session.portable()
-                && session.allows(desk.lane.name())
-                && desk.lane.refuses(&session.graph.borrow()).is_none())
+        Rc::ptr_eq(&placed.desk, desk) || (session.portable() && session.refusal(&*desk.lane).is_none())
     }
 
     /// `set` split over lanes where all of it is ready, if that is worth it; where it would be and is not ready, it will be.

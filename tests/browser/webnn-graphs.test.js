@@ -2,7 +2,7 @@
 
 import { Pool, Tensor } from '../pkg/index.js';
 import { Context } from '../pkg/webnn/context.js';
-import { assert, equal, test } from './harness.js';
+import { assert, equal, fails, test } from './harness.js';
 import { distance, entry, load } from './models.js';
 
 /** Forms for which a session keeps its programs, and so many that it is called with. */
@@ -13,7 +13,15 @@ async function counted(work, query = '') {
   const { Worker } = globalThis;
   const counts = { most: 0, now: 0, failed: 0 };
   const channel = new BroadcastChannel('graphs');
-  channel.onmessage = ({ data: { now, failed } }) => Object.assign(counts, { now, failed, most: Math.max(counts.most, now) });
+  let holding = () => {};
+  counts.hold = (held) => new Promise((resolve) => {
+    holding = resolve;
+    channel.postMessage({ held });
+  });
+  channel.onmessage = ({ data: { now, failed, holds } }) => {
+    Object.assign(counts, { now, failed, most: Math.max(counts.most, now) });
+    if (holds !== undefined) holding();
+  };
   globalThis.Worker = class extends Worker {
     constructor(url, options) {
       super(String(url).endsWith('/webnn/worker.js') ? new URL(`./counting-worker.js${query}`, import.meta.url) : url, options);
@@ -76,6 +84,68 @@ test('webnn graphs: one that cannot be built is told once, and its shapes run el
     await judge.close();
     return told[0].reason;
   }, '?fail=7'));
+
+/** Sentences of so many words. */
+const sentence = (words) => {
+  const of = (value) => new Tensor('int64', BigInt64Array.from({ length: words }, (_, i) => BigInt(value(i))), [1, words]);
+  return { input_ids: of((i) => 1000 + 7 * i), attention_mask: of(() => 1), token_type_ids: of(() => 0) };
+};
+
+test('webnn graphs: nobody waits for a build that another lane answers before, and what comes again is back once it is built', () =>
+  counted(async (counts) => {
+    const told = [];
+    const pools = [];
+    for (const lanes of [['webnn', 'cpu'], ['cpu']]) pools.push(await Pool.create({ lanes, measure: 'asked', records: 'none', onFallback: (fallback) => told.push(fallback) }));
+    const [ours, theirs] = await Promise.all(pools.map((pool) => pool.load(entry('minilm_l6').url)));
+    equal([ours.lane, ours.answered], ['webnn', null]);
+    const times = [[], []];
+    const call = async (words) => {
+      const outputs = [];
+      for (const [i, session] of [ours, theirs].entries()) {
+        const began = performance.now();
+        outputs.push(await session.run(sentence(words)));
+        times[i].push(performance.now() - began);
+      }
+      for (const name of ours.outputNames) {
+        const off = distance(outputs[0][name].data, outputs[1][name].data);
+        assert(off <= 1e-3, `${words} words, ${name}: ${off} off`);
+      }
+      return ours.answered;
+    };
+    // Every build waits until this is over: a call that waited for one would not end.
+    await counts.hold(true);
+    const built = counts.now;
+    for (let words = 20; words < 30; words++) equal(await call(words), { lane: 'cpu', precision: 'f32' }, `${words} words`);
+    equal([counts.now, ours.lane], [built, 'webnn'], 'graphs that were built, and where it lives');
+    await counts.hold(false);
+    const [first, ...rest] = times[0];
+    const [, ...alone] = times[1];
+    let calls = 0;
+    while ((await call(29)).lane !== 'webnn') assert(++calls < 1000, 'these shapes never came back');
+    equal([ours.lane, told.length], ['webnn', 0], 'its lane, and fallbacks');
+    for (const pool of pools) await pool.close();
+    // The first call waited for the weights.
+    const most = (each) => `${Math.max(...each).toFixed()} ms`;
+    return `${most([first])}, then ${most(rest)} at most, ${most(alone)} on the processor alone; back after ${calls} calls more`;
+  }));
+
+test('webnn graphs: a session of float32 is not for a context of fewer bits', () =>
+  counted(async () => {
+    const pool = await Pool.create({ lanes: ['webnn', 'cpu'], measure: 'asked', records: 'none', explore: false });
+    const { features } = pool.capabilities.devices[0];
+    assert(features.includes('matmul-11-bits') && features.includes('conv-float32'), String(features));
+    const { session: any, feeds } = await load(pool, entry('file_type'));
+    const exact = await pool.load(entry('file_type').url, { precision: 'f32' });
+    equal([any.lanes, any.precisions], [['webnn', 'cpu'], { cpu: 'f32', webnn: 'f16' }]);
+    equal([exact.lanes, exact.precisions], [['cpu'], { cpu: 'f32' }]);
+    assert(exact.refusals.webnn.includes('11 bits'), exact.refusals.webnn);
+    for (const session of [any, exact]) await session.run(feeds);
+    equal([any.answered, exact.answered], [{ lane: 'webnn', precision: 'f16' }, { lane: 'cpu', precision: 'f32' }]);
+    await fails('invalid-input', ["'f32'"], () => pool.load(entry('file_type').url, { precision: 'f32', products: 'float16' }));
+    await fails('unsupported', ['11 bits'], () => pool.load(entry('file_type').url, { precision: 'f32', lanes: ['webnn'] }));
+    await pool.close();
+    return exact.refusals.webnn;
+  }, '?halves'));
 
 /** The order of a sum, as a program of that number. */
 function sum(program, size) {

@@ -6,10 +6,13 @@ import { fused } from '../pkg/webnn/fuse.js';
 import { assert, equal, test } from './harness.js';
 
 await init();
-const context = await Context.open('cpu');
+/** By whether pictures have their channels last. */
+const contexts = [await Context.open('cpu', false), await Context.open('cpu', true)];
+/** Suites in which there are pictures. */
+const PICTURES = ['convolutions', 'pooling', 'epilogues', 'planes apart'];
 
 /** The last answer to the requests of a case, and its elements. */
-async function answered(orders, i) {
+async function answered(context, orders, i) {
   let last;
   for (const [at, [request, types]] of JSON.parse(orders.ask(i)).entries()) {
     const asked = await context.ask(request, types.map((type, part) => [type, orders.part(at, part)]));
@@ -21,13 +24,13 @@ async function answered(orders, i) {
   return last;
 }
 
-for (const name of names()) {
-  test(`webnn kernels: ${name}`, async () => {
+for (const [name, context] of contexts.flatMap((context, last) => names().filter((name) => !last || PICTURES.includes(name)).map((name) => [name, context]))) {
+  test(`webnn kernels: ${name}${context === contexts[1] ? ', channels last' : ''}`, async () => {
     const orders = Orders.of(name);
     const [wrong, refused] = [[], new Map()];
     let taken = 0;
     for (let i = 0; i < orders.count(); i++) {
-      const [answer, parts] = await answered(orders, i);
+      const [answer, parts] = await answered(context, orders, i);
       if (answer.Failed) {
         const { kind, message } = answer.Failed;
         if (kind !== 'unsupported') wrong.push(`${kind}: ${message}`);

@@ -94,3 +94,74 @@ test('webnn operators: a large constant that is turned, and then seen otherwise'
       await agrees(pools, order.join(), { nodes, tensors: { ...constants, x: floats(1) }, outputs: { y: 'float32' } });
     }
   }));
+
+/** Runs `work` with lanes whose pictures have their channels last, or first. */
+async function laidOut(last, work) {
+  const { Worker } = globalThis;
+  globalThis.Worker = class extends Worker {
+    constructor(url, options) {
+      super(String(url).endsWith('/webnn/worker.js') ? new URL(`./layout-worker.js?last=${last}`, import.meta.url) : url, options);
+    }
+  };
+  try {
+    return await both(work);
+  } finally {
+    globalThis.Worker = Worker;
+  }
+}
+
+/** What may stand between two convolutions of six channels: a node, further ones and constants, and channels where they are others. */
+const BETWEEN = {
+  ...Object.fromEntries(['Relu', 'HardSwish', 'Sigmoid', 'LeakyRelu', 'Softplus', 'GlobalAveragePool', 'GlobalMaxPool'].map((op) => [op, { op }])),
+  ...Object.fromEntries([1, 2, 3].flatMap((axis) => ['Softmax', 'LogSoftmax'].map((op) => [`${op} of axis ${axis}`, { op, attributes: { axis: { int: axis } } }]))),
+  ...Object.fromEntries([0, 1].map((all) => [`AveragePool that counts ${all}`, { op: 'AveragePool', attributes: { kernel_shape: [3, 2], strides: [2, 1], pads: [1, 0, 1, 1], count_include_pad: { int: all } } }])),
+  MaxPool: { op: 'MaxPool', attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] } },
+  'MaxPool beyond the end': { op: 'MaxPool', attributes: { kernel_shape: [3, 3], strides: [2, 2], ceil_mode: { int: 1 } } },
+  'MaxPool of taps apart': { op: 'MaxPool', attributes: { kernel_shape: [2, 2], dilations: [2, 2] } },
+  Clip: { op: 'Clip', more: ['b', 'b1'], constants: () => ({ b: new Tensor('float32', [0], []), b1: new Tensor('float32', [6], []) }) },
+  'Add of itself': { op: 'Add', more: ['c'] },
+  'Mul by a number': { op: 'Mul', more: ['b'], constants: () => ({ b: floats(1) }) },
+  'Sub of channels': { op: 'Sub', more: ['b'], constants: () => ({ b: floats(1, 6, 1, 1) }) },
+  'Add of three axes': { op: 'Add', more: ['b'], constants: () => ({ b: floats(6, 1, 1) }) },
+  'Add of columns': { op: 'Add', more: ['b'], constants: () => ({ b: floats(9) }) },
+  'Concat of channels': { op: 'Concat', more: ['c', 'c'], attributes: { axis: { int: 1 } }, channels: 18 },
+  'Concat of rows': { op: 'Concat', more: ['c'], attributes: { axis: { int: 2 } } },
+  Transpose: { op: 'Transpose', attributes: { perm: [0, 1, 3, 2] } },
+  Pad: { op: 'Pad', more: ['b'], constants: () => ({ b: whole('int64', [8], [0, 0, 1, 2, 0, 0, 2, 1]) }) },
+  Resize: { op: 'Resize', more: ['', 'b'], constants: () => ({ b: new Tensor('float32', [1, 1, 2, 2], [4]) }) },
+  'ReduceMax of channels': { op: 'ReduceMax', attributes: { axes: [1], keepdims: { int: 1 } }, channels: 1 },
+  'ReduceMean of rows': { op: 'ReduceMean', attributes: { axes: [2], keepdims: { int: 1 } } },
+  ConvTranspose: { op: 'ConvTranspose', more: ['b'], attributes: { strides: [2, 2] }, constants: () => ({ b: floats(6, 6, 2, 2) }) },
+};
+
+for (const last of [0, 1]) {
+  test(`webnn operators: between convolutions, channels ${last ? 'last' : 'first'}`, () =>
+    laidOut(last, async (pools) => {
+      for (const [name, { op, more = [], attributes = {}, constants = () => ({}), channels = 6 }] of Object.entries(BETWEEN)) {
+        const nodes = [
+          { op: 'Conv', inputs: ['x', 'w'], outputs: ['c'], attributes: { auto_pad: 'SAME_UPPER', strides: [2, 1] } },
+          { op, inputs: ['c', ...more], outputs: ['t'], attributes },
+          { op: 'Conv', inputs: ['t', 'w1'], outputs: ['y'] },
+        ];
+        const tensors = { x: floats(2, 3, 11, 9), w: floats(6, 3, 3, 3), w1: floats(6, channels, 1, 1), ...constants() };
+        await agrees(pools, name, { nodes, tensors, outputs: { y: 'float32' } });
+      }
+      const rows = [
+        { op: 'Conv', inputs: ['x', 'w'], outputs: ['c'] },
+        { op: 'Softmax', inputs: ['c'], outputs: ['s'] },
+        { op: 'Relu', inputs: ['c'], outputs: ['r'] },
+        { op: 'Add', inputs: ['s', 'r'], outputs: ['y'] },
+      ];
+      await agrees(pools, 'a softmax beside', { nodes: rows, tensors: { x: floats(2, 3, 11, 9), w: floats(6, 3, 3, 3) }, outputs: { y: 'float32' } });
+      // A gate: what its means say of each channel.
+      const gate = [
+        { op: 'Conv', inputs: ['x', 'w'], outputs: ['c'], attributes: { pads: [1, 1, 1, 1] } },
+        { op: 'GlobalAveragePool', inputs: ['c'], outputs: ['m'] },
+        { op: 'Conv', inputs: ['m', 'w1'], outputs: ['g'] },
+        { op: 'HardSigmoid', inputs: ['g'], outputs: ['h'] },
+        { op: 'Mul', inputs: ['c', 'h'], outputs: ['y'] },
+      ];
+      await agrees(pools, 'a gate', { nodes: gate, tensors: { x: floats(2, 3, 11, 9), w: floats(6, 3, 3, 3), w1: floats(6, 6, 1, 1) }, outputs: { y: 'float32' } });
+      return `${Object.keys(BETWEEN).length + 2} chains`;
+    }));
+}

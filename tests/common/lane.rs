@@ -8,8 +8,8 @@ use consort::graph::{ContentHash, Graph, HostTensor, Source, SpecialNode, Specia
 use consort::kernels::{Class, Registry, Tuning};
 use consort::lane::host::{Task, next_turn};
 use consort::lane::{
-    Compiled, Counts, Facts, Footprint, Input, Lane, Measured, Order, Outcome, Output, Progress, Resident, SubmitSpan,
-    Traffic, TrafficCounts, Turn, Work, opening,
+    Compiled, Counts, Facts, Footprint, Input, Lane, Measured, Order, Outcome, Output, Precision, Progress, Resident,
+    SubmitSpan, Traffic, TrafficCounts, Turn, Work, opening,
 };
 use consort::memory::{SlotPlan, WeightBook, weight_bytes};
 use consort::program::{Command, DispatchCost, Extent, Placed, ProgramCost, Schedule};
@@ -35,6 +35,10 @@ pub struct Faults {
     pub batch: Cell<Option<usize>>,
     /// How many times as long executions take as is forecast, where it is not 0.
     pub slower: Cell<f64>,
+    /// How many significant bits its products have; all where it is not said.
+    pub bits: Cell<Option<u32>>,
+    /// What preparations take by its clock, in milliseconds, and so many turns of the event loop.
+    pub builds_ms: Cell<usize>,
     /// Turns of the event loop that an execution takes.
     pub turns: Cell<usize>,
     /// Most bytes at one time.
@@ -57,6 +61,8 @@ pub struct Reference {
     arenas: RefCell<Vec<u64>>,
     tensors: Rc<Cell<u64>>,
     most: Cell<u64>,
+    /// Preparations so far.
+    pub prepared: Cell<usize>,
     /// Executions so far, by the number of requests in each.
     pub executed: RefCell<Vec<usize>>,
     /// Whether the execution under way is to stop, and how many did.
@@ -119,6 +125,7 @@ impl Reference {
             arenas: RefCell::default(),
             tensors: Rc::default(),
             most: Cell::default(),
+            prepared: Cell::default(),
             executed: RefCell::default(),
             stopping: Cell::default(),
             stopped: Cell::default(),
@@ -262,6 +269,8 @@ fn compiled(made: Made, weights: BTreeSet<ContentHash>, names: Vec<String>) -> C
         outputs: names,
         footprint: Footprint { parameters: 0, arena, live: arena, steps, layout },
         weights,
+        brought_ms: 0.0,
+        built_ms: 0.0,
         own: Rc::new(made),
     }
 }
@@ -277,6 +286,10 @@ impl Lane for Reference {
 
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn bits(&self) -> Option<u32> {
+        Some(self.faults.bits.get().unwrap_or(Precision::FLOAT32))
     }
 
     fn refuses(&self, graph: &Graph) -> Option<Error> {
@@ -313,6 +326,10 @@ impl Lane for Reference {
         let first = made.special.inputs.first().and_then(|id| made.special.tensors[id.0].ty.shape.first().copied());
         Box::pin(async move {
             self.lost()?;
+            self.prepared.set(self.prepared.get() + 1);
+            for _ in 0..self.faults.builds_ms.get() {
+                next_turn().await;
+            }
             if first.is_some() && first == self.faults.batch.get() {
                 return Err(Error::new(Kind::Unsupported, format!("the lane '{}' takes no such batch", self.name)));
             }
@@ -320,7 +337,7 @@ impl Lane for Reference {
             next_turn().await;
             self.fails(&self.faults.preparations, "a preparation")?;
             (progress.compile)(made.special.nodes.len(), made.special.nodes.len());
-            Ok(compiled(made, weights, names))
+            Ok(Compiled { built_ms: self.faults.builds_ms.get() as f64, ..compiled(made, weights, names) })
         })
     }
 

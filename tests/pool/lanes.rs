@@ -6,8 +6,9 @@ use super::faults::says;
 use super::lane::Reference;
 use super::pool::{host, load, options, request, run, source};
 use consort::graph::HostTensor;
+use consort::lane::Precision;
 use consort::lane::host::next_turn;
-use consort::pool::{Feed, Keep, Measure, Pool, PoolOptions, Request, RunOptions, Session, Source};
+use consort::pool::{Answered, Feed, Keep, Measure, Pool, PoolOptions, Request, RunOptions, Session, Source};
 use consort::predict::Strategy;
 use consort::{Error, Kind};
 use futures_util::FutureExt as _;
@@ -233,7 +234,7 @@ pub async fn a_model_goes_to_the_first_lane_that_takes_it() {
     assert_eq!(error.node(), Some("Gather_0"));
     let rows = Source { lanes: Some(vec!["second".to_owned()]), ..source("rows", dense(1)) };
     let rows = pool.load(rows, &|_, _, _| {}).await.unwrap();
-    let (can, cannot) = pool.lanes(&rows);
+    let (can, _, cannot) = pool.lanes(&rows);
     assert_eq!((can, cannot.keys().cloned().collect()), (vec!["second".to_owned()], vec!["first".to_owned()]));
     let third = Source { lanes: Some(vec!["third".to_owned()]), ..source("net", dense(1)) };
     let error = pool.load(third, &|_, _, _| {}).await.unwrap_err();
@@ -257,4 +258,31 @@ pub async fn a_lane_measures_itself_between_calls_and_never_beside_one() {
 pub async fn a_pool_of_no_lanes_is_none() {
     let error: Error = Pool::on(vec![], None, options(), None).await.unwrap_err();
     says(&error, Kind::Unsupported, &["no lanes"]);
+}
+
+pub async fn a_session_of_float32_keeps_away_from_lanes_of_fewer_bits() {
+    let lanes = [Reference::new("first"), Reference::new("second")];
+    let pool = on(&[&lanes[0], &lanes[1]]).await;
+    let exact = |name: &str| Source { exact: true, ..source(name, dense(1)) };
+    lanes[0].faults.bits.set(Some(11));
+    let any = pool.load(source("any", dense(1)), &|_, _, _| {}).await.unwrap();
+    let session = pool.load(exact("exact"), &|_, _, _| {}).await.unwrap();
+    assert_eq!((any.lane(), session.lane()), ("first", "second"));
+    let (can, precisions, cannot) = pool.lanes(&session);
+    assert_eq!((can, &precisions["second"]), (vec!["second".to_owned()], &Precision::F32));
+    assert!(cannot["first"].contains("11 bits"), "{cannot:?}");
+    assert_eq!(pool.lanes(&any).1["first"], Precision::F16);
+    for session in [&any, &session] {
+        for i in 0..8 {
+            run(&pool, request(session, "x", tensor([2, 8], i))).await.unwrap();
+        }
+    }
+    let of = |lane, precision| Some(Answered { lane, precision: Some(precision) });
+    assert_eq!(session.answered(), of("second", Precision::F32), "it is tried nowhere else");
+    assert_eq!(any.answered(), of("first", Precision::F16));
+    *lanes[1].faults.lost.borrow_mut() = Some("as the test asked".to_owned());
+    let lost = run(&pool, request(&session, "x", tensor([2, 8], 1))).await.unwrap_err();
+    assert_eq!(lost.kind(), Kind::DeviceLost, "{lost}");
+    let none = pool.load(exact("none"), &|_, _, _| {}).await.unwrap_err();
+    assert!(none.kind() == Kind::Unsupported && none.to_string().contains("11 bits"), "{none}");
 }

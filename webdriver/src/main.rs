@@ -23,6 +23,7 @@ mod report;
 mod serve;
 mod setup;
 mod site;
+mod split;
 mod supply;
 mod together;
 mod tools;

@@ -4,7 +4,7 @@ use crate::browsers::Browser;
 use crate::drive::Drive;
 use crate::serve::serve;
 use crate::tools::root;
-use crate::{data, first, package, setup, together};
+use crate::{data, first, package, setup, split, together};
 use anyhow::{Context, Result};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
@@ -34,10 +34,11 @@ pub struct Options {
     #[arg(long, value_name = "PART,…", value_delimiter = ',')]
     peers: Vec<String>,
     /// Another comparison: `first`: from the import to the first result of one model (mobilenet_v2, or the first of `--models`), and the
-    /// bytes fetched for it; `together-webnn`: sessions called at once on WebNN, how many calls come back right.
-    #[arg(long, value_parser = ["first", "together-webnn"])]
+    /// bytes fetched for it; `together-webnn`: sessions called at once on WebNN, how many calls come back right; `split-webnn`: sets of
+    /// models (or the set of `--models`) on one lane, and split over WebNN and the processor.
+    #[arg(long, value_parser = ["first", "together-webnn", "split-webnn"])]
     page: Option<String>,
-    /// Rounds of that comparison: browsers that are opened one after another (12 unless said otherwise), or calls (200).
+    /// Rounds of that comparison: browsers that are opened one after another (12 unless said otherwise), or calls (200; 15 of sets).
     #[arg(long)]
     rounds: Option<usize>,
     /// Writes what was measured to this file, as JSON.
@@ -63,6 +64,13 @@ pub fn peers(options: &Options) -> Result<()> {
             return Ok(());
         }
         let url = format!("http://127.0.0.1:{}/peers/{page}.html?", serving.port);
+        if page == "split-webnn" {
+            let rounds = options.rounds.unwrap_or(15);
+            let (text, result) = split::split(root, options.browser, &url, &options.models, rounds)?;
+            write(options, &result)?;
+            println!("{text}");
+            return Ok(());
+        }
         let rounds = options.rounds.unwrap_or(200) as u64;
         println!("{}", together::together(root, options.browser, &url, &options.models, rounds)?);
         return Ok(());

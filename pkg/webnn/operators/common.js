@@ -52,6 +52,10 @@ export function reshaped(n, x, shape) {
   return STEADY.has(x) && !TURNED.has(x) ? steady(y) : y;
 }
 
+/** Operands of which none is another: Chromium 147 ends the page over one that is read twice, where it moves transposes over its reader. */
+export const distinct = (n, operands) =>
+  operands.map((x, i) => (operands.indexOf(x) < i && x.shape.length === 4 ? n.builder.reshape(x, x.shape) : x));
+
 /** The elements at those places along an axis. */
 export function taken(n, x, axis, places) {
   const [first] = places;

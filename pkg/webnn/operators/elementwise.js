@@ -1,10 +1,10 @@
 // Operators that compute each element by itself, by MLGraphBuilder. Knows element types; must never know another family.
 
-import { floats, widened } from './common.js';
+import { distinct, floats, widened } from './common.js';
 
 export const named = (name) => (n) => n.builder[name](n.x(0));
 
-const pair = (n) => [n.x(0), n.x(1)];
+const pair = (n) => distinct(n, [n.x(0), n.x(1)]);
 
 /** Of a pair: the same of a wider type where theirs is none for the builder. */
 export const chosen = (name) => (n) => {

@@ -1,6 +1,6 @@
 // Operators that move elements and change none, by MLGraphBuilder. Knows axes and places; must never know another family.
 
-import { constant, from, moved, product, refuse, reshaped, taken, turned } from './common.js';
+import { constant, distinct, from, moved, product, refuse, reshaped, taken, turned } from './common.js';
 
 const { min, max } = Math;
 
@@ -95,5 +95,5 @@ export function pad(n) {
 export function joined(n) {
   // What has no elements, as an empty cache, is no operand here.
   const parts = n.inputs.map((_, i) => i).filter((i) => product(n.shape(i)) > 0).map((i) => n.x(i));
-  return parts.length === 1 ? n.builder.identity(parts[0]) : n.builder.concat(parts, from(n.int('axis', 0), n.result(0).length));
+  return parts.length === 1 ? n.builder.identity(parts[0]) : n.builder.concat(distinct(n, parts), from(n.int('axis', 0), n.result(0).length));
 }

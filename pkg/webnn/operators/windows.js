@@ -33,13 +33,15 @@ function pictures(n, of) {
   return reshaped(n, y, n.result(0));
 }
 
-export function convolution(n) {
+/** `last`: its picture, where that has its channels last; the result has, too. */
+export function convolution(n, last) {
   const sizes = n.shape(0).slice(2);
   const { strides, dilations, padding } = window(n, sizes, n.shape(1).slice(2));
+  const options = { groups: n.int('group', 1), ...(n.has(2) && { bias: n.x(2) }), label: n.name };
+  if (last) return n.builder.conv2d(last, n.x(1), { padding: padding.flat(), strides, dilations, inputLayout: 'nhwc', ...options });
   return pictures(n, (x, other, two, pads) =>
     n.builder.conv2d(x, other(1), {
-      padding: pads(padding), strides: two(strides), dilations: two(dilations), groups: n.int('group', 1),
-      ...(n.has(2) && { bias: n.x(2) }), label: n.name,
+      padding: pads(padding), strides: two(strides), dilations: two(dilations), ...options,
     }));
 }
 
@@ -121,7 +123,8 @@ function tapped(n, x, average, kernel, strides, dilations, result) {
   return average ? n.builder.mul(y, floats(n, [], [1 / product(kernel)])) : y;
 }
 
-export const pool = (name) => (n) => {
+/** `picture`: that of the node, where it has its channels last; the result has, too. */
+export const pool = (name) => (n, picture) => {
   const kernel = n.ints('kernel_shape', []);
   const sizes = n.shape(0).slice(2);
   const { strides, dilations, padding } = window(n, sizes, kernel, true);
@@ -130,16 +133,19 @@ export const pool = (name) => (n) => {
   // Not every platform leaves out what it pads with: the picture is padded here, and an average corrected.
   const beyond = result.map((count, i) => max(0, (count - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1 - sizes[i] - padding[i][0]));
   const before = padding.map(([first]) => first);
-  return pictures(n, (x, _, two) => {
+  // A list of all axes of one for those of a picture.
+  const placed = ([a, c, ...rest]) => (picture ? [a, ...rest, c] : [a, c, ...rest]);
+  const made = (x, _, two) => {
     const around = [...before, ...beyond].some((size) => size > 0);
-    const [first, last] = [before, beyond].map((list) => [0, 0, ...list, ...(list.length === 1 ? [0] : [])]);
+    const [first, last] = [before, beyond].map((list) => placed([0, 0, ...list, ...(list.length === 1 ? [0] : [])]));
     const padded = around ? n.builder.pad(x, first, last, { value: average ? 0 : LEAST }) : x;
     const want = two(result);
     let y;
     if (dilations.some((dilation) => dilation > 1)) y = tapped(n, padded, average, two(kernel), two(strides), two(dilations), want);
     else {
-      y = n.builder[name](padded, { windowDimensions: two(kernel), strides: two(strides), label: n.name });
-      if (y.shape.slice(2).some((size, i) => size !== want[i])) y = n.builder.slice(y, [0, 0, 0, 0], [...y.shape.slice(0, 2), ...want]);
+      y = n.builder[name](padded, { windowDimensions: two(kernel), strides: two(strides), layout: picture ? 'nhwc' : 'nchw', label: n.name });
+      const whole = placed([...n.result(0).slice(0, 2), ...want]);
+      if (String(y.shape) !== String(whole)) y = n.builder.slice(y, [0, 0, 0, 0], whole);
     }
     if (!average || !around) return y;
     const counted = n.int('count_include_pad', 0) === 1;
@@ -147,6 +153,7 @@ export const pool = (name) => (n) => {
     const places = sizes.map((_, i) => taps(before[i], inside(i), kernel[i], strides[i], dilations[i], result[i]));
     const [rows, columns] = places.length === 1 ? [places[0], [1]] : places;
     const all = product(kernel);
-    return n.builder.mul(y, floats(n, [1, 1, rows.length, columns.length], rows.flatMap((row) => columns.map((column) => all / (row * column)))));
-  });
+    return n.builder.mul(y, floats(n, placed([1, 1, rows.length, columns.length]), rows.flatMap((row) => columns.map((column) => all / (row * column)))));
+  };
+  return picture ? made(picture, undefined, (list) => list) : pictures(n, made);
 };

@@ -7,7 +7,7 @@ use crate::graph::{Constant, FOLDED_ELEMENTS, Graph, HostTensor, Source, TensorT
 use crate::kernels::{Class, Tuning};
 use crate::lane::host::{Task, now_ms};
 use crate::lane::interface::{Lane, Turn};
-use crate::lane::measured::{Counts, Facts, Measured};
+use crate::lane::measured::{Counts, Facts, Measured, Precision};
 use crate::lane::tensor::{Input, Output, Resident, opening};
 use crate::lane::traffic::{Traffic, TrafficCounts};
 use crate::lane::work::{Compiled, Footprint, Order, Outcome, Progress, SubmitSpan, Work};
@@ -107,7 +107,7 @@ impl FarLane {
         (Resident { ty, lane: self.name, opening: self.opening, bytes, own: Box::new(kept) }, number)
     }
 
-    /// Brings what an order needs and is not there, then asks for it.
+    /// Brings what an order needs and is not there, then asks for it: also what it took from then on, in milliseconds.
     async fn prepared(
         &self,
         holder: u64,
@@ -115,7 +115,7 @@ impl FarLane {
         large: Large,
         mut program: Program,
         progress: &Progress<'_>,
-    ) -> Result<Program> {
+    ) -> Result<(Program, f64)> {
         let bytes = |tensor: &HostTensor| tensor.bytes().len() as u64;
         let constants = order.special.tensors.iter().filter(|t| matches!(t.source, Source::Constant(..)));
         let total: u64 = constants.map(|t| t.ty.host_bytes()).sum();
@@ -149,6 +149,7 @@ impl FarLane {
             sent.insert(hash);
         }
         drop(large);
+        let began = now_ms();
         let request = Request::Prepare { program: program.number, holder, order };
         let (Answer::Prepared(prepared), _) = self.held.ask(&request, &[]).await? else { return Err(unexpected()) };
         (progress.upload)(total, total);
@@ -160,7 +161,7 @@ impl FarLane {
             return Err(error);
         }
         program.prepared = prepared;
-        Ok(program)
+        Ok((program, now_ms() - began))
     }
 
     /// Which requests `schedule` runs, in its order.
@@ -198,6 +199,18 @@ impl Lane for FarLane {
 
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn bits(&self) -> Option<u32> {
+        if self.takes.is_none() {
+            return Some(Precision::FLOAT32);
+        }
+        // As `pkg/webnn/precision.js` tells of each kind of product.
+        let bits = |feature: &String| match feature.split_once('-')?.1 {
+            "float32" => Some(Precision::FLOAT32),
+            bits => bits.strip_suffix("-bits")?.parse().ok(),
+        };
+        self.facts.features.iter().filter_map(bits).min()
     }
 
     fn refuses(&self, graph: &Graph) -> Option<Error> {
@@ -257,8 +270,9 @@ impl Lane for FarLane {
         let outputs = outputs.into_iter().enumerate().map(|(i, ty)| (ty, residency.output(i))).collect();
         let program = Program::new(&self.held, outputs);
         Box::pin(async move {
+            let began = now_ms();
             self.check()?;
-            let program = self.prepared(holder, ordered, large, program, progress).await?;
+            let (program, built_ms) = self.prepared(holder, ordered, large, program, progress).await?;
             let prepared = &program.prepared;
             let known: BTreeSet<_> = prepared.known.iter().collect();
             Ok(Compiled {
@@ -278,6 +292,8 @@ impl Lane for FarLane {
                     layout: prepared.layout.clone(),
                 },
                 weights: constants.iter().filter(|(name, _)| known.contains(name)).map(|(_, hash)| *hash).collect(),
+                brought_ms: now_ms() - began - built_ms,
+                built_ms,
                 own: Rc::new(program),
             })
         })

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::graph::TensorType;
 use crate::graph::{Graph, HostTensor, Node};
 use crate::kernels::{Class, Registry, Tuning};
-use crate::lane::host::Task;
+use crate::lane::host::{Task, now_ms};
 #[cfg(target_arch = "wasm32")]
 use crate::lane::interface::Blank;
 use crate::lane::interface::{Lane, Turn};
@@ -29,7 +29,7 @@ fn own(compiled: &Compiled) -> Result<Rc<Prepared>> {
     Rc::clone(&compiled.own).downcast::<Prepared>().map_err(other)
 }
 
-fn compiled(prepared: Prepared) -> Compiled {
+fn compiled(prepared: Prepared, built_ms: f64) -> Compiled {
     let prepared = Rc::new(prepared);
     let program = &prepared.program;
     Compiled {
@@ -44,6 +44,8 @@ fn compiled(prepared: Prepared) -> Compiled {
             layout: program.layout.clone(),
         },
         weights: program.weights.keys().copied().collect(),
+        brought_ms: 0.0,
+        built_ms,
         own: prepared,
     }
 }
@@ -87,8 +89,12 @@ impl Lane for GpuLane {
     }
 
     fn prepare<'a>(&'a self, holder: u64, order: Order<'_>, progress: &'a Progress<'a>) -> Task<'a, Result<Compiled>> {
+        let began = now_ms();
         let program = build(order.graph, order.special, order.residency, order.tuning);
-        Box::pin(async move { self.prepare(holder, program?, progress).await.map(compiled) })
+        Box::pin(async move {
+            let prepared = self.prepare(holder, program?, progress).await?;
+            Ok(compiled(prepared, now_ms() - began))
+        })
     }
 
     fn turn(&self) -> Task<'_, Turn<'_>> {
