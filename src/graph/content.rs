@@ -1,8 +1,9 @@
 //! Names of contents: equal bytes have equal names. Knows bytes; must never know what they are of.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_seed};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// Name of a constant's device bytes, element type and shape left out: equal bytes are stored once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,37 +18,34 @@ pub fn seed(seed: u64) {
     let _ = SEED.compare_exchange(0, seed, Ordering::Relaxed, Ordering::Relaxed);
 }
 
-/// Takes in bytes one after another.
-#[derive(Clone)]
-pub struct Naming(Xxh3);
+/// Gathers what a name is of that is the same in every process: what is made of contents, whose names are among the bytes, or a machine.
+#[derive(Clone, Debug, Default)]
+pub struct Naming(Vec<u8>);
 
 impl Naming {
-    /// Of contents.
-    pub fn of_content() -> Naming {
-        Naming(Xxh3::with_seed(SEED.load(Ordering::Relaxed)))
-    }
-
-    /// Of what is made of contents, whose names are among the bytes: the same in every process.
-    pub fn of_names() -> Naming {
-        Naming(Xxh3::new())
-    }
-
-    /// More of them.
+    /// More bytes.
     pub fn add(&mut self, bytes: &[u8]) -> &mut Naming {
-        self.0.update(bytes);
+        self.0.extend_from_slice(bytes);
         self
     }
 
     /// The name of all so far.
     pub fn name(&self) -> ContentHash {
-        ContentHash(self.0.digest128().to_le_bytes())
+        ContentHash(xxh3_128_with_seed(&self.0, 0).to_le_bytes())
     }
 }
 
 impl ContentHash {
-    /// The name of `bytes`, as [`Naming::of_content`] gives it.
+    /// The name of `bytes`.
     pub fn of(bytes: &[u8]) -> ContentHash {
         ContentHash(xxh3_128_with_seed(bytes, SEED.load(Ordering::Relaxed)).to_le_bytes())
+    }
+}
+
+impl fmt::Display for ContentHash {
+    /// Its first half, in hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -56,18 +54,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_have_one_name_however_they_come() {
+    fn what_differs_in_a_bit_or_in_length_has_another_name() {
         let bytes: Vec<u8> = (0..10_000u32).map(|i| (i * i / 7) as u8).collect();
-        for (len, piece) in [(0, 1), (1, 1), (200, 7), (241, 100), (10_000, 333)] {
-            let mut naming = Naming::of_content();
-            for piece in bytes[..len].chunks(piece) {
-                naming.add(piece);
+        for len in [1, 16, 100, 200, 241, 1024, 10_000] {
+            let own = ContentHash::of(&bytes[..len]);
+            assert_eq!(own, ContentHash::of(&bytes.clone()[..len]));
+            assert_ne!(own, ContentHash::of(&bytes[..len - 1]));
+            for at in [0, len / 2, len - 1] {
+                let mut other = bytes[..len].to_vec();
+                other[at] ^= 1;
+                assert_ne!(own, ContentHash::of(&other), "{len} bytes, but for that at {at}");
             }
-            assert_eq!(naming.name(), ContentHash::of(&bytes[..len]));
         }
-        let mut other = bytes.clone();
-        other[9_999] ^= 1;
-        assert_ne!(ContentHash::of(&bytes), ContentHash::of(&other));
-        assert_ne!(ContentHash::of(&bytes), ContentHash::of(&bytes[1..]));
+        let named = Naming::default().add(b"one").add(b"two").name();
+        assert_eq!(named, Naming::default().add(b"onetwo").name());
+        assert_eq!(named.to_string().len(), 16);
     }
 }

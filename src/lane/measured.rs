@@ -1,10 +1,10 @@
 //! What a lane says of itself and what was measured of it: facts, rates, bytes. Plain values; must never know how they
 //! were come by.
 
+use crate::graph::Naming;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::Add;
-use xxhash_rust::xxh3::Xxh3;
 
 /// What a lane's device says of itself.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -29,20 +29,17 @@ pub struct Facts {
 impl Facts {
     /// Name of this combination of device, features and limits.
     pub fn fingerprint(&self) -> String {
-        let mut hasher = Xxh3::new();
+        let mut hasher = Naming::default();
         for text in [&self.vendor, &self.architecture, &self.device, &self.description] {
-            hasher.update(text.as_bytes());
-            hasher.update(&[0]);
+            hasher.add(text.as_bytes()).add(&[0]);
         }
         self.features.iter().for_each(|f| {
-            hasher.update(f.as_bytes());
-            hasher.update(&[0]);
+            hasher.add(f.as_bytes()).add(&[0]);
         });
         for (name, value) in &self.limits {
-            hasher.update(name.as_bytes());
-            hasher.update(&value.to_le_bytes());
+            hasher.add(name.as_bytes()).add(&value.to_le_bytes());
         }
-        format!("{:016x}", hasher.digest())
+        hasher.name().to_string()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::external::{ExternalData, Range};
 use super::proto::{DATA_TYPES, EXTERNAL, TensorProto};
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Constant, ContentHash, DType, Data, HostTensor, Naming};
+use crate::graph::{Constant, ContentHash, DType, Data, HostTensor};
 use half::f16;
 use std::sync::Arc;
 
@@ -19,35 +19,18 @@ pub fn dtype(code: Option<i32>, what: &str) -> Result<DType> {
 
 /// The name of the tensor's device bytes; of its host bytes where an int64 does not fit the device.
 pub fn content_hash(tensor: &HostTensor) -> ContentHash {
-    let mut naming = Naming::of_content();
-    let feed = |naming: &mut Naming, bytes: &mut dyn Iterator<Item = [u8; 4]>| {
-        // In pieces: a whole copy of a large weight would double the memory.
-        let mut buffer = Vec::with_capacity(1 << 16);
-        for word in bytes {
-            buffer.extend(word);
-            if buffer.len() == 1 << 16 {
-                naming.add(&buffer);
-                buffer.clear();
-            }
-        }
-        naming.add(&buffer);
-    };
+    let named = |bytes: Vec<u8>| ContentHash::of(&bytes);
     match tensor.data() {
-        // Most weights are these, and are as long as the model: the host's bytes are the device's, all at once.
-        Data::Float32(_) | Data::Int32(_) => return ContentHash::of(tensor.bytes()),
-        Data::Bool(v) => feed(&mut naming, &mut v.iter().map(|&x| u32::from(x).to_le_bytes())),
+        // Most weights are these, and are as long as the model: the host's bytes are the device's.
+        Data::Float32(_) | Data::Int32(_) => ContentHash::of(tensor.bytes()),
+        Data::Bool(v) => named(v.iter().flat_map(|&x| u32::from(x).to_le_bytes()).collect()),
         Data::Int64(v) if v.iter().all(|&x| i32::try_from(x).is_ok()) => {
-            feed(&mut naming, &mut v.iter().map(|&x| (x as i32).to_le_bytes()));
+            named(v.iter().flat_map(|&x| (x as i32).to_le_bytes()).collect())
         }
-        Data::Int64(v) => v.iter().for_each(|x| {
-            naming.add(&x.to_le_bytes());
-        }),
+        Data::Int64(_) => ContentHash::of(tensor.bytes()),
         // No device has it: named by its own bytes, apart from those of any other type.
-        _ => {
-            naming.add(tensor.dtype().name().as_bytes()).add(tensor.bytes());
-        }
+        _ => named([tensor.dtype().name().as_bytes(), tensor.bytes()].concat()),
     }
-    naming.name()
 }
 
 /// A constant that the host holds.

@@ -78,7 +78,7 @@ fn whole(mut id: TensorId, lowering: &Lowering<'_>) -> Option<ContentHash> {
 
 /// Names what `call` writes by all that decides it.
 fn name(call: &KernelCall, sources: &[(TensorId, ContentHash)]) -> ContentHash {
-    let mut hash = Naming::of_names();
+    let mut hash = Naming::default();
     let mut text = |text: &str| {
         hash.add(&(text.len() as u64).to_le_bytes());
         hash.add(text.as_bytes());

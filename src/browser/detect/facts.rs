@@ -3,7 +3,7 @@
 use super::wasm::Wasm;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// What a probe found, or why it found nothing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -185,10 +185,9 @@ impl Detected {
     /// Name of this combination of browser and machine: the same as long as what it can do is the same. What is stored,
     /// measured, or failed this time is left out.
     pub fn fingerprint(&self) -> String {
-        let mut hasher = Xxh3::new();
+        let mut said: Vec<u8> = vec![];
         let mut note = |text: &str| {
-            hasher.update(text.as_bytes());
-            hasher.update(&[0]);
+            said.extend(text.bytes().chain([0]));
         };
         if let Some(gpu) = self.webgpu.facts() {
             [&gpu.vendor, &gpu.architecture, &gpu.device, &gpu.description].into_iter().for_each(|text| note(text));
@@ -203,7 +202,7 @@ impl Detected {
         }
         note(&format!("{:?}", self.wasm));
         note(&format!("{:?}", self.system));
-        format!("{:016x}", hasher.digest())
+        format!("{:016x}", xxh3_128_with_seed(&said, 0) as u64)
     }
 }
 

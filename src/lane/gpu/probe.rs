@@ -3,7 +3,7 @@
 
 use super::{GpuLane, Input, Work};
 use crate::error::{Error, Kind, Result};
-use crate::graph::HostTensor;
+use crate::graph::{HostTensor, Naming};
 use crate::kernels::{Class, QUAD, Tuning};
 use crate::lane::host::{next_turn, now_ms};
 use crate::lane::interface::NOBODY;
@@ -13,7 +13,6 @@ use crate::lane::tensor::Output;
 use crate::lane::work::{Outcome, Progress};
 use crate::program::{DispatchCost, Program, Strategy, probe, schedule};
 use std::rc::Rc;
-use xxhash_rust::xxh3::Xxh3;
 
 /// A probe grows until it takes this long, so that clocks and noise are small beside it.
 const LONG_ENOUGH_MS: f64 = 4.0;
@@ -32,7 +31,7 @@ const MOST_DISPATCHES: usize = 512;
 
 /// Name of the kernels that probes measure: another release may have others.
 pub fn kernels() -> Result<String> {
-    let mut hasher = Xxh3::new();
+    let mut hasher = Naming::default();
     // Any size of subgroups: the kernels differ in no more.
     for tuning in Tuning::all(4).into_iter().chain(Tuning::HARDWARE.products()) {
         let mut programs = vec![probe::attention(tuning, 1)?];
@@ -40,11 +39,10 @@ pub fn kernels() -> Result<String> {
             programs.extend(probe::class(class, tuning, 1)?);
         }
         for kernel in programs.iter().flat_map(|program| &program.kernels) {
-            hasher.update(kernel.wgsl.as_bytes());
-            hasher.update(&[0]);
+            hasher.add(kernel.wgsl.as_bytes()).add(&[0]);
         }
     }
-    Ok(format!("{:016x}", hasher.digest()))
+    Ok(hasher.name().to_string())
 }
 
 /// Measures the ceilings of `lane` and its waits, and sets how it waits. Where the fastest variants are not known from

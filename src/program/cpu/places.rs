@@ -21,7 +21,7 @@ pub fn named(ContentHash(mut hash): ContentHash, dtype: DType) -> ContentHash {
 
 /// The name of a weight in another form.
 pub fn formed(ContentHash(of): ContentHash, form: &str) -> ContentHash {
-    Naming::of_names().add(&of).add(form.as_bytes()).name()
+    Naming::default().add(&of).add(form.as_bytes()).name()
 }
 
 /// The place of every tensor.

@@ -49,7 +49,7 @@ fn affine(source: &Node, special: &Specialised, node: &SpecialNode) -> Result<Op
     if node.outputs.len() != 1 || rest.len() != 4 || rank < 2 || !inference {
         return Ok(None);
     }
-    let mut hash = Naming::of_names();
+    let mut hash = Naming::default();
     let mut floats: Vec<&[f32]> = vec![];
     for id in rest.iter().flatten() {
         let Source::Constant(name, Some(value)) = &special.tensors[id.0].source else { return Ok(None) };
