@@ -98,7 +98,7 @@ mod tests {
         let asked = Request::Weight { program: 3, hash: ContentHash([7; 16]), shape: vec![2, 0] };
         let json = told(&wire::written(&asked).unwrap()).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
-        assert_eq!((&json["Weight"]["program"], &json["Weight"]["hash"][31]), (&3.into(), &7.into()));
+        assert_eq!((&json["Weight"]["program"], &json["Weight"]["hash"][15]), (&3.into(), &7.into()));
         let bytes = written(br#"{"Executed":[[0.5,1.25]]}"#).unwrap();
         let Answer::Executed(spans) = wire::read(&bytes).unwrap() else { panic!("another answer") };
         assert_eq!(spans, [(0.5, 1.25)]);

@@ -27,6 +27,9 @@ await build({
   outfile: join(pkg, 'consort.min.js'),
   bundle: true,
   minify: true,
+  // The modules are in the package, too.
+  sourcemap: true,
+  sourcesContent: false,
   format: 'esm',
   target: 'es2022',
   banner: { js: `// ${name} ${version}, ${license}` },
@@ -42,6 +45,7 @@ await build({
   outfile: join(pkg, 'parquet.min.js'),
   bundle: true,
   minify: true,
+  sourcemap: true,
   format: 'esm',
   target: 'es2022',
   nodePaths: [modules],
