@@ -16,6 +16,14 @@ export function equal(a, b, message = 'values differ') {
   assert(left === right, `${message}: ${left} is not ${right}`);
 }
 
+/** What the page was warned of since it began: of some things it is told once, whichever test comes first. */
+export const warnings = [];
+const { warn } = console;
+console.warn = (...words) => {
+  warnings.push(words.join(' '));
+  warn.apply(console, words);
+};
+
 /** Runs `work`, which must fail with a ConsortError of `kind` whose message has every one of `parts`. */
 export async function fails(kind, parts, work) {
   let error;
