@@ -110,7 +110,9 @@ async function weak() {
 /** The processor that a pool with these options will ask for first, while the page's own wasm still starts; nothing where it may not. */
 async function ahead({ lanes, ...plain }) {
   const takes = guessed();
-  if (!takes || !(await able()) || !(lanes ? lanes[0] === 'cpu' : await weak())) return undefined;
+  // An adapter may never answer: once all else is known, nothing is ahead any more.
+  const known = () => found().then(() => false);
+  if (!takes || !(await able()) || !(lanes ? lanes[0] === 'cpu' : await Promise.race([weak(), known()]))) return undefined;
   const { threads } = possible(plain, takes, true);
   return { threads, processor: await openProcessor(takes, threads) };
 }
@@ -136,8 +138,8 @@ export async function opened(options) {
     const device = asked?.deviceType ?? 'cpu';
     // The wasm of each is fetched when it is asked for.
     const processor = async (lane) => (lane === 'webnn' ? openContext(device) : ((await early(threads)) ?? openProcessor(wasm, threads)));
-    // A software adapter computes on the same cores as a processor of ours does, and takes longer.
-    const gpu = webgpu.isFallbackAdapter && workers ? [[], ['gpu']] : [['gpu'], []];
+    // A software adapter computes on the same cores as a processor of ours does, and takes longer; one that did not answer may never.
+    const gpu = (!webgpu.available || webgpu.isFallbackAdapter) && workers ? [[], ['gpu']] : [['gpu'], []];
     const there = [...gpu[0], ...(webnn.available && webnn[device].available ? ['webnn'] : []), 'cpu', ...gpu[1]];
     const kept = records === 'none' ? undefined : shelfOf();
     return completed(await call(() => WasmPool.create({ ...plain, there }, onFallback, kept, processor, threads, processors)), kept);

@@ -13,7 +13,7 @@ const BUILDS = {
 
 const make = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
 
-/** A module of one relaxed multiply-add, to be validated. */
+/** A module of one relaxed multiply-add, to be validated before there is the wasm that asks for all proposals (`src/browser/detect/`). */
 const RELAXED = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253, 15, 65, 0, 253, 15, 65, 0, 253, 15, 253, 133, 2, 11];
 
 /** The proposals that a browser which takes relaxed SIMD takes with it, before it was asked about all; nothing where it does not. */

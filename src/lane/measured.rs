@@ -29,17 +29,17 @@ pub struct Facts {
 impl Facts {
     /// Name of this combination of device, features and limits.
     pub fn fingerprint(&self) -> String {
-        let mut hasher = Naming::default();
+        let mut naming = Naming::default();
         for text in [&self.vendor, &self.architecture, &self.device, &self.description] {
-            hasher.add(text.as_bytes()).add(&[0]);
+            naming.add(text.as_bytes()).add(&[0]);
         }
         self.features.iter().for_each(|f| {
-            hasher.add(f.as_bytes()).add(&[0]);
+            naming.add(f.as_bytes()).add(&[0]);
         });
         for (name, value) in &self.limits {
-            hasher.add(name.as_bytes()).add(&value.to_le_bytes());
+            naming.add(name.as_bytes()).add(&value.to_le_bytes());
         }
-        hasher.name().to_string()
+        naming.name().to_string()
     }
 }
 

@@ -78,10 +78,10 @@ fn whole(mut id: TensorId, lowering: &Lowering<'_>) -> Option<ContentHash> {
 
 /// Names what `call` writes by all that decides it.
 fn name(call: &KernelCall, sources: &[(TensorId, ContentHash)]) -> ContentHash {
-    let mut hash = Naming::default();
+    let mut naming = Naming::default();
     let mut text = |text: &str| {
-        hash.add(&(text.len() as u64).to_le_bytes());
-        hash.add(text.as_bytes());
+        naming.add(&(text.len() as u64).to_le_bytes());
+        naming.add(text.as_bytes());
     };
     text(call.shader.source);
     call.snippets.iter().for_each(|(key, value)| [key, value.as_str()].into_iter().for_each(&mut text));
@@ -91,10 +91,10 @@ fn name(call: &KernelCall, sources: &[(TensorId, ContentHash)]) -> ContentHash {
     }
     text(&format!("{:?}", call.bindings.iter().map(|b| b.element).collect::<Vec<_>>()));
     for word in call.params.iter().chain(&call.workgroups) {
-        hash.add(&word.to_le_bytes());
+        naming.add(&word.to_le_bytes());
     }
     for (_, source) in sources {
-        hash.add(&source.0);
+        naming.add(&source.0);
     }
-    hash.name()
+    naming.name()
 }

@@ -6,9 +6,9 @@ mod fit;
 mod learned;
 mod predictor;
 mod recall;
-mod trial;
 #[cfg(test)]
-mod world;
+mod tests;
+mod trial;
 
 pub use accuracy::{Accuracy, Past};
 pub use learned::Learned;

@@ -107,7 +107,7 @@ impl Predictor {
 
 #[cfg(test)]
 mod tests {
-    use super::super::world::{NOW, World, cost, rates};
+    use super::super::tests::{NOW, World, cost, rates};
     use super::*;
     use crate::kernels::Class;
     use crate::predict::Strategy;

@@ -140,3 +140,29 @@ test('cpu: each wasm of its workers is fetched once, and by no pool that has no 
   equal(files(), 2, 'files of wasm that were fetched: one for each build, that of one thread and that of several');
   await shared.close();
 });
+
+test('cpu: an adapter that never answers keeps no pool waiting', async () => {
+  // A page of its own, whose first pool it is: what the browser can do is not known there yet.
+  const frame = document.createElement('iframe');
+  const script = `
+    if (navigator.gpu) GPU.prototype.requestAdapter = () => new Promise(() => {});
+    const { Pool } = await import('${new URL('../pkg/index.js', import.meta.url)}');
+    const pool = await Pool.create({ records: 'none' }).catch((error) => ({ error }));
+    parent.postMessage({ never: pool.error ? String(pool.error) : pool.capabilities.lanes }, '*');`;
+  frame.srcdoc = `<script type="module">${script}</${'script'}>`;
+  try {
+    const told = new Promise((resolve) => {
+      addEventListener('message', function heard({ data }) {
+        if (data?.never === undefined) return;
+        removeEventListener('message', heard);
+        resolve(data.never);
+      });
+    });
+    document.body.append(frame);
+    const late = new Promise((resolve) => setTimeout(resolve, 60_000, 'no pool'));
+    const lanes = await Promise.race([told, late]);
+    assert(lanes.includes('cpu'), `${lanes}`);
+  } finally {
+    frame.remove();
+  }
+});

@@ -31,7 +31,7 @@ const MOST_DISPATCHES: usize = 512;
 
 /// Name of the kernels that probes measure: another release may have others.
 pub fn kernels() -> Result<String> {
-    let mut hasher = Naming::default();
+    let mut naming = Naming::default();
     // Any size of subgroups: the kernels differ in no more.
     for tuning in Tuning::all(4).into_iter().chain(Tuning::HARDWARE.products()) {
         let mut programs = vec![probe::attention(tuning, 1)?];
@@ -39,10 +39,10 @@ pub fn kernels() -> Result<String> {
             programs.extend(probe::class(class, tuning, 1)?);
         }
         for kernel in programs.iter().flat_map(|program| &program.kernels) {
-            hasher.add(kernel.wgsl.as_bytes()).add(&[0]);
+            naming.add(kernel.wgsl.as_bytes()).add(&[0]);
         }
     }
-    Ok(hasher.name().to_string())
+    Ok(naming.name().to_string())
 }
 
 /// Measures the ceilings of `lane` and its waits, and sets how it waits. Where the fastest variants are not known from

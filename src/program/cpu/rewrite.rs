@@ -49,21 +49,21 @@ fn affine(source: &Node, special: &Specialised, node: &SpecialNode) -> Result<Op
     if node.outputs.len() != 1 || rest.len() != 4 || rank < 2 || !inference {
         return Ok(None);
     }
-    let mut hash = Naming::default();
+    let mut naming = Naming::default();
     let mut floats: Vec<&[f32]> = vec![];
     for id in rest.iter().flatten() {
         let Source::Constant(name, Some(value)) = &special.tensors[id.0].source else { return Ok(None) };
         let Some(value) = value.as_f32() else { return Ok(None) };
-        hash.add(&name.0);
+        naming.add(&name.0);
         floats.push(value);
     }
     let &[scale, bias, mean, variance] = floats.as_slice() else { return Ok(None) };
     let epsilon = source.attributes.float("epsilon", 1e-5)?;
-    hash.add(&epsilon.to_le_bytes());
+    naming.add(&epsilon.to_le_bytes());
     let factor: Vec<f32> = scale.iter().zip(variance).map(|(s, v)| s / (v + epsilon).sqrt()).collect();
     let offset: Vec<f32> = bias.iter().zip(mean).zip(&factor).map(|((b, m), f)| b - m * f).collect();
     let named = |what: &str, floats: Vec<f32>| -> Result<Named> {
-        let name = hash.clone().add(what.as_bytes()).name();
+        let name = naming.clone().add(what.as_bytes()).name();
         let shape: Vec<usize> = [floats.len()].into_iter().chain(std::iter::repeat_n(1, rank - 2)).collect();
         Ok((name, HostTensor::f32(shape, floats)?))
     };
