@@ -37,6 +37,7 @@ suites! {
     rows: "rows",
     epilogues: "epilogues",
     planes_apart: "planes apart",
+    recurrent: "recurrent",
 }
 
 #[test]

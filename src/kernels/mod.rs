@@ -52,6 +52,7 @@ const ROUTINES: &[Routines] = &[
     normalisation::cpu::ROUTINES,
     pooling::cpu::ROUTINES,
     product::cpu::ROUTINES,
+    recurrent::cpu::ROUTINES,
     reduction::reduce::cpu::ROUTINES,
     resize::cpu::ROUTINES,
     softmax::cpu::ROUTINES,

@@ -149,6 +149,11 @@ impl Case {
         self
     }
 
+    /// Whether a GPU has a kernel for its first operator.
+    pub fn on_gpu(&self) -> bool {
+        self.kernel().is_ok_and(|kernel| kernel.on_gpu())
+    }
+
     /// Sets the operator-set version.
     pub fn opset(mut self, version: i64) -> Self {
         self.opset = version;

@@ -8,6 +8,7 @@ mod given;
 mod movement;
 mod planes;
 mod products;
+mod recurrent;
 mod rows;
 mod windows;
 
@@ -37,4 +38,5 @@ pub const SUITES: &[Suite] = &[
     Suite { name: "rows", cases: rows::cases, refusals: rows::refusals },
     Suite { name: "epilogues", cases: epilogues::cases, refusals: epilogues::refusals },
     Suite { name: "planes apart", cases: planes::cases, refusals: Vec::new },
+    Suite { name: "recurrent", cases: recurrent::cases, refusals: Vec::new },
 ];

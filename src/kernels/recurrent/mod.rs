@@ -1,7 +1,8 @@
-//! LSTM, GRU and RNN: a sequence step by step. Knows gates and states; must never know another family. On a processor they run by
-//! their references; no other lane takes them.
+//! LSTM, GRU and RNN: a sequence step by step. Knows gates and states; must never know another family. They run on a processor; no GPU
+//! has a kernel for them.
 
 mod cells;
+pub mod cpu;
 mod sizes;
 
 use self::cells::{Activation, All, Cell, Weights};
@@ -22,6 +23,7 @@ pub struct Recurrent {
 }
 
 /// The attributes that decide how a step computes.
+#[derive(Debug)]
 struct Steps {
     /// For each direction one for each of the cell's activations.
     activations: Vec<Vec<Activation>>,
