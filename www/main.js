@@ -2,6 +2,7 @@
 // With ?drive it does all of that by itself and leaves a report for the driver.
 
 import { capabilityTable } from './capabilities.js';
+import { whyThere } from './why.js';
 import { $, accuracy, arenas, cards, comparison, held, machine, memory, ms, say } from './view.js';
 
 const parameters = new URLSearchParams(location.search);
@@ -70,7 +71,7 @@ async function loadAll(signal) {
       const loaded = await state.work.load(state.pool, model, { onProgress: card.progress, signal });
       const alone = await state.work.solo(loaded);
       card.fixed();
-      card.alone(alone);
+      card.alone({ ...alone, lane: loaded.session.lane, why: whyThere(state.pool, loaded.session, alone.ms) });
       card.outputs(loaded.session, alone.outputs);
       state.loaded.push(loaded);
       state.solos.push({ ...loaded, ...alone });

@@ -71,11 +71,11 @@ export function cards(models) {
       bar.hidden = true;
       state.replaceChildren(el('span', error.message, { className: 'bad' }));
     },
-    alone({ ms: time, error }) {
+    alone({ ms: time, error, lane, why }) {
       bar.hidden = true;
       const right = error <= 1e-3;
       state.replaceChildren(
-        `alone: ${ms(time)} · `,
+        `alone: ${ms(time)} on ${lane} (${why}) · `,
         el('span', right ? `as onnxruntime to ${error.toExponential(1)}` : `WRONG by ${error.toExponential(1)}`, { className: right ? 'good' : 'bad' }),
       );
     },

@@ -1,6 +1,7 @@
 // The demo page's laboratory: what is forecast and measured of models that run together, why one way was chosen, what is held, and what
 // this browser can do.
 
+import { whyThere } from '../why.js';
 import { demoPage } from './demo.js';
 import { assert, equal, test } from './harness.js';
 
@@ -18,10 +19,23 @@ function page() {
   return opened;
 }
 
+test('laboratory: why a session runs where it does, by what it took there and what other lanes have against it', () => {
+  const ran = (ms, ...models) => ({ models, measuredMs: ms });
+  const told = { gpu: [ran(90, 'a'), ...[31, 29, 30, 33, 32].map((ms) => ran(ms, 'a')), ran(1, 'a', 'b'), ran(2, 'b')], cpu: [ran(8, 'a')], webnn: [] };
+  const pool = (...lanes) => ({ capabilities: { lanes }, accuracy: (lane) => ({ history: told[lane] }) });
+  const session = (lane, refusals = {}) => ({ name: 'a', lane, refusals });
+  equal(whyThere(pool('gpu'), session('gpu')), 'this pool has no other lane', 'one lane');
+  equal(whyThere(pool('gpu', 'cpu', 'cpu', 'webnn'), session('cpu')), '8.0\u00a0ms here, 31\u00a0ms on gpu, not tried on webnn', 'three');
+  equal(whyThere(pool('gpu', 'cpu'), session('gpu'), 2), '2.0\u00a0ms here, 8.0\u00a0ms on cpu', 'measured by the page');
+  equal(whyThere(pool('webnn', 'cpu'), session('webnn', { cpu: 'no LSTM' })), 'not measured yet, cpu may not: no LSTM', 'one that does not take it');
+});
+
 test('laboratory: how a set runs is chosen for a reason, and said beside what it took', async () => {
   const { $, until, frame } = await page();
   frame.contentDocument.querySelector('[data-run=auto]').click();
   await until('a run', () => $('status').textContent === 'Ran 2 models.');
+  const cards = [...$('cards').querySelectorAll('li > p')].map(({ textContent }) => textContent).filter((text) => text.startsWith('alone'));
+  equal(cards.filter((text) => /^alone: .+ on (cpu|gpu|webnn) \(.+\) · as onnxruntime/.test(text)).length, 2, `what cards say: ${cards.join('; ')}`);
   assert(/^\w+: predicted .+, took .+ Chosen because .+\.$/.test($('outcome').textContent), $('outcome').textContent);
   return $('outcome').textContent;
 });

@@ -30,6 +30,7 @@ test('own: a model from an address, whose free dimensions are asked for', async 
   const [[name, type, shape, least, greatest, broken]] = cells($);
   equal([name, type, shape.startsWith('3 × 3'), broken], ['last_hidden_state', 'float32', true, 'none'], 'the output');
   assert(Number(least) < Number(greatest), `${least} to ${greatest}`);
+  assert(/\. There because: .+\. Fed with /.test(said()), said());
   return said();
 });
 

@@ -25,6 +25,11 @@ async function readers() {
   return opened;
 }
 const sample = async () => decoded(await (await fetch(SAMPLE)).blob());
+/** The sample's lines; the last one hangs upside down. */
+const PRINTED = [
+  'Notice board', 'Choir practice moves to room 12', 'Friday, 21 March, 19:30', 'Tickets cost 14.50 EUR each', 'Bring your own tea!',
+  'This line hangs upside down',
+];
 /** Loads are not what a reader takes. */
 const timed = async (work) => {
   const began = performance.now();
@@ -121,10 +126,7 @@ test('read: the sample’s lines, one askew and one upside down', async () => {
   equal(facts.characters.length, 6623, 'characters');
   const picture = await sample();
   const [lines, time] = await timed(() => readText(sessions, facts.characters, picture));
-  equal(lines.map(({ text }) => text), [
-    'Notice board', 'Choir practice moves to room 12', 'Friday, 21 March, 19:30', 'Tickets cost 14.50 EUR each', 'Bring your own tea!',
-    'This line hangs upside down',
-  ], 'lines');
+  equal(lines.map(({ text }) => text), PRINTED, 'lines');
   equal(lines.map((line) => line.turned), [false, false, false, false, false, true], 'turned');
   const [[left, top], [right]] = lines[1].corners;
   assert(Math.abs(left - 65) < 6 && Math.abs(top - 154) < 6 && Math.abs(right - 592) < 6, `corners ${lines[1].corners}`);
@@ -250,9 +252,9 @@ test('read: the page shows what is found, as a drawing and in words, and nothing
   $('read-sample').click();
   await until('the picture', () => /The sample picture: .* in/.test($('read-status').textContent));
   assert($('read-status').textContent.includes('6 lines of text, 2 faces'), $('read-status').textContent);
-  equal(entries('lines').at(-1), 'This line hangs upside down (upside down)', 'the last line');
-  equal([entries('lines').length, entries('faces').length], [6, 2], 'entries');
-  equal([...$('overlay').querySelectorAll('.line text')].map((text) => text.textContent)[1], 'Choir practice moves to room 12', 'a label');
+  equal(entries('lines'), PRINTED.with(-1, `${PRINTED.at(-1)} (upside down)`), 'the lines in words');
+  equal(entries('faces').length, 2, 'faces');
+  equal([...$('overlay').querySelectorAll('.line text')].map((text) => text.textContent), PRINTED, 'labels');
   equal(['polygon', '.face rect', 'circle'].map((part) => $('overlay').querySelectorAll(part).length), [6, 2, 10], 'drawn');
   assert(/^ocr_det_v4.* on (cpu|gpu).*: /.test($('lines-by').textContent), `lanes: ${$('lines-by').textContent}`);
   assert($('type').textContent.includes('image/webp'), $('type').textContent);
@@ -270,9 +272,15 @@ test('read: the page shows what is found, as a drawing and in words, and nothing
   equal([...ran].sort(), wanted, 'who ran');
   equal(bars('measured').length, bars('forecast').length, 'bars');
   assert([...$('ran').querySelectorAll('text')].some(({ textContent }) => /^ocr_\w+ · (cpu|gpu|webnn)/.test(textContent)), 'rows');
+  const reasons = entries('ran-why');
+  equal(reasons.length, 9, `why each of the nine runs where it does: ${reasons.join('; ')}`);
+  for (const one of reasons) assert(/^\w+ on (cpu|gpu|webnn): (this pool has no other lane|.+ms here, .+|not measured yet, .+)$/.test(one), one);
   $('hear-sample').click();
   await until('the sound', () => /The sample sound: .* in/.test($('read-status').textContent));
-  equal([entries('speech').length, entries('notes').at(-1).slice(0, 2)], [1, 'E5'], 'heard');
+  equal(entries('speech').length, 1, 'heard');
+  const plucked = entries('notes').slice(-NOTES.length).map((text) => /^(\S+), ([\d.]+) Hz, /.exec(text));
+  equal(plucked.map(([, name]) => name), NOTES.map(({ midi }) => noteName(midi)), 'notes');
+  for (const [i, [text, , hertz]] of plucked.entries()) assert(Math.abs(1200 * Math.log2(hertz / hertzOf(NOTES[i].midi))) < 15, text);
   assert($('score').querySelectorAll('rect.note').length >= 3 && $('score').querySelector('.curve').getAttribute('d').length > 100, 'drawn');
   assert($('score').getAttribute('aria-label').includes('1 stretch of speech'), $('score').getAttribute('aria-label'));
   equal(places(), before, 'places on the page');

@@ -3,6 +3,7 @@
 
 import { Tensor } from '../pkg/index.js';
 import { turn } from '../read/turns.js';
+import { whyThere } from '../why.js';
 
 /** Runs after the first, of which the median is told. */
 const REPEATS = 3;
@@ -54,7 +55,7 @@ async function described(name, tensor) {
   return { name, type: tensor.type, dims: tensor.dims, least, most, broken };
 }
 
-/** Runs a model with `feeds`: its lane, what was forecast, what the first call took, and the median of some more, and its outputs. */
+/** Runs a model with `feeds`: its lane and why it is that, what was forecast, what the first call took, and the median of some more, and its outputs. */
 export async function tried(pool, session, feeds) {
   const { strategies, recommended } = await pool.predict([{ session, feeds }]);
   const { predictedMs, intervalMs } = strategies.find(({ strategy }) => strategy === recommended);
@@ -66,7 +67,8 @@ export async function tried(pool, session, feeds) {
     times.push(performance.now() - began);
   }
   const [firstMs, ...rest] = times;
+  const medianMs = rest.sort((a, b) => a - b)[REPEATS >> 1];
   const told = [];
   for (const name of session.outputNames) told.push(await described(name, outputs[name]));
-  return { lane: session.lane, predictedMs, intervalMs, firstMs, medianMs: rest.sort((a, b) => a - b)[REPEATS >> 1], outputs: told };
+  return { lane: session.lane, why: whyThere(pool, session, medianMs), predictedMs, intervalMs, firstMs, medianMs, outputs: told };
 }

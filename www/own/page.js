@@ -60,10 +60,10 @@ async function run() {
   const sizes = Object.fromEntries([...$('own-free').querySelectorAll('input')].map(({ name, value }) => [name, Number(value)]));
   say(`Running ${session.name}…`);
   const feeds = feedsOf(session, sizes);
-  const { lane, predictedMs, intervalMs, firstMs, medianMs, outputs } = await tried(await state.pool, session, feeds);
+  const { lane, why, predictedMs, intervalMs, firstMs, medianMs, outputs } = await tried(await state.pool, session, feeds);
   const [low, high] = intervalMs;
   const given = Object.entries(feeds).map(([name, { type, dims }]) => `${name} ${type} [${dims.join(' × ')}]`);
-  say(`${session.name} on ${lane}: forecast ${ms(predictedMs)} (${ms(low)} – ${ms(high)}), took ${ms(medianMs)}, the first time ${ms(firstMs)}. Fed with ${given.join(', ')}.`);
+  say(`${session.name} on ${lane}: forecast ${ms(predictedMs)} (${ms(low)} – ${ms(high)}), took ${ms(medianMs)}, the first time ${ms(firstMs)}. There because: ${why}. Fed with ${given.join(', ')}.`);
   const columns = ['output', 'type', 'shape', 'least', 'greatest', 'no numbers'];
   const row = (cells, tag, props) => {
     const line = el('tr');

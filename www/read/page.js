@@ -12,6 +12,7 @@ import { hearSpeech } from './speech.js';
 import { readText } from './text.js';
 import { turn } from './turns.js';
 import { sampleSound } from './voice.js';
+import { whyThere } from '../why.js';
 
 const $ = (id) => document.getElementById(id);
 const item = (className) => (textContent) => Object.assign(document.createElement('li'), { textContent, className });
@@ -40,9 +41,11 @@ async function begun({ sessions }) {
 
 /** Shows what ran since then. */
 async function showRan() {
-  executed.list = ran.after((await pool).accuracy().history, executed.since);
+  const open = await pool;
+  executed.list = ran.after(open.accuracy().history, executed.since);
   ran.draw($('ran'), executed.list, executed.sessions);
   $('ran-by').textContent = ran.described(executed.list);
+  list('ran-why', executed.sessions.map((session) => `${session.name} on ${session.lane}: ${whyThere(open, session)}`));
 }
 
 /** Loads the models once. A load that failed is tried again. */
