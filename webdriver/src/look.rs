@@ -3,6 +3,7 @@
 
 use crate::browsers::{Browser, Session};
 use crate::drive::Drive;
+use crate::keys::walked;
 use crate::setup::npm_packages;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -42,19 +43,20 @@ pub fn looked(root: &Path, browser: Browser, port: u16, query: &str) -> Result<(
         let session = page("").watched().await?;
         let end = opened(&session, &address, &axe, &mut faults).await;
         session.close().await;
-        end.context("just opened")?;
+        let stops = end.context("just opened")?;
         // A browser of its own: Chromium cuts its trace where a page goes to another.
         let drive = page(query);
         let session = drive.watched().await?;
         let end = worked(&session, &drive, &address, &axe, &mut faults).await;
         session.close().await;
         let (result, told) = end?;
+        let told = format!("{told}; {stops} stops of the keyboard");
         if faults.is_empty() { Ok((result, told)) } else { bail!("the demo page:\n  {}", faults.join("\n  ")) }
     })
 }
 
-/// Judges the page as it comes.
-async fn opened(session: &Session, address: &str, axe: &str, faults: &mut Vec<String>) -> Result<()> {
+/// Judges the page as it comes: how often the keyboard stops on its way through it.
+async fn opened(session: &Session, address: &str, axe: &str, faults: &mut Vec<String>) -> Result<usize> {
     ready(session).await?;
     // It is to be as quick where nothing is asked of it.
     tokio::time::sleep(IDLE).await;
@@ -62,8 +64,10 @@ async fn opened(session: &Session, address: &str, axe: &str, faults: &mut Vec<St
     faults.extend(long);
     faults.extend(judged(session, axe).await?);
     faults.extend(state(session).await?.0);
+    let (stops, wrong) = walked(session).await?;
+    faults.extend(texts(&Value::Array(wrong)));
     faults.extend(console(session).await?);
-    Ok(())
+    Ok(stops)
 }
 
 /// Judges the page once it has done all that it does: what came out, and what is to be told of it.

@@ -12,6 +12,7 @@ mod duckdb;
 mod facts;
 mod first;
 mod kernels;
+mod keys;
 mod licences;
 mod look;
 mod node_tests;
