@@ -18,6 +18,7 @@ export * from './types/pool.js';
 
 /**
  * Loads the wasm file; called by `Pool.create` where it was not called before.
- * `source` is needed only where the file does not stand beside this module.
+ * `source` is needed only where the file does not stand beside this module. Rejects with kind `fetch` where it cannot be had; a later
+ * call may try again.
  */
 export function init(source?: string | URL | globalThis.Request | Response | BufferSource | WebAssembly.Module): Promise<void>;

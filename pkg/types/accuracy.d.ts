@@ -30,7 +30,10 @@ export interface Accuracy {
   coverage: number | null;
   /** Errors of the last 10, 20 and 50 observations: of forecasts as they were stated. `count` is less where there are fewer. */
   recent: Readonly<Record<10 | 20 | 50, ForecastErrors>>;
-  /** The same of all observations that are kept: by strategy, and by the name of a model, each observation under every model in it. */
+  /**
+   * The same of all observations that are kept: `strategies` by strategy, and `models` by the name of a model, each observation under every
+   * model in it.
+   */
   by: { strategies: Readonly<Partial<Record<Strategy, ForecastErrors>>>; models: Readonly<Record<string, ForecastErrors>> };
   /** Error of time of the last 20 observations over that of the 20 before: below 1 it gets better. `null` while there are fewer than 40. */
   trend: number | null;
@@ -45,13 +48,19 @@ export interface Accuracy {
    * the oldest half goes, so that what was long ago stays, more thinly.
    */
   history: readonly {
+    /** How it was executed. */
     strategy: Strategy;
+    /** Names of its sessions, sorted. */
     models: readonly string[];
+    /** Milliseconds that were forecast before it ran. */
     predictedMs: number;
+    /** [lower, upper] in milliseconds, stated with that: 90 % of measurements were expected in here. */
     intervalMs: readonly [number, number];
+    /** Milliseconds that it took. */
     measuredMs: number;
+    /** Whether it was kept away from the refit. */
     heldOut: boolean;
-    /** Absolute relative error of that prediction. */
+    /** Absolute relative error of that prediction: 0.1 is 10 %. */
     error: number;
     /** Bytes that the lane was forecast to hold for it, and the allocator's count; both 0 where that is not known. */
     bytes: readonly [number, number];

@@ -2,21 +2,22 @@
 
 import type { Lane } from './lanes.js';
 
-/** Something that a browser may have: what it is like, or why it is not here. */
+/** Something that a browser may have: `available`, and what it is like; or not, and the `reason`, in words, why it is not here. */
 export type Found<T = object> = ({ readonly available: true } & Readonly<T>) | { readonly available: false; readonly reason: string };
 
 /** A WebNN context of one kind of device. */
 export interface WebNNContext {
   /** Operators that it takes, with the data types of each operand that the browser lists (`opSupportLimits`). */
   operators: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
+  /** `'nchw'` or `'nhwc'`; absent where it does not say. */
   preferredInputLayout?: string;
-  /** The most bytes of a tensor. */
+  /** The most bytes of a tensor; absent where it does not say. */
   maxTensorBytes?: number;
-  /** An MLTensor that was written read back the same. */
+  /** Whether an MLTensor that was written read back the same. */
   tensor: Found;
-  /** It has what shares a tensor with WebGPU; not tried, since in a browser where that fails the page loses every GPU device. */
+  /** Whether it has what shares a tensor with WebGPU; not tried, since in a browser where that fails the page loses every GPU device. */
   exportToGpu: boolean;
-  /** The context tells of its loss. */
+  /** Whether the context tells of its loss. */
   lost: boolean;
 }
 
@@ -24,33 +25,48 @@ export interface WebNNContext {
 export interface Capabilities {
   /** The adapter that WebGPU gives for speed: `features` and `limits` are what a device of it may be asked for. */
   readonly webgpu: Found<{
+    /** As `nvidia`; `''` where the browser keeps it to itself. */
     vendor: string;
+    /** As `turing`; `''` where the browser keeps it to itself. */
     architecture: string;
+    /** The vendor's own name of it; `''` where the browser keeps it to itself. */
     device: string;
+    /** Name for people; `''` where the browser keeps it to itself. */
     description: string;
+    /** Whether it computes in software, by its own word. */
     isFallbackAdapter: boolean;
+    /** Names, as WebGPU has them, of what a device may be asked for, sorted. */
     features: readonly string[];
+    /** The most that a device may be asked for, by WebGPU's names and in its units. */
     limits: Readonly<Record<string, number>>;
-    /** Threads of a subgroup, at least and at most. */
+    /** Threads of a subgroup, at least; absent where the browser does not say. */
     subgroupMinSize?: number;
+    /** Threads of a subgroup, at most; absent where the browser does not say. */
     subgroupMaxSize?: number;
   }>;
-  /** The GPU's clock: what all differences between timestamps were a multiple of, in nanoseconds. */
+  /** The GPU's clock: `resolutionNs` is what all differences between timestamps were a multiple of, in nanoseconds. */
   readonly timestamps: Found<{ resolutionNs: number }>;
+  /** WebNN's contexts by the device that they were asked for: `cpu`, the processor, `gpu`, and `npu`, a neural processor. */
   readonly webnn: Found<{ cpu: Found<WebNNContext>; gpu: Found<WebNNContext>; npu: Found<WebNNContext> }>;
-  /** Proposals that WebAssembly takes here. */
+  /**
+   * Proposals that WebAssembly takes here: 128-bit SIMD (`simd`), `relaxedSimd`, shared memory and atomics (`threads`), and memories above 4
+   * GiB (`memory64`).
+   */
   readonly wasm: { readonly simd: boolean; readonly relaxedSimd: boolean; readonly threads: boolean; readonly memory64: boolean };
+  /** What the page may use of the machine. */
   readonly system: {
+    /** Whether the page is cross-origin isolated: only then may threads share memory. */
     readonly crossOriginIsolated: boolean;
-    /** There is a SharedArrayBuffer. */
+    /** Whether there is a SharedArrayBuffer. */
     readonly sharedMemory: boolean;
-    /** Logical processors, as the browser tells them. */
+    /** Logical processors, as the browser tells them; absent where it does not. */
     readonly cores?: number;
-    /** Memory of the machine in GiB, as the browser rounds it. */
+    /** Memory of the machine in GiB, as the browser rounds it; absent where it does not tell. */
     readonly deviceMemoryGib?: number;
   };
+  /** What the page may store: `quotaBytes` in all, of which `usageBytes` are in use. */
   readonly storage: Found<{ quotaBytes: number; usageBytes: number }>;
-  /** PressureObserver, with what it tells of. */
+  /** PressureObserver, with the `sources` that it tells of, such as `cpu`. */
   readonly pressure: Found<{ sources: readonly string[] }>;
   /** Name of this combination of browser and machine: the same as long as what it can do is the same. */
   readonly fingerprint: string;
@@ -60,7 +76,10 @@ export interface Capabilities {
 
 /** Finds out what this browser can do. */
 export const Capabilities: {
-  /** Asks anew, without a pool and with or without WebGPU. A probe that fails or takes more than 3 s says so in its answer. */
+  /**
+   * Asks anew, without a pool and with or without WebGPU. A probe that fails or takes more than 3 s says so in its answer; it rejects only
+   * with `fetch`, where the wasm file cannot be had.
+   */
   detect(): Promise<Capabilities>;
 };
 
@@ -70,32 +89,46 @@ export interface PoolCapabilities extends Capabilities {
   readonly lanes: readonly Lane[];
   /** The device of each: `features` and `limits` are those in use. */
   readonly devices: readonly {
+    /** The lane that it is of. */
     lane: Lane;
     /** Name of this combination of device, features and limits. */
     fingerprint: string;
+    /** As `nvidia`; `''` where the browser keeps it to itself, and on lanes other than `gpu`. */
     vendor: string;
+    /** As `turing`; `''` as above. */
     architecture: string;
+    /** The vendor's own name of it; `''` as above. */
     device: string;
+    /** Name for people; of a processor with the number of its threads; `''` where the browser keeps it to itself. */
     description: string;
+    /** Whether it computes in software, by its own word. */
     isFallbackAdapter: boolean;
+    /** Names of the optional features that are in use. */
     features: readonly string[];
+    /** The limits that matter to the lane, by WebGPU's names and in its units; empty on lanes other than `gpu`. */
     limits: Readonly<Record<string, number>>;
   }[];
 }
 
 /** The ceilings of a lane and the waits of the browser, measured by `Pool.create`. */
 export interface Profile {
+  /** The lane that it is of. */
   lane: Lane;
+  /** Name of its combination of device, features and limits, as in `capabilities.devices`. */
   fingerprint: string;
-  /** Multiply-adds count as two operations. */
+  /** Operations on float32 in units of 10⁹ a second; a multiply-add counts as two. */
   gflops: number;
-  /** Bytes that a copy kernel reads and writes, in GB per second. */
+  /** Bytes that a copy kernel reads and writes, in GB (10⁹ bytes) a second. */
   bandwidthGBps: number;
+  /** One empty dispatch, in microseconds. */
   dispatchUs: number;
+  /** One submit beyond the first, in microseconds. */
   submitUs: number;
-  /** From submit to a mapped 4-byte buffer. */
+  /** From submit to a mapped 4-byte buffer, in milliseconds. */
   readbackMs: number;
+  /** How fast inputs go to the lane, in GB (10⁹ bytes) a second. */
   uploadGBps: number;
+  /** How fast outputs come back, in GB (10⁹ bytes) a second. */
   readbackGBps: number;
   /** Whether this browser resolves a map sooner when empty submits follow it. */
   nudge: boolean;

@@ -14,8 +14,9 @@ export type Precision = 'f32' | 'f16' | 'bf16';
 
 /** Who answered a call. */
 export interface Answered {
+  /** The lane that computed it. */
   lane: Lane;
-  /** `null` where it could not be measured. */
+  /** In what; `null` where it could not be measured. */
   precision: Precision | null;
 }
 
@@ -25,9 +26,12 @@ export interface Answered {
  * the last bits of float32.
  */
 export interface Fallback {
+  /** Name of the session. */
   session: string;
+  /** The lane that was lost, or refused it. */
   from: Lane;
+  /** The lane that answers from now on. */
   to: Lane;
-  /** What was wrong with the other. */
+  /** What was wrong with the other, in words. */
   reason: string;
 }

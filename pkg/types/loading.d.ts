@@ -50,6 +50,7 @@ export interface CacheOptions {
  * of the strongest among them one must be right.
  */
 export interface IntegrityOptions {
+  /** Of the model's file; absent: it is not checked. */
   model?: string;
   /** By the path that the model states. Where this is given, external data that it does not name is refused with kind `invalid-input`. */
   externalData?: Readonly<Record<string, string>>;
@@ -78,6 +79,7 @@ export interface FileOptions {
    * (`ETag` or `Last-Modified`), else the file begins anew; it does, too, where it changed meanwhile, so that no two versions are mixed.
    */
   network?: NetworkOptions;
+  /** Told how far the load is, at most once for each percent of a phase; what it throws is ignored. */
   onProgress?: (progress: LoadProgress) => void;
   /** Ends it at any moment, with kind `aborted`. */
   signal?: AbortSignal;
@@ -88,13 +90,15 @@ export type ModelSource = string | URL | ArrayBuffer | Uint8Array;
 
 /** A model with its external data by the path that the model states. */
 export interface ModelWithData {
+  /** The model's own file. */
   model: ModelSource;
+  /** Its external data, as in `FileOptions`; what the options of the load give goes before. */
   externalData: Readonly<Record<string, ModelSource>>;
 }
 
 /** Options of `pool.load`. */
 export interface LoadOptions extends FileOptions {
-  /** Name in messages and reports; default: the file's name without its ending. */
+  /** Name in messages and reports; default: the file's name without its ending, `'model'` for bytes. */
   name?: string;
   /** Values of free dimensions to compile for at load, by name; every other value still works, compiled when first met. */
   freeDimensions?: Readonly<Record<string, number>>;

@@ -19,7 +19,7 @@ export interface PoolOptions {
    */
   lanes?: readonly Lane[];
   /**
-   * The device that the lane `webnn` asks the browser for, `cpu` unless it is said; the browser may give another:
+   * The device that the lane `webnn` asks the browser for, its `deviceType`, `cpu` unless it is said; the browser may give another:
    * `pool.capabilities.devices` has what it says of itself. A `gpu` or `npu` may compute in fewer bits than float32 has.
    */
   webnn?: { deviceType?: 'cpu' | 'gpu' | 'npu' };
@@ -55,9 +55,9 @@ export interface PoolOptions {
    * forecast is at most 1.2 times the best's, as fewer calls, on another lane, or there while shapes are being built. Default true. What is asked for is done either way.
    */
   explore?: boolean;
-  /** Upper bound of the bytes that the pool may hold on each lane. */
+  /** Upper bound of the bytes that the pool may hold on each lane; what would pass it rejects with `out-of-memory`. Default: none. */
   memoryBudget?: number;
-  /** Default goal; `'latency'` where absent. */
+  /** What plans are chosen for where a call does not say; default `'latency'`. */
   goal?: Goal;
   /**
    * When the pool measures what kernels reach of the adapter's ceilings, which predictions need: between calls after the
@@ -77,16 +77,19 @@ export interface PoolOptions {
 export interface QueuedCall {
   /** Names of its sessions, in the order of its requests. */
   sessions: readonly string[];
+  /** The lane that it is on. */
   lane: Lane;
+  /** Whether its lane is at work on it, or others are before it. */
   state: 'running' | 'waiting';
+  /** How urgent it is. */
   priority: Priority;
-  /** Since it came to the lane. */
+  /** Milliseconds since it came to the lane. */
   waitedMs: number;
-  /** What it takes of the lane, run by itself. */
+  /** Milliseconds that it is forecast to take of the lane, run by itself. */
   predictedMs: number;
-  /** How long until it begins; below zero since it did. */
+  /** In how many milliseconds it is expected to begin; below zero since it did. */
   predictedStartMs: number;
-  /** What is left until its deadline; `null` where it has none. */
+  /** Milliseconds that are left until its deadline, below zero beyond it; `null` where it has none. */
   deadlineMs: number | null;
 }
 
@@ -101,18 +104,24 @@ export interface QueueReport {
 /** A shared pool of GPU memory with the sessions that live on it. */
 export class Pool {
   private constructor();
-  /** Rejects with kind `no-webgpu` where there is no adapter and no other lane may be used or opens. */
+  /**
+   * Opens the lanes and measures their ceilings. Rejects with kind `no-webgpu` where there is no adapter and no other lane may be used or
+   * opens, `unsupported` for lanes, or a worker, that cannot be had here, `invalid-input` for options that make no sense, and `fetch` where
+   * the wasm file cannot be had.
+   */
   static create(options?: PoolOptions): Promise<Pool>;
+  /** What its lanes run on, and what the browser can do. */
   readonly capabilities: PoolCapabilities;
-  /** Of the preferred lane. */
+  /** What was measured of the preferred lane. */
   readonly profile: Profile;
-  /** Of every lane, the preferred first. */
+  /** What was measured of every lane, the preferred first. */
   readonly profiles: readonly Profile[];
   /**
-   * Loads a model from a URL (its external data beside it), from its bytes, or from both kinds with its external data. Nothing stays
-   * of one that fails. Of its files it rejects with `fetch` where one cannot be had, whose length is not what its server states, or in
-   * whose place a page of HTML comes, `missing-data` where that is external data beside the model, `invalid-model` for a model that is none, a page
-   * of HTML among these, and `integrity` for another digest than stated; the message names the address and what was found.
+   * Loads a model from a URL (its external data beside it), from its bytes, or from both kinds with its external data. Nothing stays of one
+   * that fails. Of its files it rejects with `fetch` where one cannot be had, whose length is not what its server states, or in whose place a
+   * page of HTML comes, `missing-data` where that is external data beside the model, `invalid-model` for a model that is none, a page of HTML
+   * among these, and `integrity` for another digest than stated; the message names the address and what was found. Besides, with `unsupported`
+   * where no lane takes it, `invalid-input` for options that make no sense, `out-of-memory`, `aborted` and `closed`.
    */
   load(source: ModelSource | ModelWithData, options?: LoadOptions): Promise<Session>;
   /**
@@ -120,22 +129,37 @@ export class Pool {
    * for nothing. Resolves with the bytes of them that are kept, 0 where the browser keeps nothing. Rejects as `load` does.
    */
   preload(source: ModelSource | ModelWithData, options?: FileOptions): Promise<number>;
-  /** Runs all requests in one execution; the outputs come in their order. */
+  /** Runs all requests in one execution; the outputs come in their order, by name. Rejects as `session.run` does, as a whole. */
   runAll(requests: readonly Request[], options?: RunAllOptions): Promise<Tensors[]>;
-  /** What each way of running the set is expected to take, in time and bytes, and which is best for `goal`. Nothing is run. */
+  /**
+   * What each way of running the set is expected to take, in time and bytes, and which is best for `goal` (default: the pool's). Nothing is
+   * run, but shapes that are new are compiled. Rejects with `invalid-input` for no requests or shapes that do not fit, `unsupported` where
+   * no lane takes them, `out-of-memory`, `device-lost` and `closed`.
+   */
   predict(requests: readonly RequestShape[], options?: { goal?: Goal }): Promise<Prediction>;
-  /** Runs every strategy in turn, interleaved, `repeats` times (default 5) after one warm-up. */
+  /**
+   * Runs every strategy in turn, interleaved, `repeats` times (1 to 100, default 5) after one warm-up, and says which was best for `goal`
+   * (default: the pool's); `signal` ends it. Rejects with `invalid-input` for no requests, other repeats, or feeds that do not fit,
+   * `unsupported` where no lane takes them, `out-of-memory`, `device-lost`, `aborted` and `closed`.
+   */
   compare(requests: readonly Request[], options?: { repeats?: number; goal?: Goal; signal?: AbortSignal }): Promise<Comparison>;
-  /** Copies a tensor to the GPU, where it stays: an input that many calls share is uploaded once. */
+  /**
+   * Copies a tensor to the pool's first lane, where it stays: an input that many calls share is uploaded once. Rejects with
+   * `invalid-input` for one that is on the GPU already, `out-of-memory`, `device-lost` and `closed`.
+   */
   upload<T extends TensorType>(tensor: Tensor<T>): Promise<Tensor<T>>;
-  /** The calls that have no answer yet, and when each is expected to run. */
+  /**
+   * The calls that have no answer yet, and when each is expected to run. Rejects only where the pool's own worker is gone, with `closed` or
+   * `device-lost`.
+   */
   queue(): Promise<QueueReport>;
+  /** What it measured, to be taken out and brought in. */
   readonly records: PoolRecords;
-  /** What crossed between page and GPU so far. */
+  /** What crossed between page and lanes so far. */
   traffic(): TrafficReport;
   /** What the pool holds now, by purpose, lane and session. */
   memory(): MemoryReport;
-  /** On a lane; default: the preferred one. */
+  /** How right forecasts were on a lane; default: the preferred one. Throws with kind `invalid-input` where the pool has no such lane. */
   accuracy(lane?: Lane): Accuracy;
   /** Releases every session and the device; calls in flight are rejected with kind `closed`. */
   close(): Promise<void>;

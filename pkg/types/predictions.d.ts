@@ -22,20 +22,25 @@ export interface Span {
   model: string;
   /** Where, as `'gpu'` or `'cpu 2'` in the timeline of a split set, or `'thread 2'` where threads run programs side by side. */
   place?: string;
+  /** When it begins, in milliseconds since the execution did. */
   startMs: number;
+  /** When it ends, by the same clock. */
   endMs: number;
 }
 
 /** What one strategy is expected to cost. */
 export interface StrategyPrediction {
+  /** The way that this is of. */
   strategy: Strategy;
+  /** Milliseconds until all outputs are there. */
   predictedMs: number;
-  /** 90 % of measurements are expected in here. */
+  /** [lower, upper] in milliseconds: 90 % of measurements are expected in here. */
   intervalMs: readonly [number, number];
   /** Requests per second when the same set is run again and again. */
   predictedThroughput: number;
   /** Bytes of the lanes: weights, arenas, parameters and staging that the execution needs. */
   predictedBytes: number;
+  /** What happens when, as forecast. */
   timeline: readonly Span[];
 }
 
@@ -45,6 +50,7 @@ export interface Prediction {
   lane: Lane;
   /** `'split'` is among them where several lanes or processors can share the set. */
   strategies: readonly StrategyPrediction[];
+  /** The best of them for the goal that is within `memoryBudget`; where none is, the one of fewest bytes. */
   recommended: Strategy;
   /** Why, in words and numbers. */
   reason: string;
@@ -52,22 +58,28 @@ export interface Prediction {
 
 /** One strategy, predicted and measured. */
 export interface StrategyComparison extends StrategyPrediction {
-  /** Median of the repeats. */
+  /** Median of the repeats, in milliseconds. */
   measuredMs: number;
-  /** Lower and upper quartile of the repeats. */
+  /** Lower and upper quartile of the repeats, in milliseconds. */
   spreadMs: readonly [number, number];
-  /** The allocator's own count of what the execution held. */
+  /** Bytes that the execution held, by the allocator's own count, in the median repeat. */
   measuredBytes: number;
+  /** What happened when, in the median repeat, as far as a page can see. */
   measuredTimeline: readonly Span[];
 }
 
 /** What `pool.compare` returns. */
 export interface Comparison {
+  /** That of the strategies of one lane. */
   lane: Lane;
+  /** Each strategy that the set can run by. */
   strategies: readonly StrategyComparison[];
+  /** The one that was chosen for the goal before any ran. */
   recommended: Strategy;
+  /** The one that took least time by `measuredMs`; for the goal `memory` that held fewest bytes. */
   measuredBest: Strategy;
-  /** Measured time of the recommended strategy over that of the best, less one. */
+  /** Measured time of the recommended strategy over that of the best, less one: 0.1 is 10 % more. */
   regret: number;
+  /** How often each ran, the warm-up not counted. */
   repeats: number;
 }

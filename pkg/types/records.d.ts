@@ -10,10 +10,13 @@ export interface ImportReport {
   lanes: readonly {
     /** Name of the pool whose records they are. */
     pool: string;
+    /** Name of the lane that recorded them, which this pool need not have. */
     lane: string;
-    /** Of the lane. */
+    /** Name of that lane's combination of device, features and limits. */
     fingerprint: string;
+    /** Of these, observations that the pool's predictors go on from. */
     taken: number;
+    /** Of these, those that they do not. */
     refused: number;
     /** Why some were refused, in words; `null` where none was. */
     reason: string | null;
@@ -48,7 +51,8 @@ export interface PoolRecords {
    * Takes what `export` gave, here, in another pool or in another browser. What lanes of this browser and machine recorded, whose rates are
    * within four times of what they are, is learned from as if an earlier pool had left it, each observation once; the rest is kept and
    * not learned from. All of it, but for records of this pool itself, is in every later export; the store keeps what was learned from.
-   * Rejects with `invalid-input` for what are no records, or are of a newer schema, and takes nothing then; in Parquet also as `export`.
+   * Rejects with `invalid-input` for what are no records, or are of a newer schema, and takes nothing then; with `closed` once the pool was;
+   * in Parquet also as `export`.
    */
   import(records: string | Uint8Array): Promise<ImportReport>;
 }

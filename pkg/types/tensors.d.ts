@@ -23,17 +23,27 @@ export type TensorType =
  * to be cast to one of these, runs on a processor.
  */
 export interface TensorData {
+  /** 24 significant bits: what every lane takes. */
   float32: Float32Array;
   /** `Float16Array`; its bits in a `Uint16Array` where the browser has none. Both may be given. */
   float16: Float16Elements;
+  /** 53 significant bits. */
   float64: Float64Array;
+  /** −128 to 127. */
   int8: Int8Array;
+  /** −32 768 to 32 767. */
   int16: Int16Array;
+  /** Whole numbers of 32 bits with a sign. */
   int32: Int32Array;
+  /** Whole numbers of 64 bits with a sign, as bigints. */
   int64: BigInt64Array;
+  /** 0 to 255. */
   uint8: Uint8Array;
+  /** 0 to 65 535. */
   uint16: Uint16Array;
+  /** Whole numbers of 32 bits without a sign. */
   uint32: Uint32Array;
+  /** Whole numbers of 64 bits without a sign, as bigints. */
   uint64: BigUint64Array;
   /** Each 0 or 1. */
   bool: Uint8Array;
@@ -76,7 +86,10 @@ export interface FromImageOptions extends ImageForm {
   channels?: ImageChannels;
   /** [height, width] of the result in pixels; default: those of the picture, or of the crop. */
   size?: readonly [number, number];
-  /** Part of the picture to take, in its pixels. It may reach beyond the picture, where `background` is. */
+  /**
+   * Part of the picture to take, in its pixels: `width` by `height` from (`x`, `y`). It may reach beyond the picture, where `background` is.
+   * Default: all of it.
+   */
   crop?: { x: number; y: number; width: number; height: number };
   /** Where the sides' ratio differs: `'stretch'` (the default), all of it in the middle of `background`, or the middle of it everywhere. */
   fit?: 'stretch' | 'contain' | 'cover';
@@ -100,7 +113,7 @@ export interface ToImageOptions extends ImageForm {
   index?: number;
 }
 
-/** Sound: channels of equal length, −1 to 1, and samples a second. */
+/** Sound: `channels` of equal length, −1 to 1, and its `rate`, in samples a second. */
 export type AudioSource = AudioBuffer | { channels: readonly Float32Array[]; rate: number };
 
 /** Options of `Tensor.fromAudio`. */
@@ -115,20 +128,26 @@ export interface FromAudioOptions {
 export class Tensor<T extends TensorType = TensorType> {
   /** Throws `ConsortError` of kind `invalid-input` where `data` does not have exactly the elements of `dims`. */
   constructor(type: T, data: TensorData[T] | readonly number[] | readonly bigint[], dims: readonly number[]);
+  /** Type of its elements. */
   readonly type: T;
+  /** `'gpu'` where a lane keeps its elements, which only `getData` reads then. */
   readonly location: TensorLocation;
-  /** The elements; throws `invalid-input` where they are on the GPU. */
+  /** The elements, row-major, `size` of them; throws `invalid-input` where they are on the GPU. */
   readonly data: TensorData[T];
+  /** Its shape: elements along each axis, the outermost first; `[]` for a scalar. */
   readonly dims: readonly number[];
-  /** Number of elements. */
+  /** Number of elements: the product of `dims`. */
   readonly size: number;
-  /** The elements, read back where they are on the GPU. Rejects with `closed` after `dispose`. */
+  /**
+   * The elements, read back where they are on the GPU. Rejects with `closed` after `dispose` or `pool.close`, and with `device-lost` where
+   * their lane was lost.
+   */
   getData(): Promise<TensorData[T]>;
   /**
-   * A picture as a tensor of one, [1, channels, height, width] unless options say otherwise: in sRGB, the same elements in every browser
-   * but for what decoding differs in, and in workers too. A smaller size is an average of the pixels, a larger one linear between them.
-   * Rejects with `invalid-input` for what is no picture, has not loaded, is empty or closed, is not for the page to read, and for options
-   * that make no sense.
+   * A picture as a tensor of one, [1, channels, height, width] unless options say otherwise: in sRGB, the same elements in every browser but
+   * for what decoding differs in, and in workers too. A smaller size is an average of the pixels, a larger one linear between them. `dtype` is
+   * the element type, as in its options. Rejects with `invalid-input` for what is no picture, has not loaded, is empty or closed, is not for
+   * the page to read, and for options that make no sense.
    */
   static fromImage<T extends NonNullable<FromImageOptions['dtype']> = 'float32'>(source: ImageSource, options?: FromImageOptions & { dtype?: T }): Promise<Tensor<T>>;
   /**
@@ -139,12 +158,15 @@ export class Tensor<T extends TensorType = TensorType> {
    */
   static fromAudio(source: AudioSource, options?: FromAudioOptions): Promise<Tensor<'float32'>>;
   /**
-   * The picture that [batch, channels, height, width] elements are, or [channels, height, width], the inverse of `fromImage`: floats
-   * times std plus mean are 0 to 1, whole types 0 to 255; what lies beyond is cut off. Reads a tensor that is on the GPU. Rejects with
-   * `invalid-input` where dims are not those of a picture.
+   * The picture that [batch, channels, height, width] elements are, or [channels, height, width], the inverse of `fromImage`: floats times std
+   * plus mean are 0 to 1, whole types 0 to 255; what lies beyond is cut off. Reads a tensor that is on the GPU, and rejects as `getData` does;
+   * with `invalid-input` where dims are not those of a picture.
    */
   toImageData(options?: ToImageOptions): Promise<ImageData>;
-  /** The same as a data URL: of `type` where the browser writes it (default `image/png`), with `quality` from 0 to 1 where that loses something. */
+  /**
+   * The same as a data URL: of `type` where the browser writes it (default `image/png`), with `quality` from 0 to 1 where that loses
+   * something. Rejects as `toImageData` does.
+   */
   toDataURL(options?: ToImageOptions & { type?: string; quality?: number }): Promise<string>;
   /** Gives the GPU's bytes back at once; a tensor that is dropped gives them back when it is collected. */
   dispose(): void;

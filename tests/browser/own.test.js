@@ -20,7 +20,7 @@ test('own: a model from an address, whose free dimensions are asked for', async 
   const { $, until, said } = await page();
   $('own-url').value = '/models/minilm_l6.onnx';
   $('own-address').requestSubmit();
-  await until('the model', () => / on (gpu|cpu): forecast .* took /.test(said()));
+  await until('the model', () => / on (gpu|webnn|cpu): forecast .* took /.test(said()));
   const fields = [...$('own-free').querySelectorAll('input')];
   assert(fields.length > 0, 'no free dimension is asked for');
   assert(said().includes('[1 × 1]'), said());

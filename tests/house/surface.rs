@@ -53,22 +53,40 @@ fn bare(text: &str) -> String {
     lines.map(|line| format!("{line}\n")).collect()
 }
 
-/// What anyone may name and has no comment of its own: exported items, and methods of classes but constructors that nobody may call.
+/// What anyone may name and has no comment of its own: exported items, and each member of these, at any depth, but constructors that
+/// nobody may call. Members of a type in one line are named, in backticks, by the comment above that line.
 fn unexplained(text: &str) -> Vec<String> {
-    let (mut before, mut class, mut found) = ("", false, vec![]);
+    let (mut comment, mut found) = (String::new(), vec![]);
     for line in text.lines() {
-        let exported = line.starts_with("export ");
-        if exported || line.starts_with('}') {
-            class = line.starts_with("export class ");
+        let said = line.trim();
+        if said.starts_with("/*") || said.starts_with('*') {
+            // What has ended is of another line.
+            let before = if said.starts_with("/*") { "" } else { &comment };
+            comment = format!("{before}{said}\n");
+            continue;
         }
-        let member = line.strip_prefix("  ").filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
-        let method = class && member.is_some_and(|rest| rest.contains('(') && !rest.starts_with("private "));
-        if (exported || method) && !before.trim_end().ends_with("*/") {
-            found.push(line.trim().to_owned());
+        let indented =
+            line.starts_with(' ') && said.starts_with(|c: char| c.is_ascii_alphabetic() || "['\"(".contains(c));
+        let member = indented && !said.starts_with("private ");
+        if line.starts_with("export ") || member {
+            if !(comment.starts_with("/**") && comment.ends_with("*/\n")) {
+                found.push(said.to_owned());
+            }
+            let silent = inline(said).into_iter().filter(|name| !comment.contains(&format!("`{name}`")));
+            found.extend(silent.map(|name| format!("`{name}` in {said}")));
         }
-        before = line;
+        comment.clear();
     }
     found
+}
+
+/// Names of members of the types that `line` itself writes out, between braces; what a conditional type asks for is none.
+fn inline(line: &str) -> Vec<&str> {
+    let inside =
+        line.split_once('{').filter(|(before, _)| !before.ends_with(" extends ")).map_or("", |(_, inside)| inside);
+    let parts = inside.split(['{', '}', ';', '|', '&', '(', ')', ',']).filter_map(|part| part.split_once(':'));
+    let names = parts.map(|(name, _)| name.trim().trim_start_matches("readonly ").trim_end_matches('?'));
+    names.filter(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric())).collect()
 }
 
 #[test]
@@ -116,6 +134,20 @@ fn every_file_of_declarations_is_passed_on_and_can_be_read_at_once() {
 fn what_is_no_comment_stays() {
     let text = "/** Says /* what. */\nexport type A = '/*' | \"//\"; // one\n\n  b: 1; /* two\n */\n";
     assert_eq!(bare(text), "export type A = '/*' | \"//\";\n  b: 1;\n");
-    let class = "/** A. */\nexport class A {\n  private constructor();\n  a: 1;\n  b(): 1;\n}\nexport type B = 1;\n";
-    assert_eq!(unexplained(class), ["b(): 1;", "export type B = 1;"]);
+}
+
+#[test]
+fn what_has_no_comment_is_found() {
+    let class = "/** A. */\nexport class A {\n  private constructor();\n  a: 1;\n  /** B. */\n  b(): 1;\n}\nexport type B = 1;\n";
+    assert_eq!(unexplained(class), ["a: 1;", "export type B = 1;"]);
+    let deep = "/** C. */\nexport type C = {\n  /** D. */\n  d?: {\n    e: 1;\n    /* F. */\n    f: 1;\n  };\n};\n";
+    assert_eq!(unexplained(deep), ["e: 1;", "f: 1;"]);
+    let line = "/** `g`. */\nexport type G = { readonly g: 1; h?: { i: 1 } };\n/** J. */\nexport type J =\n  | 'k'\n  | { l: 1 };\n";
+    assert_eq!(
+        unexplained(line),
+        [
+            "`h` in export type G = { readonly g: 1; h?: { i: 1 } };",
+            "`i` in export type G = { readonly g: 1; h?: { i: 1 } };"
+        ]
+    );
 }
