@@ -323,6 +323,7 @@ export class Pool {
   }
 
   async upload(tensor) {
+    if (!ArrayBuffer.isView(tensor?.data)) refuse('what is uploaded is a Tensor whose data is in the page');
     const id = await call(() => this.#pool.upload(tensor));
     return onGpu(this.#pool, { type: tensor.type, dims: tensor.dims, resident: id });
   }

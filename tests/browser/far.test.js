@@ -66,6 +66,7 @@ test('worker: errors, and signals, are those of a pool in the page', async () =>
   const unknown = await fails('invalid-input', ["no input 'y'"], () => session.run({ y: Object.values(feeds)[0] }));
   equal(unknown.model, 'face_pnet');
   await fails('fetch', ['404'], () => pool.load('nothing.onnx'));
+  await fails('invalid-input', ['Tensor'], () => pool.upload(undefined));
   await fails('invalid-input', ['strategy'], () => pool.runAll([{ session, feeds }], { strategy: 'none' }));
   await fails('aborted', [], () => session.run(feeds, { signal: AbortSignal.abort() }));
   const abort = new AbortController();
