@@ -1,16 +1,16 @@
 // Why a session's next call runs where it does, in words: what was measured there and elsewhere, and what other lanes have against it.
 // Knows what a pool tells of sessions and executions; must never know a page.
 
+import { time } from './read/ran.js';
+import { median } from './work.js';
+
 /** Executions of which the median is told: those before may have been cold, or of other shapes. */
 const RECENT = 5;
-
-const time = (ms) => (ms >= 1000 ? `${(ms / 1000).toFixed(2)}\u00a0s` : `${ms.toFixed(ms < 10 ? 1 : 0)}\u00a0ms`);
 
 /** What the last executions of that model by itself took on a lane; nothing where none was kept. */
 function took(pool, lane, name) {
   const alone = pool.accuracy(lane).history.filter(({ models }) => models.length === 1 && models[0] === name);
-  const last = alone.slice(-RECENT).map(({ measuredMs }) => measuredMs).sort((a, b) => a - b);
-  return last[last.length >> 1];
+  return alone.length ? median(alone.slice(-RECENT).map(({ measuredMs }) => measuredMs)) : undefined;
 }
 
 /** Why `session` runs on its lane, of those that `pool` has; `here` is what a call takes there, where the page measured that itself. */

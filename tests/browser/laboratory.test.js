@@ -25,8 +25,8 @@ test('laboratory: why a session runs where it does, by what it took there and wh
   const pool = (...lanes) => ({ capabilities: { lanes }, accuracy: (lane) => ({ history: told[lane] }) });
   const session = (lane, refusals = {}) => ({ name: 'a', lane, refusals });
   equal(whyThere(pool('gpu'), session('gpu')), 'this pool has no other lane', 'one lane');
-  equal(whyThere(pool('gpu', 'cpu', 'cpu', 'webnn'), session('cpu')), '8.0\u00a0ms here, 31\u00a0ms on gpu, not tried on webnn', 'three');
-  equal(whyThere(pool('gpu', 'cpu'), session('gpu'), 2), '2.0\u00a0ms here, 8.0\u00a0ms on cpu', 'measured by the page');
+  equal(whyThere(pool('gpu', 'cpu', 'cpu', 'webnn'), session('cpu')), '8.0 ms here, 31 ms on gpu, not tried on webnn', 'three');
+  equal(whyThere(pool('gpu', 'cpu'), session('gpu'), 2), '2.0 ms here, 8.0 ms on cpu', 'measured by the page');
   equal(whyThere(pool('webnn', 'cpu'), session('webnn', { cpu: 'no LSTM' })), 'not measured yet, cpu may not: no LSTM', 'one that does not take it');
 });
 

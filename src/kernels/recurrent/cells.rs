@@ -122,7 +122,7 @@ impl<'a> Weights<'a> {
         clip: Option<f64>,
         linear_before_reset: bool,
     ) {
-        let bound = |v: f64| clip.map_or(v, |clip| v.clamp(-clip.abs(), clip.abs()));
+        let bound = |v: f64| clip.map_or(v, |clip| v.max(-clip.abs()).min(clip.abs()));
         let units = 0..self.hidden;
         match self.cell {
             Cell::Rnn => {

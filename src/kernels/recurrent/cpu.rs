@@ -119,7 +119,8 @@ fn add_all(to: &mut [f32], panels: &[f32], by: &[f32]) {
 /// Puts the sums of a gate through its activation.
 fn end(sums: &mut [f32], clip: Option<f32>, activation: Activation) {
     if let Some(clip) = clip {
-        sums.iter_mut().for_each(|v| *v = v.clamp(-clip, clip));
+        // A bound that is no number bounds nothing: clamp would panic.
+        sums.iter_mut().for_each(|v| *v = v.max(-clip).min(clip));
     }
     match activation {
         Activation::Sigmoid => sums.iter_mut().for_each(|v| *v = sigmoid(*v)),
@@ -310,5 +311,21 @@ impl Routine for Sequence {
     fn flops(&self) -> f64 {
         let Sizes { input, hidden, .. } = self.sizes;
         2.0 * (self.shared() / padded(hidden).max(1) * hidden * (input + hidden)) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_holds_and_one_that_is_no_number_bounds_nothing() {
+        let ended = |clip| {
+            let mut sums = [-9.0, 0.5, 9.0];
+            end(&mut sums, clip, Activation::Relu);
+            sums
+        };
+        assert_eq!(ended(Some(2.0)), [0.0, 0.5, 2.0]);
+        assert_eq!((ended(Some(f32::NAN)), ended(None)), ([0.0, 0.5, 9.0], [0.0, 0.5, 9.0]));
     }
 }
