@@ -4,6 +4,8 @@
 import { lock, watch } from '../lives.js';
 import { workable, worker as made } from '../workers.js';
 import { Here } from './here.js';
+import { Processor } from './processor.js';
+import { Short } from './short.js';
 
 const BUILDS = {
   simd: new URL('./simd.wasm', import.meta.url),
@@ -83,8 +85,13 @@ export async function open(proposals, threads) {
     carriers.splice(0, carriers.length - KEPT);
   };
 
+  const build = () => (threads > 1 ? 'threads' : proposals.relaxedSimd ? 'relaxed' : 'simd');
+  /** What need not go to the worker. */
+  const short = new Short(async () => Processor.create(await module(build()), 1, threads > 1));
+
   /** Ends the workers; what they hold is gone. */
   const stop = () => {
+    short.end();
     over.abort();
     over = new AbortController();
     workers.forEach((worker) => worker.terminate());
@@ -154,7 +161,7 @@ export async function open(proposals, threads) {
     } catch (error) {
       return here(String(error.message));
     }
-    const code = await module(threads > 1 ? 'threads' : proposals.relaxedSimd ? 'relaxed' : 'simd');
+    const code = await module(build());
     told(first, { module: code, threads });
   };
   /** Resolves once the workers are there, or failed. */
@@ -179,8 +186,16 @@ export async function open(proposals, threads) {
       const at = carriers.findIndex(({ byteLength }) => byteLength === length);
       return new Uint8Array(at < 0 ? length : carriers.splice(at, 1)[0]);
     },
-    ask(head, parts) {
+    ask(head, parts, about, program) {
       clearTimeout(resting);
+      const nearer = apart && processor.lost === undefined ? short.hear(about, program, head, parts) : undefined;
+      if (nearer) {
+        keep(parts.map(([, bytes]) => bytes.buffer));
+        return nearer;
+      }
+      // What waits behind another says nothing of the way.
+      const began = waiting.size === 0 ? performance.now() : NaN;
+      const sample = short.sample(about, program, head, parts);
       const answer = new Promise((resolve, reject) => {
         if (processor.lost !== undefined) return reject(new Error(processor.lost));
         const id = next++;
@@ -191,7 +206,10 @@ export async function open(proposals, threads) {
         if (!waking) wake();
       });
       // Some answers nobody waits for.
-      answer.catch(() => {});
+      answer.then(
+        ({ parts }) => waiting.size === 0 && began && short.took(about, program, performance.now() - began, parts, sample),
+        () => {},
+      );
       return answer;
     },
     /** Nobody waits any more for the execution of that number: it ends, unless it has. */
@@ -204,7 +222,14 @@ export async function open(proposals, threads) {
     /** It holds nothing any more: its memory goes back, unless it is asked again soon. */
     rest() {
       clearTimeout(resting);
-      resting = setTimeout(() => waiting.size === 0 && bytes > REST_BYTES && stop(), REST_MS);
+      resting = setTimeout(() => {
+        if (waiting.size > 0) return;
+        short.end();
+        if (bytes > REST_BYTES) stop();
+      }, REST_MS);
+    },
+    get twice() {
+      return short.bytes;
     },
     close: () => end('it was closed'),
   };

@@ -12,10 +12,10 @@ export class Processor {
   /** Where all its threads compute; nothing where it has one only. */
   memory;
 
-  /** A processor of a compiled module, for so many threads: more than one where the module is of shared memory. */
-  static async create(module, threads = 1) {
+  /** A processor of a compiled module, for so many threads: `shared` says whether the module is of shared memory, as it is for several. */
+  static async create(module, threads = 1, shared = threads > 1) {
     const processor = new Processor();
-    await processor.#instantiate(module, threads > 1 ? new WebAssembly.Memory(SHARED) : undefined);
+    await processor.#instantiate(module, shared ? new WebAssembly.Memory(SHARED) : undefined);
     processor.#wasm.begin(threads);
     return processor;
   }

@@ -1,9 +1,9 @@
-//! Processors that the page opens, as objects with `carrier(bytes)`, `ask(head, parts)`, a promise, `close()`, `lost`, and where it has
-//! them `stop(number)` and `rest()`. Knows how bytes cross; must never know what they say.
+//! Processors that the page opens, as objects with `carrier(bytes)`, `ask(head, parts, about, program)`, a promise, `close()`, `lost`, and
+//! where it has them `stop(number)`, `rest()` and `twice`. Knows how bytes cross; must never know what they say.
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{DType, Data, HostTensor};
-use crate::pool::{Far, Opening, Told, Workers};
+use crate::pool::{About, Far, Opening, Told, Workers};
 use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
 use std::pin::Pin;
 use wasm_bindgen::{JsCast, JsValue};
@@ -55,7 +55,7 @@ fn told(answer: &JsValue) -> Result<Told, JsValue> {
 }
 
 impl Far for JsFar {
-    fn ask(&self, head: Vec<u8>, parts: &[&HostTensor]) -> Pin<Box<dyn Future<Output = Result<Told>>>> {
+    fn ask(&self, head: Vec<u8>, parts: &[&HostTensor], about: About) -> Pin<Box<dyn Future<Output = Result<Told>>>> {
         let part = |tensor: &&HostTensor| {
             let bytes = tensor.bytes();
             let carrier = self.call("carrier", &Array::of1(&(bytes.len() as f64).into())).ok();
@@ -65,7 +65,15 @@ impl Far for JsFar {
             Array::of2(&tensor.dtype().number().into(), &carrier)
         };
         let parts: Array = parts.iter().map(part).collect();
-        let asked = self.call("ask", &Array::of2(&Uint8Array::from(head.as_slice()).into(), &parts));
+        // As `pkg/cpu/short.js` reads it.
+        let (about, program) = match about {
+            About::Other => (0, 0),
+            About::Brings(program) => (1, program),
+            About::Runs(program) => (2, program),
+            About::Frees(program) => (3, program.unwrap_or(0)),
+        };
+        let head = Uint8Array::from(head.as_slice());
+        let asked = self.call("ask", &Array::of4(&head, &parts, &about.into(), &(program as f64).into()));
         Box::pin(async move {
             // Whatever it was, the processor is not to be asked again.
             let lost =
@@ -83,6 +91,10 @@ impl Far for JsFar {
     fn rest(&self) {
         // What cannot rest goes on.
         let _ = self.call("rest", &Array::new());
+    }
+
+    fn twice(&self) -> u64 {
+        Reflect::get(&self.0, &"twice".into()).ok().and_then(|bytes| bytes.as_f64()).unwrap_or(0.0) as u64
     }
 
     fn lost(&self) -> Option<String> {

@@ -20,4 +20,4 @@ pub use pace::{Moment, Pace};
 pub use tensor::{Input, Output, Resident, opening};
 pub use traffic::{Traffic, TrafficCounts};
 pub use work::{Compiled, Footprint, Order, Outcome, Progress, SubmitSpan, Work};
-pub use workers::{Far, Opening, Told, Workers};
+pub use workers::{About, Far, Opening, Told, Workers};

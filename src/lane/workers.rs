@@ -15,12 +15,30 @@ pub struct Told {
     pub parts: Vec<Data>,
 }
 
+/// What a request is about, for who carries it: programs by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Something else.
+    Other,
+    /// Brings what that program is made of.
+    Brings(u64),
+    /// Runs that program once; all that it reads comes along, and nothing stays.
+    Runs(u64),
+    /// Frees what was brought for that program; for all, where it has no number.
+    Frees(Option<u64>),
+}
+
 /// A processor that answers.
 pub trait Far {
     /// Asks what `head`, a `wire::Request`, says of `parts`. Both are read and the request is on its way before this returns,
     /// whether anybody waits for the answer or not; requests are done in their order. `DeviceLost` where it cannot answer
     /// any more.
-    fn ask(&self, head: Vec<u8>, parts: &[&HostTensor]) -> Task<'static, Result<Told>>;
+    fn ask(&self, head: Vec<u8>, parts: &[&HostTensor], about: About) -> Task<'static, Result<Told>>;
+
+    /// Bytes of what it holds a second time, nearer to who asks.
+    fn twice(&self) -> u64 {
+        0
+    }
 
     /// Nobody waits any more for the answer to the `Execute` of that number: it may end before its end. Any other goes on.
     fn stop(&self, _number: u32) {}

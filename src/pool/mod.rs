@@ -39,7 +39,7 @@ mod tensors;
 mod trials;
 mod warming;
 
-pub use crate::lane::{Facts, Far, Opening, Output, Resident, Told, TrafficCounts, Workers};
+pub use crate::lane::{About, Facts, Far, Opening, Output, Resident, Told, TrafficCounts, Workers};
 pub use crate::refine::Imported;
 pub use known::{Known, Recalled, Shelf};
 pub use lanes::{Opener, Precisions};

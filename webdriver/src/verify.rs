@@ -206,7 +206,7 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>, lane: 
         browser,
         true,
         port,
-        "capabilities,kernels,models,shapes,types,callers,queue,stop,pool,generation,errors,loading,cpu,here,memory,several,machine,records,far,media,paint,read,peer,own,laboratory",
+        "capabilities,kernels,models,shapes,types,callers,queue,stop,pool,generation,errors,loading,cpu,here,short,memory,several,machine,records,far,media,paint,read,peer,own,laboratory",
         "",
     )?;
     tests(root, browser, false, port, "capabilities,no-webgpu,cpu", "")?;

@@ -4,9 +4,9 @@
 use crate::error::{Error, Kind, Result};
 use crate::graph::{ContentHash, HostTensor, TensorType};
 use crate::lane::host::Task;
-use crate::lane::workers::{Far, Told};
+use crate::lane::workers::{About, Far, Told};
 use crate::memory::WeightBook;
-use crate::processor::wire::{Answer, Prepared, Request, Run, read, written};
+use crate::processor::wire::{Answer, Fed, Prepared, Request, Run, read, written};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -56,7 +56,7 @@ impl Held {
 
     /// Asks, and waits for an answer that is no failure.
     pub fn ask(&self, request: &Request, parts: &[&HostTensor]) -> Task<'static, Result<(Answer, Told)>> {
-        let asked = written(request).map(|head| self.far.ask(head, parts));
+        let asked = written(request).map(|head| self.far.ask(head, parts, about(request)));
         Box::pin(async move {
             let told = asked?.await?;
             match read(&told.head)? {
@@ -165,6 +165,23 @@ impl Held {
     /// Whether a weight is there.
     pub fn knows(&self, hash: &ContentHash) -> bool {
         self.sources.borrow().contains(hash)
+    }
+}
+
+/// What a request is about.
+fn about(request: &Request) -> About {
+    let comes_and_goes = |run: &Run| {
+        run.kept.iter().all(Option::is_none) && run.inputs.iter().all(|input| matches!(input, Fed::Part(_)))
+    };
+    match request {
+        Request::Weight { program, .. } | Request::Prepare { program, .. } => About::Brings(*program),
+        Request::Execute { runs, .. } => match &runs[..] {
+            [run] if comes_and_goes(run) => About::Runs(run.program),
+            _ => About::Other,
+        },
+        Request::Forget { programs, .. } => About::Frees(programs.first().copied()),
+        Request::Release(_) | Request::Trim => About::Frees(None),
+        _ => About::Other,
     }
 }
 

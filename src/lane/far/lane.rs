@@ -409,7 +409,7 @@ impl Lane for FarLane {
 
     fn counts(&self) -> Counts {
         Counts {
-            weights: self.held.weights.borrow().bytes(),
+            weights: self.held.weights.borrow().bytes() + self.held.far.twice(),
             arenas: self.held.arena_bytes(),
             tensors: self.held.tensors.get(),
             ..Counts::default()

@@ -4,7 +4,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::graph::HostTensor;
 use crate::lane::host::{Task, next_turn, now_ms};
-use crate::lane::workers::{Far, Told};
+use crate::lane::workers::{About, Far, Told};
 use crate::processor::{Reply, Scoped, Server};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -58,7 +58,7 @@ impl Near {
 }
 
 impl Far for Near {
-    fn ask(&self, head: Vec<u8>, parts: &[&HostTensor]) -> Task<'static, Result<Told>> {
+    fn ask(&self, head: Vec<u8>, parts: &[&HostTensor], _about: About) -> Task<'static, Result<Told>> {
         let slot = self.0.borrow_mut().as_mut().map(|state| state.ask(&head, parts));
         let state = Rc::clone(&self.0);
         Box::pin(async move {
