@@ -21,8 +21,8 @@ export function machine({ capabilities, profile }) {
     ['Adapter', adapterName(capabilities.devices[0])],
     ['Arithmetic', `${profile.gflops.toFixed(1)} GFLOP/s`],
     ['Memory', `${profile.bandwidthGBps.toFixed(1)} GB/s`],
-    ['One dispatch', `${profile.dispatchUs.toFixed(0)} µs`],
-    ['One submit', `${profile.submitUs.toFixed(0)} µs`],
+    // A processor has neither.
+    ...[['One dispatch', profile.dispatchUs], ['One submit', profile.submitUs]].filter(([, us]) => us > 0).map(([name, us]) => [name, unit(us.toFixed(0), 'µs')]),
     ['Wait for a result', ms(profile.readbackMs)],
     ['Measured in', ms(profile.probeMs)],
   ];

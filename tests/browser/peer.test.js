@@ -80,7 +80,7 @@ test('peer: each other provider that this browser has is run to its end, and wha
       // It answers in its time, or says why not, here and among the failures.
       const answered = TOOK.test(peer.at(-1));
       assert(answered || failures.some((text) => text !== 'Nothing.'), `${name}: ${peer}; ${failures}`);
-      assert(name === 'All at once' || ['', 'the same', 'not the same'][answered ? 1 : 0] === (answered ? both.replace('not ', '') : both), `${name}: ${both}`);
+      equal(/^(not )?the same$/.test(both), answered && name !== 'All at once', `whether the answers are alike, of ${name}`);
     }
     told.push(`${said} ${failures.join('; ')}`);
   }

@@ -118,5 +118,5 @@ export function score(element, { sound, spans = [], notes = [], curve = [] }) {
 export function noteText({ midi, hertz, start, end }) {
   const cents = Math.round(1200 * Math.log2(hertz / hertzOf(midi)));
   const off = cents === 0 ? 'in tune' : `${Math.abs(cents)} cents ${cents > 0 ? 'sharp' : 'flat'}`;
-  return `${noteName(midi)}, ${hertz.toFixed(1)} Hz, ${off}, from ${start.toFixed(1)} to ${end.toFixed(1)} s`;
+  return `${noteName(midi)}, ${hertz.toFixed(1)} Hz, ${off}, from ${start.toFixed(1)} to ${end.toFixed(1)}\u00a0s`;
 }

@@ -155,7 +155,7 @@ async function hearSound(sound, blob, { sessions }) {
   const [{ spans }, { notes }] = await Promise.all([
     told('speech-by', [sessions.speech], () => hearSpeech(sessions.speech, sound)).then(async (speech) => {
       await show({ spans: speech.spans });
-      if (current()) list('speech', speech.spans.map(([start, end]) => `Somebody speaks from ${start.toFixed(1)} to ${end.toFixed(1)} s`), 'Nobody speaks.');
+      if (current()) list('speech', speech.spans.map(([start, end]) => `Somebody speaks from ${start.toFixed(1)} to ${end.toFixed(1)}\u00a0s`), 'Nobody speaks.');
       return speech;
     }),
     told('notes-by', [sessions.pitch], () => hearPitch(sessions.pitch, sound)).then(async (pitch) => {

@@ -44,7 +44,10 @@ export function draw(element, executions, all) {
       const bar = (kind, long, inset) => shape('rect', { class: kind, x: fixed(x(nowMs - began)), y: fixed(top + high * inset), width: fixed(Math.max(1, x(long) - x(0))), height: fixed(high * (1 - 2 * inset)) });
       const measured = bar('measured', measuredMs, 0.2);
       measured.append(shape('title', {}, `${models.join(' + ')}, ${strategy}, on ${lane}: took ${ms(measuredMs)}, forecast ${ms(predictedMs)} (${intervalMs.map(ms).join(' – ')})`));
-      parts.push(measured, bar('forecast', predictedMs, 0.08));
+      const forecast = bar('forecast', predictedMs, 0.08);
+      // Where many lie in a few pixels their outlines would hide what was measured.
+      forecast.setAttribute('stroke-width', fixed(Math.min(1, Math.max(0.2, (x(predictedMs) - x(0)) / 6))));
+      parts.push(measured, forecast);
     }
   }
   element.replaceChildren(...parts);
