@@ -55,16 +55,20 @@ export function timeline({ strategy, lane, timeline: predicted, measuredTimeline
   return figure(`${strategy}, on ${lane}`, 'filled: measured · dashed outline: predicted', chart);
 }
 
+/** Runs that are drawn, the newest: more would keep the page from answering. */
+const RUNS = 300;
+
 /** How far off each prediction was, made before its run, in the order of the runs. */
 export function errors(history, width) {
-  const points = history.map((h, i) => ({ run: i + 1, error: Math.max(h.error * 100, 0.05), of: h.heldOut ? 'held out' : 'learned from', name: `${h.models.join(' + ')}, ${h.strategy}` }));
+  const first = Math.max(0, history.length - RUNS);
+  const points = history.slice(first).map((h, i) => ({ run: first + i + 1, error: Math.max(h.error * 100, 0.05), of: h.heldOut ? 'held out' : 'learned from', name: `${h.models.join(' + ')}, ${h.strategy}` }));
   const chart = Plot.plot({
     width,
     height: 270,
     style: LETTERS,
     marginLeft: 50,
     marginTop: 32,
-    x: { label: 'run', grid: false, domain: [0.5, Math.max(points.length, 8) + 0.5] },
+    x: { label: 'run', grid: false, domain: [first + 0.5, Math.max(history.length, 8) + 0.5] },
     y: { label: 'error of the prediction made before it, %', type: 'log', grid: true, domain: [0.05, Math.max(100, ...points.map((p) => p.error))], ticks: [0.1, 1, 10, 100], tickFormat: (d) => String(d) },
     color: { domain: ['learned from', 'held out'], range: [COLOURS[2], COLOURS[1]], legend: true },
     marks: [

@@ -2,8 +2,11 @@
 // With ?drive it does all of that by itself and leaves a report for the driver.
 
 import { capabilityTable } from './capabilities.js';
+import { followed, latest } from './executions.js';
+import { breath } from './pkg/breath.js';
 import { whyThere } from './why.js';
-import { $, accuracy, arenas, cards, comparison, held, machine, memory, ms, say } from './view.js';
+import { $, accuracy, arenas, cards, comparison, held, machine, memory, say } from './view.js';
+import { ms } from './units.js';
 
 const parameters = new URLSearchParams(location.search);
 const driven = parameters.has('drive');
@@ -21,7 +24,7 @@ async function start() {
   const { Capabilities, Pool } = await import('./pkg/index.js');
   let opened;
   const promised = new Promise((...ends) => (opened = ends));
-  const reader = (await import('./read/page.js')).attach(promised, refresh);
+  const reader = (state.reader = (await import('./read/page.js')).attach(promised, refresh));
   (await import('./own/page.js')).attach(promised, refresh);
   const peer = (await import('./peer/page.js')).attach(reader);
   state.work = await import('./work.js');
@@ -82,7 +85,7 @@ async function loadAll(signal) {
       if (driven) throw error;
       if (error.kind === 'aborted') break;
     }
-    refresh();
+    await refresh();
   }
   $('load').hidden = state.loaded.length === state.models.length;
   $('together').hidden = state.loaded.length === 0;
@@ -112,36 +115,43 @@ async function generate(signal) {
   } catch (error) {
     if (error.kind !== 'aborted') throw error;
   }
+  await refresh();
   say(`Made ${made.length} tokens.`);
-  refresh();
   return made;
 }
 
 const requests = () => state.loaded.map(({ session, feeds }) => ({ session, feeds }));
 
-function refresh() {
+const sessions = () => [...state.reader.sessions(), ...state.loaded.map((l) => l.session)];
+
+/** Draws what changes with every execution, each chart in a turn of its own: together they would keep the page from answering. */
+const refresh = latest(async () => {
+  await breath();
   memory(state.pool.memory());
-  arenas(state.loaded.map((l) => l.session));
+  await breath();
+  arenas(sessions());
+  await breath();
   accuracy(state.pool.accuracy());
-}
+});
 
 async function run(how) {
   if (how === 'compare') {
     say('Running every strategy in turn…');
     const { reason } = await state.pool.predict(requests());
     state.last = await state.pool.compare(requests(), { repeats: REPEATS });
-    comparison(state.last);
+    await comparison(state.last);
     const { recommended, measuredBest, regret } = state.last;
     const verdict = recommended === measuredBest ? 'which was the best' : `${(regret * 100).toFixed(1)} % slower than ${measuredBest}`;
     $('outcome').textContent = `Consort chose ${recommended}, ${verdict}. Forecast before it: ${reason}.`;
+    await refresh();
     say(`Compared ${state.loaded.length} models.`);
   } else if (how === 'learn') {
     const lessons = state.work.lessons(state.loaded, ROUNDS);
     for (const [i, { set, strategy }] of lessons.entries()) {
       say(`Learning, run ${i + 1} of ${lessons.length}: ${set.map((r) => r.session.name).join(' + ')}, ${strategy}`);
       await state.pool.runAll(set, { strategy });
-      if (!driven || i === lessons.length - 1) refresh();
     }
+    await refresh();
     say('Learned.');
   } else {
     const prediction = await state.pool.predict(requests());
@@ -154,9 +164,9 @@ async function run(how) {
     outputs.forEach((tensors, i) => state.cards[state.models.indexOf(state.loaded[i].model)].outputs(state.loaded[i].session, tensors));
     const why = how === 'auto' ? ` Chosen because ${prediction.reason}.` : '';
     $('outcome').textContent = `${strategy}: predicted ${ms(predictedMs)}, took ${ms(took)}.${why}`;
+    await refresh();
     say(`Ran ${state.loaded.length} models.`);
   }
-  refresh();
 }
 
 async function drive(reader, peer) {
@@ -167,21 +177,24 @@ async function drive(reader, peer) {
     return;
   }
   await loadAll();
-  await run('learn');
-  await run('compare');
-  if (generator()) await generate();
+  await lively(() => run('learn'));
+  await lively(() => run('compare'));
+  if (generator()) await lively(generate);
   // For whoever takes a picture of the page.
   if (parameters.has('read')) await reader.samples();
   const { available, reason } = state.pool.capabilities.webgpu;
   globalThis.driven.result = { ...state.work.report(state.pool, state.solos, state.last), no_webgpu: available ? null : reason };
 }
 
+/** Shows what is executed for `work` as it comes. */
+const lively = (work) => followed(state.pool, work, refresh);
+
 /** One thing at a time from the buttons; what fails is said and the page goes on. */
 async function busy(work) {
   const buttons = document.querySelectorAll('#load, [data-run], #generate .main');
   buttons.forEach((b) => (b.disabled = true));
   try {
-    await work();
+    await lively(work);
   } catch (error) {
     say(`That failed: ${error.message}`);
   }
@@ -216,16 +229,16 @@ document.querySelectorAll('[data-save]').forEach((button) =>
       // The browser has begun to save by then.
       setTimeout(() => URL.revokeObjectURL(url), 10_000);
     })));
-$('map-of').addEventListener('change', () => arenas(state.loaded.map((l) => l.session)));
+$('map-of').addEventListener('change', () => arenas(sessions()));
 document.querySelectorAll('[data-run]').forEach((button) =>
   button.addEventListener('click', () => busy(() => run(button.dataset.run))));
 
 let resized;
 addEventListener('resize', () => {
   clearTimeout(resized);
-  resized = setTimeout(() => {
-    if (state.last) comparison(state.last);
-    if (state.pool) refresh();
+  resized = setTimeout(async () => {
+    if (state.last) await comparison(state.last);
+    if (state.pool) await refresh();
   }, 150);
 });
 

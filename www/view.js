@@ -1,16 +1,14 @@
 // Draws what there is to see. Knows the page's elements; must never know how a model is run.
 
+import { mb, ms, unit } from './units.js';
 import { adapterName, top } from './work.js';
 import { errors, heldOverTime, memoryMap, timeline } from './charts.js';
+import { breath } from './pkg/breath.js';
 
 export const $ = (id) => document.getElementById(id);
 
 const el = (tag, text = '', props = {}) => Object.assign(document.createElement(tag), { textContent: text }, props);
 
-/** A number stays with its unit. */
-const unit = (number, name) => `${number}\u00a0${name}`;
-export const ms = (x) => (x >= 1000 ? unit((x / 1000).toFixed(2), 's') : unit(x.toFixed(x >= 10 ? 0 : 2), 'ms'));
-export const mb = (x) => (x > 0 && x < 1e5 ? unit((x / 1e3).toFixed(1), 'kB') : unit((x / 1e6).toFixed(1), 'MB'));
 const percent = (x) => (x === null ? 'not known yet' : unit((x * 100).toFixed(1), '%'));
 
 export function say(text) {
@@ -23,8 +21,8 @@ export function machine({ capabilities, profile }) {
     ['Adapter', adapterName(capabilities.devices[0])],
     ['Arithmetic', `${profile.gflops.toFixed(1)} GFLOP/s`],
     ['Memory', `${profile.bandwidthGBps.toFixed(1)} GB/s`],
-    ['One dispatch', `${profile.dispatchUs.toFixed(0)} µs`],
-    ['One submit', `${profile.submitUs.toFixed(0)} µs`],
+    // A processor has neither.
+    ...[['One dispatch', profile.dispatchUs], ['One submit', profile.submitUs]].filter(([, us]) => us > 0).map(([name, us]) => [name, unit(us.toFixed(0), 'µs')]),
     ['Wait for a result', ms(profile.readbackMs)],
     ['Measured in', ms(profile.probeMs)],
   ];
@@ -91,7 +89,7 @@ export function cards(models) {
 }
 
 /** Where there is no room for columns a cell says what it is. */
-function named(cell, column) {
+function columned(cell, column) {
   if (column) cell.dataset.column = column;
   return cell;
 }
@@ -99,7 +97,7 @@ function named(cell, column) {
 function table(element, head, rows) {
   const row = (cells, tag) => {
     const tr = el('tr');
-    tr.append(...cells.map((c, i) => (c instanceof Node ? c : named(el(tag, c), tag === 'td' && head[i]))));
+    tr.append(...cells.map((c, i) => (c instanceof Node ? c : columned(el(tag, c), tag === 'td' && head[i]))));
     return tr;
   };
   const [thead, tbody] = [el('thead'), el('tbody')];
@@ -111,7 +109,8 @@ function table(element, head, rows) {
 /** Pixels of a chart that is as wide as the page: where the page has larger letters, so has the chart, which is drawn smaller and shown larger. */
 const chartWidth = () => (document.querySelector('main').clientWidth * 16) / parseFloat(getComputedStyle(document.documentElement).fontSize);
 
-export function comparison(c) {
+/** Draws a comparison, each chart in a turn of its own: together they would keep the page from answering. */
+export async function comparison(c) {
   const rows = c.strategies.map((s) => [
     [s.strategy, s.strategy === c.recommended && 'recommended', s.strategy === c.measuredBest && 'measured best'].filter(Boolean).join(' · '),
     `${ms(s.predictedMs)} (${ms(s.intervalMs[0])} – ${ms(s.intervalMs[1])})`,
@@ -121,7 +120,12 @@ export function comparison(c) {
     mb(s.measuredBytes),
   ]);
   table($('strategies'), ['strategy', 'predicted (interval)', 'measured (quartiles)', 'off by', 'bytes predicted', 'bytes held'], rows);
-  $('timelines').replaceChildren(...c.strategies.map((s) => timeline({ ...s, lane: c.lane }, chartWidth())));
+  const charts = [];
+  for (const s of c.strategies) {
+    await breath();
+    charts.push(timeline({ ...s, lane: c.lane }, chartWidth()));
+  }
+  $('timelines').replaceChildren(...charts);
 }
 
 export function accuracy(a) {
@@ -136,7 +140,9 @@ export function accuracy(a) {
   $('errors').replaceChildren(errors(a.history, chartWidth()));
 }
 
-const samples = [];
+/** Of what was held earlier, so many are kept: every second of the older half goes. */
+const SAMPLES = 300;
+let samples = [];
 const PURPOSES = ['weights', 'arenas', 'staging', 'parameters', 'tensors'];
 
 /** Keeps how much is held, where it is not what it was: it was until just now. */
@@ -146,6 +152,7 @@ export function held(m) {
   const last = samples.at(-1);
   if (last?.bytes.join() === bytes.join()) last.until = now;
   else samples.push({ from: now, until: now, bytes });
+  if (samples.length > SAMPLES) samples = samples.filter((_, i) => i % 2 === 0 || i > SAMPLES / 2);
 }
 
 export function memory(m) {
@@ -167,12 +174,21 @@ export function memory(m) {
   table($('bytes'), ['purpose', 'bytes', ''], rows);
 }
 
-/** The arena of one of `sessions`, chosen by name. */
+/** Sessions by their names; one of a name that was there before is the laboratory's. */
+function named(sessions) {
+  const all = new Map();
+  for (const session of sessions) all.set(all.has(session.name) ? `${session.name}, in the laboratory` : session.name, session);
+  return all;
+}
+
+/** The arena of one of `sessions`, chosen by name: those of the readers, then the laboratory's. */
 export function arenas(sessions) {
   const select = $('map-of');
-  const maps = sessions.filter((s) => s.memoryMap());
-  if (select.length !== maps.length) select.replaceChildren(...maps.map((s) => el('option', s.name)));
-  $('map-choice').hidden = maps.length === 0;
-  const session = maps.find((s) => s.name === select.value) ?? maps[0];
-  if (session) $('map').replaceChildren(memoryMap(session.name, session.memoryMap(), chartWidth()));
+  const maps = named(sessions.filter((session) => session.memoryMap()));
+  const [names, chosen] = [[...maps.keys()], select.value];
+  if ([...select.options].map(({ value }) => value).join() !== names.join()) {
+    select.replaceChildren(...names.map((name) => el('option', name, { selected: name === chosen })));
+  }
+  $('map-choice').hidden = names.length === 0;
+  if (names.length) $('map').replaceChildren(memoryMap(select.value, maps.get(select.value).memoryMap(), chartWidth()));
 }

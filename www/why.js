@@ -1,7 +1,7 @@
 // Why a session's next call runs where it does, in words: what was measured there and elsewhere, and what other lanes have against it.
 // Knows what a pool tells of sessions and executions; must never know a page.
 
-import { time } from './read/ran.js';
+import { ms } from './units.js';
 import { median } from './work.js';
 
 /** Executions of which the median is told: those before may have been cold, or of other shapes. */
@@ -20,7 +20,7 @@ export function whyThere(pool, { name, lane, refusals }, here = took(pool, lane,
   const told = others.map((other) => {
     if (refusals[other]) return `${other} may not: ${refusals[other]}`;
     const there = took(pool, other, name);
-    return there === undefined ? `not tried on ${other}` : `${time(there)} on ${other}`;
+    return there === undefined ? `not tried on ${other}` : `${ms(there)} on ${other}`;
   });
-  return [here === undefined ? 'not measured yet' : `${time(here)} here`, ...told].join(', ');
+  return [here === undefined ? 'not measured yet' : `${ms(here)} here`, ...told].join(', ');
 }

@@ -5,6 +5,40 @@ import type { Lane } from './lanes.js';
 /** Something that a browser may have: `available`, and what it is like; or not, and the `reason`, in words, why it is not here. */
 export type Found<T = object> = ({ readonly available: true } & Readonly<T>) | { readonly available: false; readonly reason: string };
 
+/** An adapter or a device: what it calls itself, and what it has. */
+export interface DeviceInfo {
+  /** As `nvidia`; `''` where the browser keeps it to itself, and on lanes other than `gpu`. */
+  vendor: string;
+  /** As `turing`; `''` as above. */
+  architecture: string;
+  /** The vendor's own name of it; `''` as above. */
+  device: string;
+  /** Name for people; of a processor with the number of its threads; `''` where the browser keeps it to itself. */
+  description: string;
+  /** Whether it computes in software, by its own word. */
+  isFallbackAdapter: boolean;
+  /** Names, as WebGPU has them, of what an adapter offers, sorted, or of what is in use of a device. */
+  features: readonly string[];
+  /** By WebGPU's names and in its units: the most that an adapter offers, or those of a device that matter to its lane; empty on lanes other than `gpu`. */
+  limits: Readonly<Record<string, number>>;
+}
+
+/** An adapter of WebGPU. */
+export interface Adapter extends DeviceInfo {
+  /** Threads of a subgroup, at least; absent where the browser does not say. */
+  subgroupMinSize?: number;
+  /** Threads of a subgroup, at most; absent where the browser does not say. */
+  subgroupMaxSize?: number;
+}
+
+/** The device of a pool's lane. */
+export interface LaneDevice extends DeviceInfo {
+  /** The lane that it is of. */
+  lane: Lane;
+  /** Name of this combination of device, features and limits. */
+  fingerprint: string;
+}
+
 /** A WebNN context of one kind of device. */
 export interface WebNNContext {
   /** Operators that it takes, with the data types of each operand that the browser lists (`opSupportLimits`). */
@@ -24,26 +58,7 @@ export interface WebNNContext {
 /** What this browser can do on this machine, found out by trying; nothing is taken from its name. */
 export interface Capabilities {
   /** The adapter that WebGPU gives for speed: `features` and `limits` are what a device of it may be asked for. */
-  readonly webgpu: Found<{
-    /** As `nvidia`; `''` where the browser keeps it to itself. */
-    vendor: string;
-    /** As `turing`; `''` where the browser keeps it to itself. */
-    architecture: string;
-    /** The vendor's own name of it; `''` where the browser keeps it to itself. */
-    device: string;
-    /** Name for people; `''` where the browser keeps it to itself. */
-    description: string;
-    /** Whether it computes in software, by its own word. */
-    isFallbackAdapter: boolean;
-    /** Names, as WebGPU has them, of what a device may be asked for, sorted. */
-    features: readonly string[];
-    /** The most that a device may be asked for, by WebGPU's names and in its units. */
-    limits: Readonly<Record<string, number>>;
-    /** Threads of a subgroup, at least; absent where the browser does not say. */
-    subgroupMinSize?: number;
-    /** Threads of a subgroup, at most; absent where the browser does not say. */
-    subgroupMaxSize?: number;
-  }>;
+  readonly webgpu: Found<Adapter>;
   /** The GPU's clock: `resolutionNs` is what all differences between timestamps were a multiple of, in nanoseconds. */
   readonly timestamps: Found<{ resolutionNs: number }>;
   /** WebNN's contexts by the device that they were asked for: `cpu`, the processor, `gpu`, and `npu`, a neural processor. */
@@ -88,26 +103,7 @@ export interface PoolCapabilities extends Capabilities {
   /** Lanes of the pool, the preferred first. */
   readonly lanes: readonly Lane[];
   /** The device of each: `features` and `limits` are those in use. */
-  readonly devices: readonly {
-    /** The lane that it is of. */
-    lane: Lane;
-    /** Name of this combination of device, features and limits. */
-    fingerprint: string;
-    /** As `nvidia`; `''` where the browser keeps it to itself, and on lanes other than `gpu`. */
-    vendor: string;
-    /** As `turing`; `''` as above. */
-    architecture: string;
-    /** The vendor's own name of it; `''` as above. */
-    device: string;
-    /** Name for people; of a processor with the number of its threads; `''` where the browser keeps it to itself. */
-    description: string;
-    /** Whether it computes in software, by its own word. */
-    isFallbackAdapter: boolean;
-    /** Names of the optional features that are in use. */
-    features: readonly string[];
-    /** The limits that matter to the lane, by WebGPU's names and in its units; empty on lanes other than `gpu`. */
-    limits: Readonly<Record<string, number>>;
-  }[];
+  readonly devices: readonly LaneDevice[];
 }
 
 /** The ceilings of a lane and the waits of the browser, measured by `Pool.create`. */

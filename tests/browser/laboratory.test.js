@@ -2,6 +2,7 @@
 // this browser can do.
 
 import { whyThere } from '../why.js';
+import { executions, followed, latest } from '../executions.js';
 import { demoPage } from './demo.js';
 import { assert, equal, test } from './harness.js';
 
@@ -25,9 +26,43 @@ test('laboratory: why a session runs where it does, by what it took there and wh
   const pool = (...lanes) => ({ capabilities: { lanes }, accuracy: (lane) => ({ history: told[lane] }) });
   const session = (lane, refusals = {}) => ({ name: 'a', lane, refusals });
   equal(whyThere(pool('gpu'), session('gpu')), 'this pool has no other lane', 'one lane');
-  equal(whyThere(pool('gpu', 'cpu', 'cpu', 'webnn'), session('cpu')), '8.0 ms here, 31 ms on gpu, not tried on webnn', 'three');
-  equal(whyThere(pool('gpu', 'cpu'), session('gpu'), 2), '2.0 ms here, 8.0 ms on cpu', 'measured by the page');
+  equal(whyThere(pool('gpu', 'cpu', 'cpu', 'webnn'), session('cpu')), '8.0\u00a0ms here, 31\u00a0ms on gpu, not tried on webnn', 'three');
+  equal(whyThere(pool('gpu', 'cpu'), session('gpu'), 2), '2.0\u00a0ms here, 8.0\u00a0ms on cpu', 'measured by the page');
   equal(whyThere(pool('webnn', 'cpu'), session('webnn', { cpu: 'no LSTM' })), 'not measured yet, cpu may not: no LSTM', 'one that does not take it');
+});
+
+test('laboratory: what is executed is told while it goes on, and once more for what is told of late', async () => {
+  const history = { gpu: [], cpu: [] };
+  const pool = { capabilities: { lanes: ['gpu', 'cpu', 'cpu'] }, accuracy: (lane) => ({ observations: history[lane].length, history: history[lane] }) };
+  const ran = (lane, nowMs) => history[lane].push({ nowMs });
+  const counts = [];
+  let told;
+  const came = () => (counts.push(executions(pool).map(({ nowMs, lane }) => `${lane} ${nowMs}`).join()), told?.());
+  const word = () => new Promise((done) => (told = done));
+  const work = async () => {
+    // It goes on only once it was shown what ran.
+    for (const [lane, at] of [['cpu', 2], ['gpu', 1]]) {
+      const shown = word();
+      ran(lane, at);
+      await shown;
+    }
+    ran('gpu', 3);
+    return 'done';
+  };
+  const late = followed(pool, work, came);
+  equal(await late, 'done', 'what the work gives');
+  await word();
+  equal(counts, ['cpu 2', 'gpu 1,cpu 2', 'gpu 1,cpu 2,gpu 3'], 'what was shown');
+  let [drawn, free] = [0, undefined];
+  const draw = latest(async () => (drawn++, await new Promise((done) => (free = done))));
+  const first = draw();
+  for (let i = 0; i < 3; i++) draw();
+  free();
+  await Promise.resolve().then(() => {});
+  while (drawn < 2) await new Promise((soon) => setTimeout(soon));
+  free();
+  await first;
+  equal(drawn, 2, 'drawings of four that were asked for');
 });
 
 test('laboratory: how a set runs is chosen for a reason, and said beside what it took', async () => {

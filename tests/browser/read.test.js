@@ -201,7 +201,8 @@ test('read: the types of files by their bytes', async () => {
 
 test('read: when the sample speaks', async () => {
   const { sessions } = await readers();
-  const [{ spans: spoken, likely }, time] = await timed(() => hearSpeech(sessions.speech, sampleSound()));
+  const sound = await sampleSound();
+  const [{ spans: spoken, likely }, time] = await timed(() => hearSpeech(sessions.speech, sound));
   equal(likely.length, Math.ceil((4.1 * 16000) / 512), 'frames');
   equal(spoken.length, 1, `spans: ${JSON.stringify(spoken)}`);
   for (const [i, edge] of SPOKEN.entries()) assert(Math.abs(spoken[0][i] - edge) < 0.15, `speech from ${spoken[0]}`);
@@ -213,7 +214,8 @@ test('read: when the sample speaks', async () => {
 
 test('read: the notes of the sample, and their pitch', async () => {
   const { sessions } = await readers();
-  const [{ notes, curve }, time] = await timed(() => hearPitch(sessions.pitch, sampleSound()));
+  const sound = await sampleSound();
+  const [{ notes, curve }, time] = await timed(() => hearPitch(sessions.pitch, sound));
   const plucked = notes.filter(({ start }) => start > SPOKEN[1]);
   equal(plucked.map(({ midi }) => midi), NOTES.map(({ midi }) => midi), `notes: ${JSON.stringify(notes)}`);
   const off = [];
@@ -230,7 +232,7 @@ test('read: the notes of the sample, and their pitch', async () => {
 });
 
 test('read: a sound is written, and decoded, as it was', async () => {
-  const sound = sampleSound();
+  const sound = await sampleSound();
   const { channels, rate } = await decodedSound(wave(sound));
   equal([channels.length, rate, channels[0].length], [1, 44100, sound.channels[0].length], 'form');
   const off = channels[0].reduce((most, sample, i) => Math.max(most, Math.abs(sample - sound.channels[0][i])), 0);
@@ -262,6 +264,11 @@ test('read: the page shows what is found, as a drawing and in words, and nothing
   const bars = (kind) => $('ran').querySelectorAll(`rect.${kind}`);
   const wanted = ['face_onet', 'face_pnet', 'face_rnet', 'file_type', 'ocr_cls', 'ocr_det_v4', 'ocr_rec_v4'];
   const ran = new Set();
+  // Executions are shown as they come, not when what they are of is done.
+  const early = new Set();
+  new frame.contentWindow.MutationObserver(() => {
+    if ($('lines-by').textContent === '') for (const { textContent } of bars('measured')) early.add(textContent.split(', ')[0]);
+  }).observe($('ran'), { childList: true });
   for (let reading = 0; reading < 8 && ran.size < wanted.length; reading++) {
     $('read-sample').click();
     await until('the picture again', () => $('read-status').textContent.startsWith('Reading'));
@@ -271,6 +278,7 @@ test('read: the page shows what is found, as a drawing and in words, and nothing
   assert(/^\d+ executions, each forecast before it ran: off by \d+ % in the median, \d+ % within/.test($('ran-by').textContent), $('ran-by').textContent);
   equal([...ran].sort(), wanted, 'who ran');
   equal(bars('measured').length, bars('forecast').length, 'bars');
+  assert([...early].some((name) => name.startsWith('ocr_')), `shown before the lines were read: ${[...early].join('; ')}`);
   assert([...$('ran').querySelectorAll('text')].some(({ textContent }) => /^ocr_\w+ · (cpu|gpu|webnn)/.test(textContent)), 'rows');
   const reasons = entries('ran-why');
   equal(reasons.length, 9, `why each of the nine runs where it does: ${reasons.join('; ')}`);
@@ -284,6 +292,15 @@ test('read: the page shows what is found, as a drawing and in words, and nothing
   assert($('score').querySelectorAll('rect.note').length >= 3 && $('score').querySelector('.curve').getAttribute('d').length > 100, 'drawn');
   assert($('score').getAttribute('aria-label').includes('1 stretch of speech'), $('score').getAttribute('aria-label'));
   equal(places(), before, 'places on the page');
+  // The arena of each reader's model, over the steps of a run.
+  const arenas = () => [...$('map-of').options].map(({ value }) => value);
+  await until('the arenas', () => arenas().length === 9);
+  equal(arenas().toSorted(), Object.values(MODELS).toSorted(), 'arenas');
+  for (const name of arenas()) {
+    $('map-of').value = name;
+    $('map-of').dispatchEvent(new frame.contentWindow.Event('change'));
+    assert($('map').querySelector('figcaption').textContent.startsWith(name) && $('map').querySelector('rect'), `the arena of ${name}`);
+  }
 
   // What is dropped: a picture of one line, a file that only has a type, a picture that is none.
   const view = frame.contentWindow;

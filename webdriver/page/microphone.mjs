@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { sampleSound } from '../../www/read/voice.js';
 
-const { channels: [samples], rate } = sampleSound(48_000);
+const { channels: [samples], rate } = await sampleSound(48_000);
 const file = Buffer.alloc(44 + samples.length * 2);
 [[0, 'RIFF'], [8, 'WAVEfmt '], [36, 'data']].forEach(([at, text]) => file.write(text, at, 'latin1'));
 [[4, file.length - 8], [16, 16], [24, rate], [28, rate * 2], [40, samples.length * 2]].forEach(([at, number]) => file.writeUInt32LE(number, at));

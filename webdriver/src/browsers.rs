@@ -117,7 +117,7 @@ impl Browser {
             return;
         }
         capabilities["goog:loggingPrefs"] = json!({ "browser": "ALL", "performance": "ALL" });
-        let traced = json!({ "traceCategories": "-*,disabled-by-default-devtools.timeline" });
+        let traced = json!({ "traceCategories": "-*,disabled-by-default-devtools.timeline,devtools.timeline" });
         capabilities["goog:chromeOptions"]["perfLoggingPrefs"] = traced;
     }
 

@@ -78,7 +78,7 @@ pub fn consumers(root: &Path, browsers: &[Browser]) -> Result<()> {
     published(root, &home)?;
     copied(&from, &home)?;
     model(root, &home)?;
-    readme(&home)?;
+    readmes(root, &home)?;
     let sources = digest(&[&from, &tarball, &home.join("model")])?;
     BUILDS.iter().try_for_each(|name| built(&home, name, &sources))?;
     let cdn = format!("http://127.0.0.1:{}", folders(std::slice::from_ref(&home), SHARED)?.port);
@@ -289,12 +289,18 @@ fn built(home: &Path, name: &str, sources: &str) -> Result<()> {
     put(&stamp, sources.as_bytes())
 }
 
-/// The package's readme has an example, which must do as it is pasted beside two models.
-fn readme(home: &Path) -> Result<()> {
-    let text = std::fs::read_to_string(home.join("node_modules/consort-ml/README.md"))?;
-    let example = text.split("```js\n").nth(1).and_then(|rest| rest.split("```").next());
+/// The readmes of the package and of the repository begin with an example, which must do as it is pasted beside two models.
+fn readmes(root: &Path, home: &Path) -> Result<()> {
     let page = home.join("static");
-    put(&page.join("readme.js"), example.context("the package's readme has no example")?.as_bytes())?;
+    for (readme, name) in
+        [(home.join("node_modules/consort-ml/README.md"), "readme.js"), (root.join("README.md"), "root-readme.js")]
+    {
+        let text = std::fs::read_to_string(&readme)?;
+        let example = text.split("```js\n").nth(1).and_then(|rest| rest.split("```").next());
+        let example = example.with_context(|| format!("{} has no example", readme.display()))?;
+        put(&page.join(name), example.as_bytes())?;
+    }
+    quietly(Command::new("node").arg(root.join("tests/consumers/static/models.mjs")).arg(&page))?;
     for name in ["first", "second"] {
         put(&page.join(format!("{name}.onnx")), &std::fs::read(home.join(format!("model/{MODEL}.onnx")))?)?;
     }

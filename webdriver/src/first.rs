@@ -12,9 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The model that ours must be so much sooner with.
+pub const MODEL: &str = "mobilenet_v2";
 /// Who takes turns; the first is ours.
 const SIDES: [&str; 4] =
     ["consort", "onnxruntime-web webgpu", "onnxruntime-web wasm, 1 thread", "onnxruntime-web wasm, 2 threads"];
+/// How ours must stand beside a peer of this name: the most that its time may be of the peer's, and its bytes.
+const BARS: [(&str, f64, f64); 2] = [("onnxruntime-web webgpu", 0.5, 0.2), ("onnxruntime-web wasm", 0.8, 1.0 / 3.0)];
+
 /// By this a page tells who asks from then on.
 const BEGIN: &str = "/peers/realms.js?begin=";
 
@@ -86,15 +91,14 @@ fn spread(mut values: Vec<f64>) -> [f64; 3] {
     [at(0.5), at(0.1), at(0.9)]
 }
 
-/// Bytes of these files by brotli, which is how a good host sends them.
+/// Bytes of these files by brotli, which is how a good host sends them. What was counted is kept by content: that of a peer takes a minute.
 fn bytes(root: &Path, files: &BTreeSet<PathBuf>) -> Result<u64> {
-    let script = "const z = require('zlib'), fs = require('fs'); \
-                  console.log(process.argv.slice(1).reduce((sum, f) => sum + z.brotliCompressSync(fs.readFileSync(f)).length, 0))";
+    let script = include_str!("../page/brotli.js");
     let place = |file: &PathBuf| {
         crate::serve::place(root, &file.to_string_lossy()).with_context(|| format!("there is no {}", file.display()))
     };
     let files = files.iter().map(place).collect::<Result<Vec<_>>>()?;
-    let said = says(Command::new("node").args(["-e", script]).args(&files));
+    let said = says(Command::new("node").args(["-e", script]).arg(root.join("target/brotli")).args(&files));
     said.and_then(|said| said.parse().ok()).context("what node says of brotli")
 }
 
@@ -148,7 +152,12 @@ fn table(root: &Path, browser: &str, model: &str, all: &[Round]) -> Result<(Stri
             format!("{:.1}x", bytes as f64 / own as f64),
             format!("{:.1e}", each("off")[2]),
         ]);
-        rows.push(json!({ "who": name, "ms": ms[0], "ratio": ratio[0], "bytes": bytes, "files": files }));
+        let lane =
+            all.iter().flat_map(|round| &round.sides).find(|side| side["name"] == name).map(|side| &side["lane"]);
+        let range = [ratio[1], ratio[2]];
+        rows.push(
+            json!({ "who": name, "ms": ms[0], "ratio": ratio[0], "range": range, "bytes": bytes, "files": files, "lane": lane }),
+        );
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -157,9 +166,107 @@ fn table(root: &Path, browser: &str, model: &str, all: &[Round]) -> Result<(Stri
     Ok((text, json!({ "browser": browser, "model": model, "rows": rows })))
 }
 
+/// Whether the bytes of a result of `first` are as few as they must be, a line for each peer; then those that are not.
+pub fn bytes_held(result: &Value) -> (Vec<String>, Vec<String>) {
+    let told = |peer: &Value, share: f64, most: f64| {
+        format!("bytes, of {}: {share:.3} of its, at most {most:.3}", text(&peer["who"]))
+    };
+    let share = |ours: &Value, peer: &Value| number_of(&ours["bytes"]) / number_of(&peer["bytes"]);
+    beside(result, |ours, peer, (_, _, most)| {
+        let share = share(ours, peer);
+        Some((told(peer, share, most), if share <= most { Held::Yes } else { Held::No }))
+    })
+}
+
+/// The same of times: one that lies beyond its bar in the middle, and with its whole range, is not held.
+pub fn times_held(result: &Value) -> (Vec<String>, Vec<String>) {
+    beside(result, |ours, peer, (name, most, _)| {
+        // Beside a processor ours must be so much faster where it has no other place to go.
+        if name.ends_with("wasm") && ours["lane"] != "cpu" {
+            return None;
+        }
+        // Ratios are the peer's by ours: the least of these is the most of ours by the peer's.
+        let [middle, low, high] =
+            [&peer["ratio"], &peer["range"][1], &peer["range"][0]].map(|ratio| 1.0 / number_of(ratio));
+        let said = format!("time, of {}: {middle:.2} of its ({low:.2}–{high:.2}), at most {most}", text(&peer["who"]));
+        // What is no number holds nothing.
+        Some((
+            said,
+            if middle <= most {
+                Held::Yes
+            } else if low <= most {
+                Held::Unsure
+            } else {
+                Held::No
+            },
+        ))
+    })
+}
+
+/// Whether a bar is held.
+enum Held {
+    Yes,
+    /// Some rounds say so, and some not.
+    Unsure,
+    No,
+}
+
+/// What `judge` says of ours beside each peer that has bars.
+fn beside(
+    result: &Value,
+    judge: impl Fn(&Value, &Value, (&str, f64, f64)) -> Option<(String, Held)>,
+) -> (Vec<String>, Vec<String>) {
+    let rows: Vec<&Value> = result["rows"].as_array().into_iter().flatten().collect();
+    let (mut lines, mut failed) = (vec![], vec![]);
+    let Some((ours, peers)) = rows.split_first() else { return (lines, vec!["nothing was measured".to_owned()]) };
+    for peer in peers {
+        let Some(&bar) = BARS.iter().find(|(name, ..)| text(&peer["who"]).starts_with(name)) else { continue };
+        let Some((said, held)) = judge(ours, peer, bar) else { continue };
+        let verdict = match held {
+            Held::Yes => "holds",
+            Held::Unsure => "not settled by these rounds",
+            Held::No => "DOES NOT HOLD",
+        };
+        if matches!(held, Held::No) {
+            failed.push(said.clone());
+        }
+        lines.push(format!("{said}: {verdict}"));
+    }
+    (lines, failed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bars_are_held_by_the_middle_and_broken_by_the_whole_range() {
+        let of = |lane: &str, ratio: f64, range: [f64; 2], bytes: u64| {
+            json!({ "rows": [
+                { "who": SIDES[0], "ratio": 1.0, "range": [1.0, 1.0], "bytes": 10, "lane": lane },
+                { "who": SIDES[1], "ratio": 3.0, "range": [2.5, 4.0], "bytes": 50 },
+                { "who": SIDES[2], "ratio": ratio, "range": range, "bytes": bytes },
+            ] })
+        };
+        let ends = |(lines, failed): (Vec<String>, Vec<String>)| {
+            (
+                lines.iter().filter_map(|line| line.rsplit(": ").next().map(str::to_owned)).collect::<Vec<_>>(),
+                failed.len(),
+            )
+        };
+        let said = |last: &str| vec!["holds".to_owned(), last.to_owned()];
+        assert_eq!(ends(times_held(&of("cpu", 1.3, [1.1, 1.5], 30))), (said("holds"), 0));
+        assert_eq!(ends(times_held(&of("cpu", 1.2, [1.1, 1.3], 30))), (said("not settled by these rounds"), 0));
+        assert_eq!(ends(times_held(&of("cpu", 1.1, [1.0, 1.2], 30))), (said("DOES NOT HOLD"), 1));
+        assert_eq!(ends(times_held(&of("gpu", 1.1, [1.0, 1.2], 30))).0, ["holds"], "a GPU is no processor");
+        assert_eq!(ends(bytes_held(&of("cpu", 1.3, [1.1, 1.5], 30))), (said("holds"), 0));
+        assert_eq!(ends(bytes_held(&of("cpu", 1.3, [1.1, 1.5], 29))), (said("DOES NOT HOLD"), 1));
+        assert_eq!(times_held(&json!({ "rows": [] })).1.len(), 1);
+        let mut unknown = of("cpu", 1.3, [1.1, 1.5], 30);
+        unknown["rows"][1]["ratio"] = Value::Null;
+        unknown["rows"][1]["range"] = Value::Null;
+        assert_eq!(times_held(&unknown).1.len(), 1, "what is no number");
+    }
 
     #[test]
     fn files_are_theirs_who_asked_for_them() {

@@ -16,11 +16,8 @@ const MOST: Duration = Duration::from_secs(180);
 const IDLE: Duration = Duration::from_secs(1);
 /// How far all that moved by itself may have moved: cumulative layout shift.
 const MOVES: f64 = 0.1;
-/// Milliseconds of the processor that a task of the page's own thread may take, and that one of `RARE` in all may.
+/// Milliseconds of the processor that a task of the page's own thread may take: what else the machine does counts for nothing.
 const TASK: f64 = 50.0;
-const OUTLIER: f64 = 100.0;
-/// A processor that is shared is slower now and then, and its clocks do not tell: so many tasks may have met that.
-const RARE: usize = 2;
 /// A driver that kept so much may have thrown something away.
 const KEPT: usize = 100_000;
 /// Windows that the page must fit, in CSS pixels.
@@ -79,16 +76,22 @@ async fn worked(
     faults: &mut Vec<String>,
 ) -> Result<(Value, String)> {
     let result = drive.follow(&session.client, &mut |_| ()).await?;
-    let (said, moved) = state(session).await?;
-    faults.extend(said);
+    // Before anything is asked of the page that its thread has to do.
     let (longest, long) = tasks(session, address, "at work").await?;
     faults.extend(long);
+    let (said, moved) = state(session).await?;
+    faults.extend(said);
     if moved > MOVES {
         faults.push(format!("what moved by itself adds up to {moved:.3}, more than {MOVES}"));
     }
     faults.extend(judged(session, axe).await?);
     faults.extend(fits(session).await?);
+    // What was done for the judges above is none of the page's.
+    session.log("performance").await?;
     let said = beside(session).await.context("another runtime beside ours")?;
+    let (most, long) = tasks(session, address, "beside another runtime").await?;
+    faults.extend(long);
+    let longest = longest.into_iter().chain(most).reduce(f64::max);
     faults.extend(judged(session, axe).await?);
     faults.extend(fits(session).await?.into_iter().map(|fault| format!("beside another runtime: {fault}")));
     faults.extend(console(session).await?);
@@ -197,15 +200,38 @@ async fn tasks(session: &Session, page: &str, when: &str) -> Result<(Option<f64>
     threads.dedup_by(|a, b| a["pid"] == b["pid"] && a["tid"] == b["tid"]);
     let pages = threads.into_iter().filter(spoke).map(tasks);
     let Some(tasks) = pages.max_by_key(Vec::len) else { return Ok((None, vec![])) };
-    let took = |event: &Value| event["tdur"].as_f64().map(|us| us / 1e3);
-    let mut ms: Vec<f64> = tasks.into_iter().filter_map(took).collect();
-    ms.sort_by(|a, b| b.total_cmp(a));
-    let Some(&longest) = ms.first() else { return Ok((None, vec![])) };
-    let long: Vec<String> = ms.iter().take_while(|ms| **ms > TASK).map(|ms| format!("{ms:.0}")).collect();
-    let fault = long.len() > RARE || longest > OUTLIER;
-    let text =
-        || format!("{when}: of {} tasks some took more than {TASK} ms of the processor: {}", ms.len(), long.join(", "));
-    Ok((Some(longest), if fault { vec![text()] } else { vec![] }))
+    let mut longest = 0.0f64;
+    let mut long = vec![];
+    for task in tasks {
+        longest = longest.max(took(task));
+        if took(task) > TASK {
+            let did = within(task, &traced).join(", ");
+            long.push(format!("{when}: a task took {:.0} ms of the processor, more than {TASK}: {did}", took(task)));
+        }
+    }
+    Ok((Some(longest), long))
+}
+
+/// Milliseconds of the processor that an event of a trace took.
+fn took(event: &Value) -> f64 {
+    event["tdur"].as_f64().unwrap_or_default() / 1e3
+}
+
+/// What was done in a task for a fifth of it or more, each with its milliseconds and, of a script, where that is.
+fn within(task: &Value, traced: &[Value]) -> Vec<String> {
+    let time = |event: &Value, key: &str| event[key].as_f64().unwrap_or_default();
+    let (begin, end) = (time(task, "ts"), time(task, "ts") + time(task, "dur"));
+    let inside = |event: &&Value| {
+        let same = event["pid"] == task["pid"] && event["tid"] == task["tid"] && event["name"] != "RunTask";
+        same && time(event, "ts") >= begin && time(event, "ts") <= end && took(event) >= took(task) / 5.0
+    };
+    let told = |event: &Value| {
+        let data = &event["args"]["data"];
+        let place = data["url"].as_str().map(|url| format!(" {url}:{}", data["lineNumber"]));
+        let name = event["name"].as_str().unwrap_or_default();
+        format!("{name}{} {:.0} ms", place.unwrap_or_default(), took(event))
+    };
+    traced.iter().filter(inside).map(told).collect()
 }
 
 /// The event in an entry of the driver's log.

@@ -5,7 +5,7 @@ use crate::drive::Drive;
 use crate::serve::serve;
 use crate::tools::root;
 use crate::{data, first, package, setup, split, together};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::Value;
@@ -56,12 +56,19 @@ pub fn peers(options: &Options) -> Result<()> {
     let serving = serve(root, None)?;
     if let Some(page) = &options.page {
         if page == "first" {
-            let model = options.models.iter().find(|name| *name != "all").map_or("mobilenet_v2", String::as_str);
+            let model = options.models.iter().find(|name| *name != "all").map_or(first::MODEL, String::as_str);
             let rounds = options.rounds.unwrap_or(12);
             let (text, result) = first::first(root, options.browser, &serving, (model, &options.peers), rounds)?;
             write(options, &result)?;
             println!("{text}");
-            return Ok(());
+            // The bars are of this model.
+            if model != first::MODEL {
+                return Ok(());
+            }
+            let [(times, slow), (bytes, large)] = [first::times_held(&result), first::bytes_held(&result)];
+            println!("{}", [times, bytes].concat().join("\n"));
+            let failed = [slow, large].concat();
+            return if failed.is_empty() { Ok(()) } else { bail!("not held: {}", failed.join("; ")) };
         }
         let url = format!("http://127.0.0.1:{}/peers/{page}.html?", serving.port);
         if page == "split-webnn" {

@@ -1,15 +1,51 @@
-//! What comes into the crate and what would go out: licences, sources and known faults of what it is made of, by cargo-deny, and the
-//! package that crates.io would get. Knows cargo; must never know what any of it does.
+//! What comes in and what would go out: licences, sources and known faults of crates, by cargo-deny, known faults of npm's packages, by
+//! `npm audit`, and the package that crates.io would get. Knows cargo and npm; must never know what any of it does.
 
 use crate::setup::deny;
 use crate::tools::{cargo, quietly, says};
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the package has beside sources, and what cargo adds to it.
 const BESIDE: [&str; 4] = ["ARCHITECTURE.md", "LICENSE-APACHE", "LICENSE-MIT", "README.md"];
 const ADDED: [&str; 4] = [".cargo_vcs_info.json", "Cargo.lock", "Cargo.toml", "Cargo.toml.orig"];
+
+/// Folders with a lock file of npm: what the package is built of and the demo has, its consumers, and what is put beside ours or drives it.
+const LOCKED: [&str; 5] =
+    ["webdriver/npm", "tests/consumers", "webdriver/peers", "webdriver/duckdb", "webdriver/webnn"];
+/// Severities of known faults that nothing may have.
+const GRAVE: [&str; 2] = ["high", "critical"];
+
+/// Known faults of all that the lock files of npm name, tools too: the package itself has no dependency.
+pub fn audited(root: &Path) -> Result<()> {
+    for folder in LOCKED {
+        let mut npm = Command::new("npm");
+        npm.current_dir(root.join(folder)).args(["audit", "--package-lock-only", "--json"]);
+        // It fails where there is any fault, and where it could not ask: what it prints tells which.
+        let output = npm.output().context("could not start npm")?;
+        let said =
+            serde_json::from_slice(&output.stdout).with_context(|| format!("what npm audit says of {folder}"))?;
+        println!("{folder}: {}", faults(&said).with_context(|| folder.to_owned())?);
+    }
+    Ok(())
+}
+
+/// What there is to tell of an answer of `npm audit`: how many faults, of which none is grave, or why nobody was asked.
+fn faults(said: &Value) -> Result<String> {
+    let Some(found) = said["vulnerabilities"].as_object() else {
+        let why =
+            said["message"].as_str().with_context(|| format!("npm audit failed: {}", said["error"]["summary"]))?;
+        return Ok(format!("the registry tells no known faults here, nothing was asked of them: {why}"));
+    };
+    let grave = found.iter().filter(|(_, fault)| GRAVE.iter().any(|severity| fault["severity"] == *severity));
+    let named: Vec<String> = grave.map(|(name, fault)| format!("{name} {}", fault["range"])).collect();
+    if named.is_empty() {
+        return Ok(format!("{} known faults, none of them grave", found.len()));
+    }
+    bail!("grave faults are known of {}", named.join(", "))
+}
 
 /// Licences, doubles and sources of everything in `Cargo.lock`; known faults, too, where their list can be had.
 pub fn denied(root: &Path) -> Result<()> {
@@ -68,4 +104,24 @@ fn sources(folder: &Path, root: &Path, files: &mut Vec<String>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn grave_faults_fail_and_a_registry_without_any_list_is_named() {
+        let of = |severity: &str| json!({ "vulnerabilities": { "a": { "severity": severity, "range": "<2" } } });
+        assert!(faults(&of("moderate")).is_ok_and(|said| said.starts_with("1 known")));
+        for severity in GRAVE {
+            assert!(faults(&of(severity)).is_err_and(|error| error.to_string().contains("a \"<2\"")));
+        }
+        let refused = json!({ "message": "405 Method Not Allowed", "statusCode": 405, "error": { "summary": "" } });
+        assert!(faults(&refused).is_ok_and(|said| said.contains("405")));
+        let broken =
+            json!({ "error": { "code": "ENOLOCK", "summary": "This command requires an existing lockfile." } });
+        assert!(faults(&broken).is_err_and(|error| error.to_string().contains("lockfile")));
+    }
 }

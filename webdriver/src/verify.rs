@@ -5,7 +5,7 @@ use crate::drive::Drive;
 use crate::serve::serve;
 use crate::setup::{self, vulkan};
 use crate::tools::{cargo, root, run};
-use crate::{consumers, data, duckdb, look, node_tests, pack, package, report, site, supply};
+use crate::{consumers, data, duckdb, first, look, node_tests, pack, package, report, site, supply};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use std::path::Path;
@@ -33,7 +33,8 @@ pub struct Options {
     /// Of the browser tests only `wasm-pack test`.
     #[arg(long, conflicts_with_all = ["native", "suites"])]
     pack: bool,
-    /// Only the crates that this one is made of, licences, sources, and known faults where their list can be had, and its own package.
+    /// Only what comes in, licences and sources of crates, known faults of these and of npm's packages where their lists can be had, and
+    /// the crate's own package.
     #[arg(long, conflicts_with_all = ["native", "web", "pack", "consumers"])]
     deny: bool,
     /// Only the npm package in people's tools.
@@ -62,7 +63,8 @@ pub fn verify(options: &Options) -> Result<()> {
     let root = &root();
     let mut steps = Steps(vec![]);
     if options.deny {
-        return steps.step("crates that come in, and the one that would go out", || {
+        return steps.step("crates and npm's packages that come in, and the crate that would go out", || {
+            supply::audited(root)?;
             supply::denied(root)?;
             supply::published(root)
         });
@@ -182,6 +184,9 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>, lane: 
     if suites == Some("duckdb") {
         return exported(root, browser, port);
     }
+    if suites == Some("first") {
+        return fetched(root, browser);
+    }
     if let Some(suites) = suites {
         // What a page without WebGPU sees is asked of one.
         let webgpu = suites.split(',').all(|suite| suite != "no-webgpu");
@@ -212,6 +217,7 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>, lane: 
     tests(root, browser, false, port, "capabilities,no-webgpu,cpu", "")?;
     if browser == Browser::Chromium {
         exported(root, browser, port)?;
+        fetched(root, browser)?;
     }
     page(root, browser, port)
 }
@@ -219,6 +225,19 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>, lane: 
 /// What a page exports DuckDB opens, and it says the same.
 fn exported(root: &Path, browser: Browser, port: u16) -> Result<()> {
     println!("{browser:9} ok    DuckDB opens exported records: {}", duckdb::tested(root, browser, port)?);
+    Ok(())
+}
+
+/// What a page fetches for its first result takes so few bytes beside onnxruntime-web's, compressed alike.
+fn fetched(root: &Path, browser: Browser) -> Result<()> {
+    // One of its own: what it was asked for tells who fetched what.
+    let serving = serve(root, None)?;
+    let (_, result) = first::first(root, browser, &serving, (first::MODEL, &[]), 1)?;
+    let (lines, failed) = first::bytes_held(&result);
+    if !failed.is_empty() || lines.len() < 2 {
+        bail!("not held: {}", failed.join("; "));
+    }
+    println!("{browser:9} ok    {}", lines.join("; "));
     Ok(())
 }
 

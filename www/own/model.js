@@ -29,6 +29,7 @@ function noise(size) {
 
 /** Elements that most models take: noise where numbers are broken, else ones, which are tokens and masks alike. */
 function elements(type, size) {
+  if (type === 'float32') return noise(size);
   if (type.startsWith('float')) return [...noise(size)];
   return Array(size).fill(type.endsWith('int64') ? 1n : 1);
 }

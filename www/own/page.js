@@ -2,11 +2,11 @@
 // must never know what a model computes.
 
 import { feedsOf, freeDimensions, tried } from './model.js';
+import { ms } from '../units.js';
 
 const $ = (id) => document.getElementById(id);
 const el = (tag, textContent = '', props = {}) => Object.assign(document.createElement(tag), { textContent }, props);
 const say = (text) => ($('own-status').textContent = text);
-const ms = (x) => (x >= 1000 ? `${(x / 1000).toFixed(2)} s` : `${x.toFixed(x < 10 ? 2 : 0)} ms`);
 const number = (x) => (Number.isInteger(x) ? String(x) : x.toPrecision(4));
 
 /** What each kind of error means for whoever brought the model. */

@@ -2,7 +2,7 @@
 // never know what the work is, or a page.
 
 import { median } from '../work.js';
-import { isMissing, openPeer, WAYS } from './sessions.js';
+import { isMissing, openPeer, waysOf } from './sessions.js';
 import { all } from './tasks.js';
 
 /** Times that each does the work once both are warm. */
@@ -16,8 +16,9 @@ const mendable = ({ told }) => Object.entries(told).filter(([, { error }]) => er
 
 /** The peer as it works best, and the work done once by it. */
 async function ready(provider, facts, shown, { signal, failed, say }) {
-  for (const [i, way] of WAYS.entries()) {
-    const last = i === WAYS.length - 1;
+  const ways = waysOf(provider);
+  for (const [i, way] of ways.entries()) {
+    const last = i === ways.length - 1;
     let lost = 0;
     say(`Loading onnxruntime-web and the models, ${way.load}…`);
     const peer = await openPeer(provider, way, { signal, failed: (what, message) => (lost++, failed(`${what}, ${way.load}`, message)) });

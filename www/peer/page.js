@@ -4,12 +4,11 @@
 import { compared, summary } from './compare.js';
 import { PROVIDERS } from './sessions.js';
 import { NAMES } from './tasks.js';
+import { ms } from '../units.js';
 
 const $ = (id) => document.getElementById(id);
 const el = (tag, textContent = '', props = {}) => Object.assign(document.createElement(tag), { textContent }, props);
 const say = (text) => ($('peer-status').textContent = text);
-/** A number stays with its unit. */
-const time = (ms) => (ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)}\u00a0ms` : `${(ms / 1000).toFixed(2)}\u00a0s`);
 
 /** What one runtime tells of a task, and how long it took after the beginning of all of them. */
 function cell(told, counted) {
@@ -17,7 +16,7 @@ function cell(told, counted) {
   if (!told) return Object.assign(td, { textContent: '…', className: 'none' });
   if (told.error) td.append(el('p', told.error.message, { className: 'bad' }));
   else if (told.lines) td.append(...told.lines.map((line) => el('p', line)));
-  if (!told.error) td.append(el('p', counted ? `${time(told.ms)} (${told.range.map(time).join(' – ')})` : `${time(told.ms)}, the first time`, { className: 'took' }));
+  if (!told.error) td.append(el('p', counted ? `${ms(told.ms)} (${told.range.map(ms).join(' – ')})` : `${ms(told.ms)}, the first time`, { className: 'took' }));
   return td;
 }
 
@@ -86,8 +85,8 @@ async function compare(reader, provider, signal) {
   const none = $('peer-failures').querySelector('.none');
   if (none) none.textContent = 'Nothing.';
   const failing = Object.values(told.peer.tasks).filter(({ error }) => error).length;
-  const verdict = failing ? `${failing} of ${NAMES.length} tasks failed` : `${time(told.peer.whole.ms)}`;
-  say(`Median of ${turns} turns: Consort on ${lanes} ${time(told.ours.whole.ms)}; ${about}: ${verdict}.`);
+  const verdict = failing ? `${failing} of ${NAMES.length} tasks failed` : ms(told.peer.whole.ms);
+  say(`Median of ${turns} turns: Consort on ${lanes} ${ms(told.ours.whole.ms)}; ${about}: ${verdict}.`);
 }
 
 /** Makes the section work, with what `reader` shows. */

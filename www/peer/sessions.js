@@ -7,11 +7,17 @@ import { MODELS, modelAt } from '../read/readers.js';
 export const PROVIDERS = { wasm: 'WebAssembly', webgpu: 'WebGPU', webnn: 'WebNN' };
 
 /** How it is asked, the first as our pool is; each next is for where the one before fails. */
-export const WAYS = [
+const WAYS = [
   { load: 'at once', run: 'at once' },
   { load: 'one after another', run: 'at once' },
   { load: 'one after another', run: 'one after another' },
 ];
+
+/** The ways of asking `provider`. On WebNN loads that come at once end the whole tab in Chromium 147, which no page lives to tell. */
+export const waysOf = (provider) => (provider === 'webnn' ? WAYS.slice(1) : WAYS);
+
+/** What does not answer for so long hangs: calls at once on WebNN do. */
+const ANSWER_MS = 30_000;
 
 /** As many threads as a pool takes where nobody says. */
 const threads = () => (globalThis.crossOriginIsolated ? Math.min(8, navigator.hardwareConcurrency || 1) : 1);
@@ -30,7 +36,9 @@ function queue() {
 function opened(lost, signal) {
   const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'onnxruntime-web' });
   const waiting = new Map();
+  let over;
   const end = (error) => {
+    over ??= error;
     worker.terminate();
     signal.removeEventListener('abort', aborted);
     for (const [, reject] of waiting.values()) reject(error);
@@ -55,8 +63,11 @@ function opened(lost, signal) {
   let asked = 0;
   const ask = (work, given) => new Promise((...ends) => {
     signal.throwIfAborted();
-    waiting.set(++asked, ends);
-    worker.postMessage({ id: asked, work, ...given });
+    if (over) throw over;
+    const id = ++asked;
+    const hangs = setTimeout(() => waiting.has(id) && end(new Error(`no answer to '${work}' within ${ANSWER_MS / 1000} s`)), ANSWER_MS);
+    waiting.set(id, ends.map((settle) => (result) => (clearTimeout(hangs), settle(result))));
+    worker.postMessage({ id, work, ...given });
   });
   return { ask, end: () => end(new Error('onnxruntime-web was ended')) };
 }

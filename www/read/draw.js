@@ -16,17 +16,17 @@ const LEGIBLE = 9;
 const LONGEST = 1.6;
 
 /** What a pixel of the page is in the overlay's units. */
-const unit = (overlay) => 1 / (overlay.getScreenCTM()?.a || 1);
+export const unit = (overlay) => 1 / (overlay.getScreenCTM()?.a || 1);
 
-/** A line's box with its text above it, or below where there is no room; none where it would be longer than its line. */
-export function line(overlay, { corners, text }) {
+/** A line's box with its text above it, or below where there is no room; none where it would be longer than its line. `pixel` is the overlay's unit. */
+export function line(overlay, { corners, text }, pixel) {
   const group = shape('g', { class: 'line' });
   group.append(shape('polygon', { points: corners.map((point) => point.map(fixed).join()).join(' ') }));
   // The label runs as one reads: of the long sides the upper, from its left end.
   const upper = corners[0][0] <= corners[1][0] ? [corners[0], corners[1]] : [corners[2], corners[3]];
   const [[x, y], [u, v]] = upper;
   const high = Math.hypot(corners[0][0] - corners[3][0], corners[0][1] - corners[3][1]);
-  const size = Math.max(LEGIBLE * unit(overlay), high * 0.5);
+  const size = Math.max(LEGIBLE * pixel, high * 0.5);
   const turn = (Math.atan2(v - y, u - x) * 180) / Math.PI;
   const drop = y - size < 2 ? high + size : -size * 0.25;
   // A letter is about half as wide as high.
@@ -37,10 +37,10 @@ export function line(overlay, { corners, text }) {
 }
 
 /** A face's box with its features. */
-export function face(overlay, { left, top, right, bottom, score, features }) {
+export function face(overlay, { left, top, right, bottom, score, features }, pixel) {
   const group = shape('g', { class: 'face' });
   group.append(shape('rect', { x: fixed(left), y: fixed(top), width: fixed(right - left), height: fixed(bottom - top), rx: fixed((right - left) / 16) }));
-  const size = Math.max(LEGIBLE * unit(overlay), (right - left) / 9);
+  const size = Math.max(LEGIBLE * pixel, (right - left) / 9);
   for (const [x, y] of Object.values(features)) group.append(shape('circle', { cx: fixed(x), cy: fixed(y), r: fixed(size / 4) }));
   const label = { x: fixed(left), y: fixed(top - size < 2 ? top + size * 1.2 : top - size * 0.3), 'font-size': fixed(size), 'stroke-width': fixed(size / 3.5) };
   group.append(shape('text', label, `face, ${(score * 100).toFixed(0)} %`));
@@ -118,5 +118,5 @@ export function score(element, { sound, spans = [], notes = [], curve = [] }) {
 export function noteText({ midi, hertz, start, end }) {
   const cents = Math.round(1200 * Math.log2(hertz / hertzOf(midi)));
   const off = cents === 0 ? 'in tune' : `${Math.abs(cents)} cents ${cents > 0 ? 'sharp' : 'flat'}`;
-  return `${noteName(midi)}, ${hertz.toFixed(1)} Hz, ${off}, from ${start.toFixed(1)} to ${end.toFixed(1)} s`;
+  return `${noteName(midi)}, ${hertz.toFixed(1)} Hz, ${off}, from ${start.toFixed(1)} to ${end.toFixed(1)}\u00a0s`;
 }

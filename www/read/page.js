@@ -1,7 +1,7 @@
 // The section of the page that reads: what is dropped, chosen, recorded or taken as a sample goes to the readers, what they tell into the
 // page. Knows its elements; must never know what a model takes.
 
-import { clear, face, line, noteText, score } from './draw.js';
+import { clear, face, line, noteText, score, unit } from './draw.js';
 import { findFaces } from './faces.js';
 import { fileType } from './file-type.js';
 import { decoded, decodedSound, MOST_SECONDS, recorded, SAMPLE, wave } from './files.js';
@@ -12,17 +12,20 @@ import { hearSpeech } from './speech.js';
 import { readText } from './text.js';
 import { turn } from './turns.js';
 import { sampleSound } from './voice.js';
+import { executions, followed, latest } from '../executions.js';
+import { mb, ms } from '../units.js';
 import { whyThere } from '../why.js';
 
 const $ = (id) => document.getElementById(id);
 const item = (className) => (textContent) => Object.assign(document.createElement('li'), { textContent, className });
 const list = (id, texts, none) => $(id).replaceChildren(...(texts.length ? texts.map(item('')) : [item('none')(none)]));
-const seconds = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 const count = (n, one, many = `${one}s`) => `${n === 0 ? 'no' : n} ${n === 1 ? one : many}`;
 const say = (text) => ($('read-status').textContent = text);
 
 let pool;
 let readers;
+/** Their sessions, once they are loaded. */
+let loaded = [];
 /** What is shown: a newer picture or sound makes the answers for an older one void. */
 const turns = { picture: 0, sound: 0 };
 /** The picture that is shown, with its file, and the sound that is drawn, with what is known of it. */
@@ -35,18 +38,18 @@ let changed = () => {};
 
 /** Forgets what ran before. */
 async function begun({ sessions }) {
-  const { history } = (await pool).accuracy();
-  Object.assign(executed, { since: history.at(-1)?.nowMs ?? -Infinity, sessions: Object.values(sessions) });
+  Object.assign(executed, { since: executions(await pool).at(-1)?.nowMs ?? -Infinity, sessions: Object.values(sessions) });
 }
 
 /** Shows what ran since then. */
-async function showRan() {
+const showRan = latest(async () => {
   const open = await pool;
-  executed.list = ran.after(open.accuracy().history, executed.since);
+  await turn();
+  executed.list = ran.after(executions(open), executed.since);
   ran.draw($('ran'), executed.list, executed.sessions);
   $('ran-by').textContent = ran.described(executed.list);
   list('ran-why', executed.sessions.map((session) => `${session.name} on ${session.lane}: ${whyThere(open, session)}`));
-}
+});
 
 /** Loads the models once. A load that failed is tried again. */
 function opened() {
@@ -55,12 +58,14 @@ function opened() {
     const bar = $('read-progress');
     bar.classList.add('on');
     try {
-      return await openReaders(await pool, {
+      const all = await openReaders(await pool, {
         onProgress: (share, done, of) => {
           bar.value = share;
           if (share < 1) say(`Loading the models: ${done} of ${of}.`);
         },
       });
+      loaded = Object.values(all.sessions);
+      return all;
     } finally {
       bar.classList.remove('on');
     }
@@ -78,15 +83,14 @@ async function told(id, sessions, work) {
   const result = await work();
   const lanes = [...new Set(sessions.map(({ lane }) => lane))];
   const by = lanes.map((lane) => `${sessions.filter((s) => s.lane === lane).map(({ name }) => name).join(', ')} on ${lane}`);
-  $(id).textContent = `${by.join('; ')}: ${seconds(performance.now() - began)}`;
+  $(id).textContent = `${by.join('; ')}: ${ms(performance.now() - began)}`;
   await showRan();
   return result;
 }
 
 async function named(blob, { sessions, facts }) {
   const type = await told('type-by', [sessions.type], () => fileType(sessions.type, facts, blob));
-  const size = blob.size < 1e6 ? `${(blob.size / 1e3).toFixed(1)} kB` : `${(blob.size / 1e6).toFixed(1)} MB`;
-  $('type').textContent = `Type of the file: ${type.name} (${type.mime}), ${(type.score * 100).toFixed(0)} % sure; ${size}.`;
+  $('type').textContent = `Type of the file: ${type.name} (${type.mime}), ${(type.score * 100).toFixed(0)} % sure; ${mb(blob.size)}.`;
   return type;
 }
 
@@ -104,15 +108,17 @@ async function readPicture(blob, name, { sessions, facts }) {
   const [lines, faces] = await Promise.all([
     told('lines-by', [sessions.detect, sessions.turn, sessions.recognise], () => readText(sessions, facts.characters, picture)).then((lines) => {
       if (!current()) return lines;
+      const pixel = unit($('overlay'));
       list('lines', lines.map(({ text, turned }) => (turned ? `${text} (upside down)` : text)), 'No printed line.');
-      lines.forEach((one, i) => light(line($('overlay'), one), $('lines').children[i]));
+      lines.forEach((one, i) => light(line($('overlay'), one, pixel), $('lines').children[i]));
       return lines;
     }),
     told('faces-by', [sessions.propose, sessions.refine, sessions.settle], () => findFaces(sessions, picture)).then((faces) => {
       if (!current()) return faces;
       const place = ({ left, right, top, bottom }) => `${Math.round((left + right) / 2)} across and ${Math.round((top + bottom) / 2)} down`;
+      const pixel = unit($('overlay'));
       list('faces', faces.map((one) => `A face, ${(one.score * 100).toFixed(0)} % sure, ${place(one)}, ${Math.round(one.bottom - one.top)} pixels high`), 'No face.');
-      faces.forEach((one, i) => light(face($('overlay'), one), $('faces').children[i]));
+      faces.forEach((one, i) => light(face($('overlay'), one, pixel), $('faces').children[i]));
       return faces;
     }),
   ]);
@@ -140,19 +146,20 @@ async function hearSound(sound, blob, { sessions }) {
   const current = () => mine === turns.sound;
   showSound(sound, blob);
   for (const id of ['speech', 'notes']) list(id, [], 'Listening…');
-  const show = (part) => {
+  const show = async (part) => {
+    await turn();
     if (!current()) return;
     Object.assign(heard, part);
     score($('score'), heard);
   };
   const [{ spans }, { notes }] = await Promise.all([
-    told('speech-by', [sessions.speech], () => hearSpeech(sessions.speech, sound)).then((speech) => {
-      show({ spans: speech.spans });
-      if (current()) list('speech', speech.spans.map(([start, end]) => `Somebody speaks from ${start.toFixed(1)} to ${end.toFixed(1)} s`), 'Nobody speaks.');
+    told('speech-by', [sessions.speech], () => hearSpeech(sessions.speech, sound)).then(async (speech) => {
+      await show({ spans: speech.spans });
+      if (current()) list('speech', speech.spans.map(([start, end]) => `Somebody speaks from ${start.toFixed(1)} to ${end.toFixed(1)}\u00a0s`), 'Nobody speaks.');
       return speech;
     }),
-    told('notes-by', [sessions.pitch], () => hearPitch(sessions.pitch, sound)).then((pitch) => {
-      show(pitch);
+    told('notes-by', [sessions.pitch], () => hearPitch(sessions.pitch, sound)).then(async (pitch) => {
+      await show(pitch);
       if (current()) list('notes', pitch.notes.map(noteText), 'No note.');
       return pitch;
     }),
@@ -162,10 +169,15 @@ async function hearSound(sound, blob, { sessions }) {
   return summary;
 }
 
-/** What a file is decides who reads it; its name is told of every file. */
+/** What a file is decides who reads it; its name is told of every file. What is executed for it is shown as it comes. */
 async function readFile(blob, name) {
   const all = await opened();
   await begun(all);
+  const came = () => Promise.all([showRan(), changed()]);
+  await followed(await pool, () => readWith(all, blob, name), came);
+}
+
+async function readWith(all, blob, name) {
   const began = performance.now();
   say(`Reading ${name}…`);
   const type = named(blob, all);
@@ -176,13 +188,15 @@ async function readFile(blob, name) {
     return 'its type is told';
   };
   const [, found] = await Promise.all([type, read()]);
-  say(`${name}: ${found}, in ${seconds(performance.now() - began)}.`);
-  changed();
+  say(`${name}: ${found}, in ${ms(performance.now() - began)}.`);
 }
 
 const samplePicture = async () => (await fetch(SAMPLE)).blob();
 const readSample = async () => readFile(await samplePicture(), 'The sample picture');
-const hearSample = async () => readFile(wave(sampleSound()), 'The sample sound');
+/** The sample sound, which is made once. */
+let made;
+const sampled = () => (made ??= sampleSound());
+const hearSample = async () => readFile(wave(await sampled()), 'The sample sound');
 
 /** Records until it is stopped, or as much as is heard. */
 async function record() {
@@ -209,12 +223,13 @@ const recordAndHear = () => safely(async () => readFile(await record(), 'The rec
 /** What the section shows now: `{blob, picture, sound}`. */
 async function shown() {
   const blob = seen?.blob ?? (await samplePicture());
-  return { blob, picture: seen?.picture ?? (await decoded(blob)), sound: heard?.sound ?? sampleSound() };
+  return { blob, picture: seen?.picture ?? (await decoded(blob)), sound: heard?.sound ?? (await sampled()) };
 }
 
 /**
  * Makes the section work, with the pool that `promised` resolves to: `samples()` reads both and gives what is said of them, `opened()`
- * loads the readers, `shown()` is what there is to read. `told` is called when the pool has read something.
+ * loads the readers, `shown()` is what there is to read, `sessions()` are those of the readers that are loaded. `told` is called, again and
+ * again, as the pool executes.
  */
 export function attach(promised, told = () => {}) {
   pool = promised;
@@ -247,9 +262,7 @@ export function attach(promised, told = () => {}) {
     if (file) safely(() => readFile(file, file.name));
   });
   safely(async () => {
-    // To make it takes as long as a slice or two.
-    await turn();
-    const sample = sampleSound();
+    const sample = await sampled();
     await turn();
     if (heard) return;
     showSound(sample, wave(sample));
@@ -260,6 +273,7 @@ export function attach(promised, told = () => {}) {
   return {
     opened,
     shown,
+    sessions: () => loaded,
     async samples() {
       const said = [];
       for (const read of [readSample, hearSample]) {

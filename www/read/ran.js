@@ -1,9 +1,9 @@
 // Draws what the pool ran for a reading: of each model when, on which lane, how long, and how long that was forecast to take. Knows SVG and
 // the entries of a pool's history; must never know a reader.
 
+import { ms } from '../units.js';
 import { fixed, shape } from './svg.js';
 
-export const time = (ms) => (ms >= 1000 ? `${(ms / 1000).toFixed(2)} s` : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`);
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 
 /** Entries of a history that began after `since`, by the clock of their pool. */
@@ -30,20 +30,24 @@ export function draw(element, executions, all) {
   const high = Math.min(text * ROW, (frame.bottom - frame.top) / Math.max(1, sessions.length));
   const began = Math.min(...executions.map(({ nowMs }) => nowMs));
   const most = Math.max(1, ...executions.map(({ nowMs, measuredMs, predictedMs }) => nowMs - began + Math.max(measuredMs, predictedMs)));
-  const x = (ms) => frame.left + ((frame.right - frame.left) * ms) / most;
+  const x = (since) => frame.left + ((frame.right - frame.left) * since) / most;
   const parts = [];
   for (const mark of executions.length ? ticks(most, Math.max(2, Math.floor((frame.right - frame.left) / (text * 5)))) : []) {
     parts.push(shape('path', { class: 'grid', d: `M${fixed(x(mark))} ${fixed(frame.top)}V${fixed(frame.bottom)}` }));
-    parts.push(shape('text', { x: fixed(x(mark)), y: fixed(height - text * 0.5), 'text-anchor': 'middle' }, mark ? time(mark) : '0'));
+    parts.push(shape('text', { x: fixed(x(mark)), y: fixed(height - text * 0.5), 'text-anchor': 'middle' }, mark ? ms(mark) : '0'));
   }
-  for (const [row, { name, lane }] of sessions.entries()) {
+  for (const [row, { name }] of sessions.entries()) {
     const top = frame.top + row * high;
-    parts.push(shape('text', { x: fixed(frame.left - text * 0.6), y: fixed(top + high / 2 + text * 0.35), 'text-anchor': 'end' }, `${name} · ${lane}`));
-    for (const { models, strategy, nowMs, measuredMs, predictedMs, intervalMs } of executions.filter(({ models }) => models.includes(name))) {
-      const bar = (kind, ms, inset) => shape('rect', { class: kind, x: fixed(x(nowMs - began)), y: fixed(top + high * inset), width: fixed(Math.max(1, x(ms) - x(0))), height: fixed(high * (1 - 2 * inset)) });
+    const own = executions.filter(({ models }) => models.includes(name));
+    parts.push(shape('text', { x: fixed(frame.left - text * 0.6), y: fixed(top + high / 2 + text * 0.35), 'text-anchor': 'end' }, `${name} · ${[...new Set(own.map(({ lane }) => lane))].join(', ')}`));
+    for (const { models, strategy, lane, nowMs, measuredMs, predictedMs, intervalMs } of own) {
+      const bar = (kind, long, inset) => shape('rect', { class: kind, x: fixed(x(nowMs - began)), y: fixed(top + high * inset), width: fixed(Math.max(1, x(long) - x(0))), height: fixed(high * (1 - 2 * inset)) });
       const measured = bar('measured', measuredMs, 0.2);
-      measured.append(shape('title', {}, `${models.join(' + ')}, ${strategy}: took ${time(measuredMs)}, forecast ${time(predictedMs)} (${intervalMs.map(time).join(' – ')})`));
-      parts.push(measured, bar('forecast', predictedMs, 0.08));
+      measured.append(shape('title', {}, `${models.join(' + ')}, ${strategy}, on ${lane}: took ${ms(measuredMs)}, forecast ${ms(predictedMs)} (${intervalMs.map(ms).join(' – ')})`));
+      const forecast = bar('forecast', predictedMs, 0.08);
+      // Where many lie in a few pixels their outlines would hide what was measured.
+      forecast.setAttribute('stroke-width', fixed(Math.min(1, Math.max(0.2, (x(predictedMs) - x(0)) / 6))));
+      parts.push(measured, forecast);
     }
   }
   element.replaceChildren(...parts);

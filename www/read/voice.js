@@ -1,6 +1,8 @@
 // The demo's sound, made by code: somebody says a few vowels, then three notes are plucked. Knows how a voice and a string come about;
 // must never know a model or a page.
 
+import { turn } from './turns.js';
+
 /** Seconds at which each part begins and ends, and the notes as MIDI has them: A4, C sharp 5, E5. */
 export const SPOKEN = [0.4, 1.48];
 export const NOTES = [
@@ -46,7 +48,7 @@ function folds(phase) {
 }
 
 /** Vowels one after another, by a voice that rises and falls. */
-function spoken(rate) {
+async function spoken(rate) {
   const each = Math.floor(((SPOKEN[1] - SPOKEN[0]) * rate) / SAID.length);
   const breath = noise();
   const out = new Float32Array(each * SAID.length);
@@ -59,10 +61,12 @@ function spoken(rate) {
     air = now;
   }
   for (const [k, vowel] of SAID.entries()) {
+    await turn();
     const part = VOWELS[vowel].reduce((samples, formant) => resound(samples, formant, rate), out.slice(k * each, (k + 1) * each));
     const swell = (i) => Math.min(1, i / (0.03 * rate), (each - i) / (0.04 * rate));
     out.set(part.map((sample, i) => sample * swell(i)), k * each);
   }
+  await turn();
   const loudest = out.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
   return out.map((sample) => (0.5 * sample) / loudest);
 }
@@ -81,9 +85,12 @@ function plucked({ midi, start, end }, rate) {
 }
 
 /** The sound at `rate` samples a second, as `Tensor.fromAudio` takes it. */
-export function sampleSound(rate = 44100) {
+export async function sampleSound(rate = 44100) {
   const out = new Float32Array(Math.round(SECONDS * rate));
-  out.set(spoken(rate), Math.round(SPOKEN[0] * rate));
-  for (const note of NOTES) out.set(plucked(note, rate), Math.round(note.start * rate));
+  out.set(await spoken(rate), Math.round(SPOKEN[0] * rate));
+  for (const note of NOTES) {
+    await turn();
+    out.set(plucked(note, rate), Math.round(note.start * rate));
+  }
   return { channels: [out], rate };
 }
