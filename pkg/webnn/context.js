@@ -136,7 +136,7 @@ export class Context {
     const { inputs, outputs, tensors } = order.special;
     const port = (id) => tensors[id].ty;
     const [given, made] = [inputs.map(port), outputs.map(port)];
-    if (underWay.wanted) this.#programs.set(underWay.program, { graph, read: building.read, given, made, feeds: [], results: [] });
+    if (underWay.wanted) this.#programs.set(underWay.program, { graph, read: building.read, given, made, idle: undefined });
     else graph?.destroy?.();
     const held = [...building.used].filter((name) => this.#weights.has(name)).map((name) => {
       const weight = this.#weights.get(name);
@@ -158,7 +158,10 @@ export class Context {
     let next = 0;
     for (const { program, inputs, kept } of runs) {
       const begin = performance.now() - began;
-      const { graph, read, given, made, feeds, results } = this.#programs.get(program);
+      const ready = this.#programs.get(program);
+      const { graph, read, given, made } = ready;
+      const own = this.#taken(ready);
+      const { feeds, results } = own;
       const [fed, left] = [{}, {}];
       for (const [i, input] of inputs.entries()) {
         const [, bytes] = input.Part ? parts[next++] : [];
@@ -177,10 +180,32 @@ export class Context {
       }
       if (graph) this.#context.dispatch(graph, fed, left);
       const back = made.map((ty, i) => kept[i] === null && this.#elements({ ty, tensor: left[`o${i}`] }));
-      waiting.push(Promise.all(back.filter(Boolean)).then((read) => ({ read, span: [begin, performance.now() - began] })));
+      // Of what stays nobody tells when it is done with.
+      const known = !graph || made.some((_, i) => kept[i] === null && left[`o${i}`]);
+      if (!known) this.#emptied(own);
+      waiting.push(Promise.all(back.filter(Boolean)).then((read) => {
+        if (known) this.#left(program, ready, own);
+        return { read, span: [begin, performance.now() - began] };
+      }));
     }
     const done = await Promise.all(waiting);
     return [{ Executed: done.map(({ span }) => span) }, done.flatMap(({ read }) => read)];
+  }
+
+  /**
+   * Tensors that a run of a program is fed by and gives, which no other run is at work on: where one is still to be read, Chromium 147
+   * writes to it later, and what is written to others meanwhile takes the elements that were meant for it.
+   */
+  #taken(ready) {
+    const own = ready.idle ?? { feeds: [], results: [] };
+    ready.idle = undefined;
+    return own;
+  }
+
+  /** That run is over. */
+  #left(program, ready, own) {
+    if (ready.idle || this.#programs.get(program) !== ready) return this.#emptied(own);
+    ready.idle = own;
   }
 
   /** What a tensor has, with its type. */
@@ -208,7 +233,7 @@ export class Context {
   _Forget({ programs, tensors }) {
     for (const one of this.#building) one.wanted &&= !programs.includes(one.program);
     for (const number of programs) {
-      this.#emptied(this.#programs.get(number));
+      this.#emptied(this.#programs.get(number)?.idle);
       this.#programs.get(number)?.graph?.destroy?.();
       this.#programs.delete(number);
     }
@@ -237,15 +262,12 @@ export class Context {
     }
   }
 
-  #emptied(program) {
-    for (const list of program ? [program.feeds, program.results] : []) {
-      list.forEach((tensor) => tensor?.destroy());
-      list.length = 0;
-    }
+  #emptied(own) {
+    for (const list of own ? [own.feeds, own.results] : []) list.forEach((tensor) => tensor?.destroy());
   }
 
   _Trim() {
-    for (const program of this.#programs.values()) this.#emptied(program);
+    for (const program of this.#programs.values()) this.#emptied(this.#taken(program));
     return ['Done'];
   }
 

@@ -92,6 +92,31 @@ test('webnn: three lanes at once, 100 rounds, are all answered, each with its ow
   await pool.close();
 });
 
+test('webnn: a model that is called again while it computes leaves the inputs of others alone', async () => {
+  const pool = await Pool.create({ lanes, records: 'none', measure: 'asked' });
+  const [long, short] = [await load(pool, entry('mobilenet_v2')), await load(pool, entry('ocr_cls'))];
+  const requests = [
+    { session: long.session, feeds: varied(long.feeds, 1) }, { session: long.session, feeds: varied(long.feeds, 2) },
+    { session: short.session, feeds: varied(short.feeds, 3) },
+  ];
+  const alone = [];
+  for (const { session, feeds } of requests) alone.push(await session.run(feeds));
+  const same = async (outputs, way) => {
+    for (const [i, { session: { outputNames } }] of requests.entries()) {
+      for (const name of outputNames) {
+        const off = distance(await outputs[i][name].getData(), alone[i][name].data);
+        assert(off <= 1e-5, `request ${i} ${way}, ${name}: off by ${off}`);
+        outputs[i][name].dispose();
+      }
+    }
+  };
+  await same(await pool.runAll(requests, { strategy: 'sequential' }), 'at once');
+  // Of what stays nobody waits for the end.
+  const stays = requests.map(({ session, feeds }) => session.run(feeds, { outputLocation: 'gpu' }));
+  await same(await Promise.all(stays), 'with outputs that stay');
+  await pool.close();
+});
+
 test('webnn: what stays on the lane is fed to the next model, and read when it is asked for', async () => {
   const pool = await Pool.create({ lanes, measure: 'asked', records: 'none' });
   const { session, feeds } = await load(pool, entry('gpt2_small_kv'));
