@@ -124,5 +124,7 @@ export function memoryMap(name, { arena, liveBytes, steps, tensors }, width) {
     ],
   });
   const above = liveBytes ? ((arena / liveBytes - 1) * 100).toFixed(1) : '0.0';
-  return figure(name, `${tensors.length} tensors in ${mega(arena).toFixed(1)} MB, ${above} % above what is alive at once`, chart);
+  const held = `${mega(arena).toFixed(1)} MB`;
+  const told = `${tensors.length} tensors in ${held}, ${above} % above what is alive at once`;
+  return figure(name, tensors.length ? told : `${held}; its lane does not say what lies where`, chart);
 }

@@ -74,9 +74,8 @@ impl Browser {
                 let mut args = vec!["--no-sandbox", "--headless=new", "--disable-dev-shm-usage"];
                 // Without it a page that asks how large it is waits for the next collection.
                 args.push("--enable-blink-features=ForceEagerMeasureMemory");
-                // A microphone that may be used, and plays the demo's own sound again and again.
-                args.extend(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]);
-                let microphone = format!("--use-file-for-fake-audio-capture={}", microphone_path(root).display());
+                args.extend(MICROPHONE);
+                let microphone = hears(root);
                 args.push(&microphone);
                 if webgpu {
                     args.extend(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]);
@@ -89,6 +88,9 @@ impl Browser {
                 let mut args = vec!["--no-sandbox", "--headless=old", "--disable-dev-shm-usage"];
                 args.extend(["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]);
                 args.push("--enable-features=WebMachineLearningNeuralNetwork,Vulkan");
+                args.extend(MICROPHONE);
+                let microphone = hears(root);
+                args.push(&microphone);
                 if webgpu {
                     args.extend(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]);
                 } else {
@@ -218,6 +220,14 @@ fn posted(port: u16, path: &str, body: &Value) -> Result<Value> {
 /// Where the Chromium with WebNN is, once its package is unpacked.
 pub fn webnn_path(root: &Path) -> PathBuf {
     root.join("target/webnn/browser/chromium")
+}
+
+/// Flags of a Chromium whose microphone may be used.
+const MICROPHONE: [&str; 2] = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
+
+/// The flag by which its microphone hears the demo's own sound again and again.
+fn hears(root: &Path) -> String {
+    format!("--use-file-for-fake-audio-capture={}", microphone_path(root).display())
 }
 
 /// What a Chromium's microphone hears, once it is written: it opens no path with `..` in it.
