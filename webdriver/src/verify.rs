@@ -202,7 +202,7 @@ fn within(root: &Path, browser: Browser, port: u16, suites: Option<&str>, lane: 
             browser,
             true,
             port,
-            "capabilities,webnn,webnn-kernels,webnn-operators,webnn-graphs,node-tests,machine,read",
+            "capabilities,webnn,webnn-kernels,webnn-operators,webnn-graphs,node-tests,machine",
             "",
         );
     }
