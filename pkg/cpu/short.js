@@ -148,10 +148,12 @@ export class Short {
   /** Has a program come, of which a request had these results; it is here where it is fast enough after a while. */
   async #come(known, [head, parts], results) {
     const most = Math.min(MOST_MS, OF_THE_WAY * known.way);
-    const there = () => this.#processor && [...this.#programs.values()].includes(known);
+    const there = () => [...this.#programs.values()].includes(known);
     await later();
-    this.#processor = await (this.#opening ??= this.#open());
+    const processor = await (this.#opening ??= this.#open());
+    // What ended meanwhile has none.
     if (!there()) return;
+    this.#processor = processor;
     // A weight that several are made of came with the first.
     for (const one of this.#programs.values()) {
       if (one.made && !one.brought) {
