@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::graph::Call;
 use crate::kernels::base::Class;
 use crate::kernels::base::cpu::image::{Layout, SLACK};
+use crate::kernels::base::cpu::seen::over;
 use crate::kernels::base::cpu::simd::F4;
-use crate::kernels::base::cpu::tile::over;
 use crate::kernels::base::cpu::{Operands, Routine, Routines, Steps};
 use std::ops::Range;
 

@@ -14,6 +14,7 @@ pub mod panels;
 pub mod product;
 pub mod reference;
 pub mod routine;
+pub mod seen;
 pub mod simd;
 pub mod sums;
 pub mod tile;

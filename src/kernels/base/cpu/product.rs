@@ -5,15 +5,22 @@
 use super::chain::Chain;
 use super::panels::{Packed, blocks, panel};
 use super::routine::{Operands, Routine};
-use super::tile::{COLUMNS, DEPTH, ROWS, row, tile, tiles};
+use super::tile::{Begin, COLUMNS, DEPTH, ROWS, Sums, Within, ended, ended_ahead, row, row_part};
 use crate::error::Result;
 use crate::kernels::base::Class;
 use crate::kernels::base::epilogue::Activation;
 use std::ops::Range;
 
-/// Rows and columns of a unit: what it reads stays in the second cache.
-const UNIT_ROWS: usize = 64;
-const UNIT_COLUMNS: usize = 256;
+/// Most rows and columns of a unit: what it reads stays in the second cache.
+const UNIT_ROWS: usize = 128;
+const UNIT_COLUMNS: usize = 512;
+/// Units that there are where that costs little: threads that share them out come to their end together.
+const UNITS: usize = 8;
+/// Fewest columns of a unit, where the left operand lies in panels, and where each unit makes them.
+const FEWEST: (usize, usize) = (32, 96);
+
+/// Most rows that use a panel of weights, and fewest floats of those, where it pays to have the next one brought nearer meanwhile.
+const FAR: (usize, usize) = (96, 1 << 17);
 
 /// An operand of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,16 +102,63 @@ impl Product {
         self.batch.iter().map(|b| b.0).product()
     }
 
-    fn row_units(&self) -> usize {
-        self.m.div_ceil(UNIT_ROWS)
+    /// Rows and columns of a unit.
+    fn unit(&self) -> (usize, usize) {
+        let alike = |count: usize, most: usize| count.div_ceil(count.div_ceil(most).max(1)).max(1);
+        let rows = alike(self.m, UNIT_ROWS).next_multiple_of(ROWS);
+        let others = (self.batches() * self.m.div_ceil(rows)).max(1);
+        let fewest = if self.a == Side::Packed { FEWEST.0 } else { FEWEST.1 };
+        let most = self.n.div_ceil(UNITS.div_ceil(others)).clamp(fewest, UNIT_COLUMNS);
+        (rows, alike(self.n, most).next_multiple_of(COLUMNS))
     }
 
-    fn column_units(&self) -> usize {
-        self.n.div_ceil(UNIT_COLUMNS)
+    /// Floats of the panels that a unit makes of either operand.
+    fn own(&self) -> (usize, usize) {
+        let ((rows, columns), depth) = (self.unit(), self.k.min(DEPTH));
+        let of = |side: Side, count: usize| if side == Side::Packed { 0 } else { count * depth };
+        (of(self.a, rows), of(self.b, columns))
     }
 
-    /// The sums of one unit into `y`; onto what it holds where that is `begun`.
-    fn sums(&self, on: &Operands<'_>, batch: usize, rows: Range<usize>, columns: Range<usize>, begun: bool) {
+    /// Whether it is one row, that lies as one.
+    fn row(&self) -> bool {
+        self.m == 1 && matches!(self.a, Side::Strided(1, _))
+    }
+
+    /// What sums begin with, and what they are put within, where that is all there is between them and the chain.
+    fn ends(&self, on: &Operands<'_>, batch: usize, rows: &Range<usize>, columns: &Range<usize>) -> Option<Sums> {
+        if self.alpha != 1.0 || self.k == 0 || self.row() {
+            return None;
+        }
+        let begin = match self.addend {
+            None => Begin::Nothing,
+            Some(Addend { operand, base, row, col, factor: 1.0 }) if col < 2 => {
+                let first = base + rows.start * row + columns.start * col;
+                let last = first + (rows.len() - 1) * row + (columns.len() - 1) * col;
+                let from = on.read::<f32>(operand).get(first..=last)?.as_ptr();
+                if col == 1 { Begin::Each(from, row) } else { Begin::Row(from, row) }
+            }
+            Some(_) => return None,
+        };
+        let within = Within::of(self.activation);
+        Some(Sums { begin, within, ..self.place(on, batch, rows, columns) })
+    }
+
+    /// Where the sums of a unit go, begun there.
+    fn place(&self, on: &Operands<'_>, batch: usize, rows: &Range<usize>, columns: &Range<usize>) -> Sums {
+        let first = (batch * self.m + rows.start) * self.n + columns.start;
+        let (y, len) = on.result(0);
+        assert!(first + (rows.len() - 1) * self.n + columns.len() <= len, "a unit beyond its result");
+        let to = y.wrapping_add(first);
+        Sums { begin: Begin::Each(to, self.n), within: None, to, stride: self.n }
+    }
+
+    /// The sums of one unit.
+    fn sums(&self, on: &Operands<'_>, unit: Unit, of: Sums, made: &mut Option<Unit>) {
+        let Unit { batch, rows, columns } = unit.clone();
+        // Panels of the one block that there is are those of the unit before, if that was beside or above this one.
+        let before = made.replace(unit).filter(|before| before.batch == batch && self.k <= DEPTH);
+        let (same_rows, same_columns) =
+            before.map_or((false, false), |before| (before.rows == rows, before.columns == columns));
         let (mut rest, mut a_at, mut b_at) = (batch, 0, 0);
         for &(size, a_step, b_step) in &self.batch {
             (a_at, b_at) = (a_at + rest % size * a_step, b_at + rest % size * b_step);
@@ -112,24 +166,12 @@ impl Product {
         }
         let (a, b): (&[f32], &[f32]) = (on.read(0), on.read(1));
         let (a_packed, b_packed) = (Packed { count: self.m, depth: self.k }, Packed { count: self.n, depth: self.k });
-        let (own_a, own_b) = on.scratch().split_at_mut(UNIT_ROWS * DEPTH);
-        let first = (batch * self.m + rows.start) * self.n + columns.start;
-        let (y, len) = on.result(0);
-        assert!(first + (rows.len() - 1) * self.n + columns.len() <= len, "a unit beyond its result");
+        let (own_a, own_b) = on.scratch().split_at_mut(self.own().0);
         for block in blocks(self.k) {
             let depth = block.len();
-            let left: &[f32] = match self.a {
-                Side::Packed => &a[a_packed.at::<ROWS>(&block, rows.start)..],
-                Side::Strided(along, across) => {
-                    for (i, to) in rows.clone().step_by(ROWS).zip(own_a.chunks_mut(ROWS * depth)) {
-                        let at = a_at + block.start * along + i * across;
-                        panel::<ROWS>(a, at, (along, across), depth, ROWS.min(rows.end - i), to);
-                    }
-                    own_a
-                }
-            };
             let right: &[f32] = match self.b {
                 Side::Packed => &b[b_packed.at::<COLUMNS>(&block, columns.start)..],
+                Side::Strided(..) if same_columns => own_b,
                 Side::Strided(along, across) => {
                     for (j, to) in columns.clone().step_by(COLUMNS).zip(own_b.chunks_mut(COLUMNS * depth)) {
                         let at = b_at + block.start * along + j * across;
@@ -138,39 +180,50 @@ impl Product {
                     own_b
                 }
             };
-            assert!(left.len() >= rows.len().next_multiple_of(ROWS) * depth, "panels of the left operand");
             assert!(right.len() >= columns.len().next_multiple_of(COLUMNS) * depth, "panels of the right operand");
-            let start = block.start == 0 && !begun;
-            if let (1, Side::Strided(1, across)) = (self.m, self.a) {
-                let from = &a[a_at + block.start + rows.start * across..][..depth];
-                let whole = columns.len() / COLUMNS;
+            // What was begun in an earlier block goes on, and ends in the last.
+            let begin = if block.start == 0 { of.begin } else { Begin::Each(of.to, of.stride) };
+            let of = Sums { begin, within: of.within.filter(|_| block.end == self.k), ..of };
+            if let (1, Side::Strided(1, _)) = (self.m, self.a) {
+                let from = &a[a_at + block.start..][..depth];
+                let (whole, begun) = (columns.len() / COLUMNS, matches!(of.begin, Begin::Each(..)));
                 // SAFETY: the row has as many floats as the block is deep, panels are whole, and of columns only those whose
                 // eight are within the result.
                 unsafe {
-                    row(from.as_ptr(), right.as_ptr(), depth, COLUMNS * depth, whole, y.add(first), start);
+                    row(from.as_ptr(), right.as_ptr(), depth, COLUMNS * depth, whole, of.to, !begun);
                     if !columns.len().is_multiple_of(COLUMNS) {
-                        let size = (1, columns.len() % COLUMNS);
-                        let b = right.as_ptr().add(whole * COLUMNS * depth);
-                        tile(left.as_ptr(), b, depth, y.add(first + whole * COLUMNS), self.n, size, start);
+                        let (b, rest) = (right.as_ptr().add(whole * COLUMNS * depth), columns.len() % COLUMNS);
+                        // As a panel of one row.
+                        row_part(from.as_ptr(), b, depth, rest, of.at(0, whole * COLUMNS));
                     }
                 }
                 continue;
             }
-            for (c, j) in columns.clone().step_by(COLUMNS).enumerate() {
-                let width = COLUMNS.min(columns.end - j);
-                let whole = if width == COLUMNS { rows.len() / ROWS } else { 0 };
-                // SAFETY: panels are whole, and the unit's elements within the result, as was asserted.
-                unsafe {
-                    let (b, to) = (right.as_ptr().add(c * COLUMNS * depth), y.add(first + j - columns.start));
-                    tiles(left.as_ptr(), b, depth, to, self.n, whole, start);
+            let left: &[f32] = match self.a {
+                Side::Packed => &a[a_packed.at::<ROWS>(&block, rows.start)..],
+                Side::Strided(..) if same_rows => own_a,
+                Side::Strided(along, across) => {
+                    for (i, to) in rows.clone().step_by(ROWS).zip(own_a.chunks_mut(ROWS * depth)) {
+                        let at = a_at + block.start * along + i * across;
+                        panel::<ROWS>(a, at, (along, across), depth, ROWS.min(rows.end - i), to);
+                    }
+                    own_a
                 }
-                for (r, i) in rows.clone().step_by(ROWS).enumerate().skip(whole) {
-                    let (from, with) = (r * ROWS * depth, c * COLUMNS * depth);
-                    let to = first + (i - rows.start) * self.n + (j - columns.start);
-                    let size = (ROWS.min(rows.end - i), width);
-                    // SAFETY: panels are whole, and the unit's elements within the result, as was asserted.
-                    unsafe {
-                        tile(left.as_ptr().add(from), right.as_ptr().add(with), depth, y.add(to), self.n, size, start);
+            };
+            assert!(left.len() >= rows.len().next_multiple_of(ROWS) * depth, "panels of the left operand");
+            let (whole, few) = (rows.len().is_multiple_of(ROWS), (2 * ROWS..=FAR.0).contains(&rows.len()));
+            let far = self.b == Side::Packed && whole && few && self.n * self.k >= FAR.1;
+            let last = columns.len().div_ceil(COLUMNS) - 1;
+            for (c, b) in right.chunks_exact(COLUMNS * depth).take(last + 1).enumerate() {
+                let wide = COLUMNS.min(columns.len() - c * COLUMNS);
+                // SAFETY: panels are whole, the unit's sums are within the result, as was asserted, and before the last panel of a
+                // unit there is a next one.
+                unsafe {
+                    let of = of.at(0, c * COLUMNS);
+                    if far && c < last {
+                        ended_ahead(left.as_ptr(), b.as_ptr(), depth, rows.len() / ROWS, of);
+                    } else {
+                        ended(left.as_ptr(), b.as_ptr(), depth, (rows.len(), wide), of);
                     }
                 }
             }
@@ -178,25 +231,44 @@ impl Product {
     }
 }
 
+/// A part of a product.
+#[derive(Clone, Debug)]
+struct Unit {
+    batch: usize,
+    rows: Range<usize>,
+    columns: Range<usize>,
+}
+
 impl Routine for Product {
     fn units(&self, _: usize) -> usize {
-        self.batches() * self.row_units() * self.column_units()
+        let (rows, columns) = self.unit();
+        self.batches() * self.m.div_ceil(rows) * self.n.div_ceil(columns)
     }
 
     fn scratch(&self) -> usize {
-        (UNIT_ROWS + UNIT_COLUMNS) * DEPTH
+        let (a, b) = self.own();
+        a + b
     }
 
     fn run(&self, _: usize, units: Range<usize>, on: &Operands<'_>) -> Result<()> {
         let mut registers = self.chain.registers();
+        let (tall, wide) = self.unit();
+        let (below, beside) = (self.m.div_ceil(tall), self.n.div_ceil(wide));
+        let mut made = None;
         for unit in units {
-            let (rest, at) = (unit / self.row_units(), unit % self.row_units());
-            let rows = at * UNIT_ROWS..((at + 1) * UNIT_ROWS).min(self.m);
-            let (batch, at) = (rest / self.column_units(), rest % self.column_units());
-            let columns = at * UNIT_COLUMNS..((at + 1) * UNIT_COLUMNS).min(self.n);
+            // Next to each other are those that have more of what is put into panels in common.
+            let (batch, at) = (unit / (below * beside), unit % (below * beside));
+            let (row, column) = match self.b {
+                Side::Packed => (at / beside, at % beside),
+                Side::Strided(..) => (at % below, at / below),
+            };
+            let rows = row * tall..((row + 1) * tall).min(self.m);
+            let columns = column * wide..((column + 1) * wide).min(self.n);
+            let ends = self.ends(on, batch, &rows, &columns);
             // Sums begin with what is added to them, unless they are multiplied first.
-            let begun = self.addend.filter(|_| self.alpha == 1.0 || self.k == 0);
-            for i in rows.clone().filter(|_| begun.is_some() || self.k == 0) {
+            let begun = self.addend.filter(|_| ends.is_none() && (self.alpha == 1.0 || self.k == 0));
+            let fills = ends.is_none() && (begun.is_some() || self.k == 0);
+            for i in rows.clone().filter(|_| fills) {
                 let start = (batch * self.m + i) * self.n + columns.start;
                 let y = on.write(0, start..start + columns.len());
                 match begun {
@@ -205,18 +277,26 @@ impl Routine for Product {
                 }
             }
             if self.k > 0 {
-                self.sums(on, batch, rows.clone(), columns.clone(), begun.is_some());
+                let begin = |place: Sums| if fills { place } else { Sums { begin: Begin::Nothing, ..place } };
+                let of = ends.unwrap_or_else(|| begin(self.place(on, batch, &rows, &columns)));
+                let unit = Unit { batch, rows: rows.clone(), columns: columns.clone() };
+                self.sums(on, unit, of, &mut made);
+            }
+            if ends.is_some() && self.chain.is_empty() {
+                continue;
             }
             for i in rows {
                 let start = (batch * self.m + i) * self.n + columns.start;
                 let y = on.write(0, start..start + columns.len());
-                if self.alpha != 1.0 && self.k > 0 {
-                    y.iter_mut().for_each(|v| *v *= self.alpha);
+                if ends.is_none() {
+                    if self.alpha != 1.0 && self.k > 0 {
+                        y.iter_mut().for_each(|v| *v *= self.alpha);
+                    }
+                    if let (Some(addend), None) = (self.addend, begun) {
+                        addend.each(on, i, columns.start, y, |v, c| *v += c);
+                    }
+                    activate(self.activation, y);
                 }
-                if let (Some(addend), None) = (self.addend, begun) {
-                    addend.each(on, i, columns.start, y, |v, c| *v += c);
-                }
-                activate(self.activation, y);
                 self.chain.run(on, &mut registers, start, y);
             }
         }

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::simd::F4;
+use crate::kernels::base::epilogue::Activation;
 
 /// Rows of a panel of the left operand.
 pub const ROWS: usize = 4;
@@ -11,41 +12,191 @@ pub const COLUMNS: usize = 8;
 /// Most of a product's inner dimension at once: panels of it stay in the nearest caches. A multiple of 4 and of nine taps.
 pub const DEPTH: usize = 252;
 
-/// `c[i, j] (+)= Σ a[p, i] b[p, j]` for `R` rows and the eight columns of a panel. `a` is `[k][step]`, `b` `[k][8]`.
-/// # Safety
-/// `a` is good for reading `(k - 1) · step + R` floats, `b` for `8 k`, and `c` for reading and writing eight floats from
-/// each multiple of `stride` below `R · stride`.
-#[inline(always)]
-unsafe fn rows<const R: usize>(
-    mut a: *const f32,
-    mut b: *const f32,
-    k: usize,
-    c: *mut f32,
-    stride: usize,
-    step: usize,
-    first: bool,
-) {
-    // SAFETY: every address is among those that the caller promises.
-    unsafe {
-        let mut sums = [[F4::splat(0.0); 2]; R];
-        if !first {
-            for (i, [left, right]) in sums.iter_mut().enumerate() {
-                *left = F4::load(c.add(i * stride));
-                *right = F4::load(c.add(i * stride + 4));
+/// What sums begin with.
+#[derive(Clone, Copy, Debug)]
+pub enum Begin {
+    /// Nothing.
+    Nothing,
+    /// What lies there for each column, so far from row to row.
+    Each(*const f32, usize),
+    /// The same for all columns of a row, so far from row to row.
+    Row(*const f32, usize),
+}
+
+impl Begin {
+    /// That of what is so many rows below and columns beyond.
+    /// # Safety
+    /// There are so many.
+    #[inline(always)]
+    pub unsafe fn at(self, row: usize, column: usize) -> Begin {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self {
+                Begin::Nothing => Begin::Nothing,
+                Begin::Each(from, step) => Begin::Each(from.add(row * step + column), step),
+                Begin::Row(from, step) => Begin::Row(from.add(row * step), step),
             }
         }
-        for _ in 0..k {
+    }
+
+    /// The first float.
+    /// # Safety
+    /// It is there.
+    #[inline(always)]
+    unsafe fn first(self) -> f32 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self {
+                Begin::Nothing => 0.0,
+                Begin::Each(from, _) | Begin::Row(from, _) => *from,
+            }
+        }
+    }
+}
+
+/// What sums are put within at the end.
+#[derive(Clone, Copy, Debug)]
+pub struct Within(pub f32, pub f32);
+
+impl Within {
+    /// What an activation puts them within.
+    pub fn of(activation: Activation) -> Option<Within> {
+        match activation {
+            Activation::Identity => None,
+            Activation::Relu => Some(Within(0.0, f32::INFINITY)),
+            Activation::Clip(low, high) => Some(Within(low, high)),
+        }
+    }
+}
+
+/// The ends of sums, and where they lie: what they begin with, what they are put within, their place and how far it is from row
+/// to row.
+#[derive(Clone, Copy, Debug)]
+pub struct Sums {
+    /// What they begin with.
+    pub begin: Begin,
+    /// What they are put within.
+    pub within: Option<Within>,
+    /// Where they go.
+    pub to: *mut f32,
+    /// From row to row.
+    pub stride: usize,
+}
+
+impl Sums {
+    /// Those so many rows below and columns beyond.
+    /// # Safety
+    /// There are so many.
+    #[inline(always)]
+    pub unsafe fn at(self, row: usize, column: usize) -> Sums {
+        // SAFETY: the caller's promise.
+        unsafe { Sums { begin: self.begin.at(row, column), to: self.to.add(row * self.stride + column), ..self } }
+    }
+}
+
+/// Adds `k` products to each of `R` rows of eight sums: of `a`, `[k][step]`, and `b`, `[k][8]`. Returns what is beyond those.
+/// # Safety
+/// `a` is good for reading `(k - 1) · step + R` floats, `b` for `8 k`.
+#[inline(always)]
+unsafe fn added<const R: usize>(
+    sums: &mut [[F4; 2]; R],
+    (mut a, mut b): (*const f32, *const f32),
+    step: usize,
+    k: usize,
+) -> (*const f32, *const f32) {
+    for _ in 0..k {
+        // SAFETY: every address is among those that the caller promises.
+        unsafe {
             let (left, right) = (F4::load(b), F4::load(b.add(4)));
             for (i, sum) in sums.iter_mut().enumerate() {
                 let x = F4::load_splat(a.add(i));
                 sum[0] = sum[0].madd(x, left);
                 sum[1] = sum[1].madd(x, right);
             }
-            (a, b) = (a.add(step), b.add(COLUMNS));
+        }
+        (a, b) = (a.wrapping_add(step), b.wrapping_add(COLUMNS));
+    }
+    (a, b)
+}
+
+impl Sums {
+    /// `R` rows of eight, begun.
+    /// # Safety
+    /// They are there.
+    #[inline(always)]
+    unsafe fn begun<const R: usize>(self) -> [[F4; 2]; R] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.begin {
+                Begin::Nothing => [[F4::splat(0.0); 2]; R],
+                Begin::Each(from, step) => {
+                    std::array::from_fn(|i| [F4::load(from.add(i * step)), F4::load(from.add(i * step + 4))])
+                }
+                Begin::Row(from, step) => std::array::from_fn(|i| [F4::load_splat(from.add(i * step)); 2]),
+            }
+        }
+    }
+
+    /// Puts them where they go.
+    /// # Safety
+    /// There is room for them.
+    #[inline(always)]
+    unsafe fn end<const R: usize>(self, mut sums: [[F4; 2]; R]) {
+        if let Some(Within(low, high)) = self.within {
+            let (low, high) = (F4::splat(low), F4::splat(high));
+            sums.iter_mut().flatten().for_each(|sum| *sum = sum.at_least(low).at_most(high));
         }
         for (i, [left, right]) in sums.iter().enumerate() {
-            left.store(c.add(i * stride));
-            right.store(c.add(i * stride + 4));
+            // SAFETY: the caller's promise.
+            unsafe {
+                left.store(self.to.add(i * self.stride));
+                right.store(self.to.add(i * self.stride + 4));
+            }
+        }
+    }
+}
+
+/// `R` rows of eight sums of `k` products.
+/// # Safety
+/// As of [`added`], and `of` is for `R` rows of eight columns.
+#[inline(always)]
+unsafe fn rows<const R: usize>(a: *const f32, step: usize, b: *const f32, k: usize, of: Sums) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = of.begun::<R>();
+        added(&mut sums, (a, b), step, k);
+        of.end(sums);
+    }
+}
+
+/// The sums of `height` rows, four at most, and `columns` columns.
+/// # Safety
+/// As of [`rows`], but for `of`, which has only so many columns.
+#[inline(always)]
+unsafe fn part(a: *const f32, step: usize, b: *const f32, k: usize, (height, columns): (usize, usize), of: Sums) {
+    // SAFETY: what the caller promises; where there are fewer columns, the sums lie aside first.
+    unsafe {
+        let all = |of: Sums| match height {
+            4 => rows::<4>(a, step, b, k, of),
+            3 => rows::<3>(a, step, b, k, of),
+            2 => rows::<2>(a, step, b, k, of),
+            _ => rows::<1>(a, step, b, k, of),
+        };
+        if columns == COLUMNS {
+            return all(of);
+        }
+        let mut aside = [0.0f32; ROWS * COLUMNS];
+        all(Sums { begin: Begin::Nothing, within: None, to: aside.as_mut_ptr(), stride: COLUMNS });
+        for i in 0..height {
+            for j in 0..columns {
+                let of = of.at(i, j);
+                let sum = of.begin.first() + aside[i * COLUMNS + j];
+                *of.to = match of.within {
+                    Some(Within(low, _)) if sum < low => low,
+                    Some(Within(_, high)) if high < sum => high,
+                    _ => sum,
+                };
+            }
         }
     }
 }
@@ -62,42 +213,84 @@ pub unsafe fn tile(
     k: usize,
     c: *mut f32,
     stride: usize,
-    (height, columns): (usize, usize),
+    size: (usize, usize),
     first: bool,
 ) {
-    // SAFETY: what the caller promises for the whole panels; where `c` has less, the sums lie aside first.
-    unsafe {
-        if columns == COLUMNS {
-            match height {
-                4 => rows::<4>(a, b, k, c, stride, ROWS, first),
-                3 => rows::<3>(a, b, k, c, stride, ROWS, first),
-                2 => rows::<2>(a, b, k, c, stride, ROWS, first),
-                _ => rows::<1>(a, b, k, c, stride, ROWS, first),
-            }
-            return;
-        }
-        let mut aside = [0.0f32; ROWS * COLUMNS];
-        rows::<4>(a, b, k, aside.as_mut_ptr(), COLUMNS, ROWS, true);
-        for i in 0..height {
-            for j in 0..columns {
-                let (to, sum) = (c.add(i * stride + j), aside[i * COLUMNS + j]);
-                *to = if first { sum } else { *to + sum };
-            }
+    let begin = if first { Begin::Nothing } else { Begin::Each(c, stride) };
+    // SAFETY: what the caller promises.
+    unsafe { part(a, ROWS, b, k, size, Sums { begin, within: None, to: c, stride }) };
+}
+
+/// Tiles below each other: `count` panels of `a`, that lie one after another, with one of `b`. A function of its own, as are the
+/// next ones: engines keep sums in registers better where there is little else.
+/// # Safety
+/// As of [`tile`], for `4 · count` rows of eight columns.
+#[inline(never)]
+pub unsafe fn tiles(a: *const f32, b: *const f32, k: usize, c: *mut f32, stride: usize, count: usize) {
+    for i in 0..count {
+        // SAFETY: what the caller promises.
+        unsafe {
+            let of = Sums { begin: Begin::Nothing, within: None, to: c.add(i * ROWS * stride), stride };
+            rows::<ROWS>(a.add(i * ROWS * k), ROWS, b, k, of);
         }
     }
 }
 
-/// Whole tiles below each other: `count` panels of `a`, that lie one after another, with one of `b`. A function of its own:
-/// engines keep sums in registers better where there is little else.
+/// The same with ends, for `height` rows and eight columns at most.
 /// # Safety
-/// As of [`tile`], for `4 · count` rows.
+/// `a` and `b` are good for reading whole panels of `k` for all rows and columns, and `of` is for what there is of them.
 #[inline(never)]
-pub unsafe fn tiles(a: *const f32, b: *const f32, k: usize, c: *mut f32, stride: usize, count: usize, first: bool) {
-    for i in 0..count {
-        // SAFETY: what the caller promises.
-        unsafe { rows::<ROWS>(a.add(i * ROWS * k), b, k, c.add(i * ROWS * stride), stride, ROWS, first) };
+pub unsafe fn ended(a: *const f32, b: *const f32, k: usize, (height, columns): (usize, usize), of: Sums) {
+    let whole = if columns == COLUMNS { height / ROWS } else { 0 };
+    // SAFETY: what the caller promises.
+    unsafe {
+        for i in 0..whole {
+            rows::<ROWS>(a.add(i * ROWS * k), ROWS, b, k, of.at(i * ROWS, 0));
+        }
+        for i in (whole * ROWS..height).step_by(ROWS) {
+            part(a.add(i * k), ROWS, b, k, (ROWS.min(height - i), columns), of.at(i, 0));
+        }
     }
 }
+
+/// The same of whole tiles, where the next panel of `b` lies behind this one and far from the processor: a float of each of its
+/// lines is read meanwhile, a share of them by each tile, so that it is near when its turn comes.
+/// # Safety
+/// As of [`ended`], for `4 · count` rows of eight columns; there is such a panel.
+#[inline(never)]
+pub unsafe fn ended_ahead(a: *const f32, b: *const f32, k: usize, count: usize, of: Sums) {
+    let share = (k * COLUMNS / LINE).div_ceil(count.max(1));
+    let each = k / share.max(1);
+    for i in 0..count {
+        // SAFETY: what the caller promises; lines are counted on within the next panel.
+        unsafe {
+            let of = of.at(i * ROWS, 0);
+            let mut sums = of.begun::<ROWS>();
+            let mut at = (a.add(i * ROWS * k), b);
+            let first = i * share;
+            let lines = first.min(k * COLUMNS / LINE)..(first + share).min(k * COLUMNS / LINE);
+            let mut done = 0;
+            for line in lines {
+                b.add(k * COLUMNS + line * LINE).read_volatile();
+                at = added(&mut sums, at, ROWS, each);
+                done += each;
+            }
+            added(&mut sums, at, ROWS, k - done);
+            of.end(sums);
+        }
+    }
+}
+
+/// One row, which lies as one, of fewer than eight columns.
+/// # Safety
+/// `a` is good for reading `k` floats, `b` a panel, `of` for so many columns.
+pub unsafe fn row_part(a: *const f32, b: *const f32, k: usize, columns: usize, of: Sums) {
+    // SAFETY: the caller's promise.
+    unsafe { part(a, 1, b, k, (1, columns), of) };
+}
+
+/// Floats of a line of the caches.
+const LINE: usize = 16;
 
 /// One row times `panels` panels of eight columns, `apart` floats from one to the next: with few rows nothing is read twice,
 /// and four panels at once keep the adders busy.
@@ -127,132 +320,10 @@ pub unsafe fn row(a: *const f32, b: *const f32, k: usize, apart: usize, panels: 
             panel += 4;
         }
         while panel < panels {
-            rows::<1>(a, b.add(panel * apart), k, c.add(panel * COLUMNS), 0, 1, first);
+            let to = c.add(panel * COLUMNS);
+            let begin = if first { Begin::Nothing } else { Begin::Each(to, 0) };
+            rows::<1>(a, 1, b.add(panel * apart), k, Sums { begin, within: None, to, stride: 0 });
             panel += 1;
         }
-    }
-}
-
-/// Some rows of channels, of which each output sums what a window sees by a filter.
-#[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
-    /// The filter, a channel after another.
-    pub factors: &'a [f32],
-    /// The first row of it that is summed.
-    pub first: usize,
-    /// How many are.
-    pub rows: usize,
-    /// How many it has.
-    pub height: usize,
-    /// From an output's place to what each tap of a row sees.
-    pub places: &'a [usize],
-    /// From what one row of the filter sees to what the next does.
-    pub down: usize,
-    /// Channels.
-    pub channels: usize,
-    /// From channel to channel.
-    pub channel: usize,
-    /// From what one row of outputs sees to what the next does.
-    pub apart: usize,
-}
-
-/// `R` rows of `width` floats: `bias` and the sums of a window of `K` taps in a row, or as many as there are places where `K` is
-/// 0, over the image from `image` on. `NEAR`: the places are neighbours. `ONE`: there is one channel.
-/// # Safety
-/// In each of the rows that are seen as many floats as `width`, or four, are good for reading from each place on; `c` is for
-/// writing `width` in each of `R` rows of so many.
-#[inline(always)]
-pub unsafe fn window<const R: usize, const K: usize, const NEAR: bool, const ONE: bool>(
-    of: Seen<'_>,
-    image: *const f32,
-    bias: f32,
-    c: *mut f32,
-    width: usize,
-) {
-    let mut x = 0;
-    // A row by itself: several sums at once, as each waits for what was added before.
-    while R == 1 && x + 4 * ABREAST <= width {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let sums = sums::<1, ABREAST, K, NEAR, ONE>(of, image.add(x), bias);
-            sums[0].iter().enumerate().for_each(|(i, sum)| sum.store(c.add(x + 4 * i)));
-        }
-        x += 4 * ABREAST;
-    }
-    while x < width {
-        // The last vector begins where it ends with the row.
-        x = x.min(width.saturating_sub(4));
-        // SAFETY: the caller's promise.
-        unsafe {
-            let sums = sums::<R, 1, K, NEAR, ONE>(of, image.add(x), bias);
-            for (r, [sum]) in sums.iter().enumerate() {
-                let to = c.add(r * width + x);
-                if width >= 4 {
-                    sum.store(to);
-                } else {
-                    sum.lanes()[..width].iter().enumerate().for_each(|(i, &v)| *to.add(i) = v);
-                }
-            }
-        }
-        x += 4;
-    }
-}
-
-/// Vectors of a row that are summed at once.
-const ABREAST: usize = 4;
-
-/// `A` vectors of sums in each of `R` rows.
-/// # Safety
-/// As of [`window`].
-#[inline(always)]
-unsafe fn sums<const R: usize, const A: usize, const K: usize, const NEAR: bool, const ONE: bool>(
-    of: Seen<'_>,
-    mut image: *const f32,
-    bias: f32,
-) -> [[F4; A]; R] {
-    let taps = if K == 0 { of.places.len() } else { K };
-    let places = &of.places[..taps];
-    let mut sums = [[F4::splat(bias); A]; R];
-    let filters = of.factors.chunks_exact(taps * of.height).take(if ONE { 1 } else { usize::MAX });
-    for filter in filters {
-        let mut from = image;
-        for factors in filter[of.first * taps..(of.first + of.rows) * taps].chunks_exact(taps) {
-            for (tap, (&factor, &place)) in factors.iter().zip(places).enumerate() {
-                let (factor, place) = (F4::splat(factor), if NEAR { tap } else { place });
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    for (a, sum) in sums.iter_mut().enumerate() {
-                        // SAFETY: the caller's promise.
-                        let seen = unsafe { F4::load(from.add(r * of.apart + place + 4 * a)) };
-                        *sum = sum.madd(seen, factor);
-                    }
-                }
-            }
-            from = from.wrapping_add(of.down);
-        }
-        image = image.wrapping_add(of.channel);
-    }
-    sums
-}
-
-/// A row in which each float is what `join` makes of those that the taps see from its place on in `from`.
-#[inline(always)]
-pub fn over(taps: &[usize], from: &[f32], row: &mut [f32], join: impl Fn(F4, F4) -> F4) {
-    let (width, most) = (row.len(), taps.iter().copied().max().unwrap_or(0));
-    assert!(most + width.max(4) <= from.len() && !taps.is_empty(), "a window beyond its image");
-    let mut x = 0;
-    while x < width {
-        // The last vector begins where it ends with the row.
-        x = x.min(width.saturating_sub(4));
-        // SAFETY: four floats from every tap's place on are within the image, and as many of the row are written as it has.
-        unsafe {
-            let seen = |tap: usize| F4::load(from.as_ptr().add(x + tap));
-            let all = taps[1..].iter().fold(seen(taps[0]), |all, &tap| join(all, seen(tap)));
-            if width >= 4 {
-                all.store(row.as_mut_ptr().add(x));
-            } else {
-                row.iter_mut().zip(all.lanes()).for_each(|(y, v)| *y = v);
-            }
-        }
-        x += 4;
     }
 }

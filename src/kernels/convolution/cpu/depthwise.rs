@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::kernels::base::Class;
 use crate::kernels::base::cpu::image::{Layout, SLACK};
 use crate::kernels::base::cpu::product::activate;
-use crate::kernels::base::cpu::tile::{Seen, window};
+use crate::kernels::base::cpu::seen::{Seen, window};
 use crate::kernels::base::cpu::{Chain, Operands, Routine};
 use crate::kernels::convolution::Convolution;
 use std::ops::Range;

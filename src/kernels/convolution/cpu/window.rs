@@ -7,9 +7,8 @@ use crate::error::Result;
 use crate::kernels::base::Class;
 use crate::kernels::base::cpu::image::{Layout, SLACK};
 use crate::kernels::base::cpu::panels::{Packed, blocks};
-use crate::kernels::base::cpu::product::activate;
 use crate::kernels::base::cpu::simd::F4;
-use crate::kernels::base::cpu::tile::{COLUMNS, DEPTH, ROWS, tile};
+use crate::kernels::base::cpu::tile::{Begin, COLUMNS, DEPTH, ROWS, Sums, Within, ended};
 use crate::kernels::base::cpu::{Chain, Operands, Routine};
 use crate::kernels::convolution::Convolution;
 use std::ops::Range;
@@ -100,7 +99,7 @@ impl Window {
     fn sums(
         &self,
         image: &[f32],
-        weights: &[f32],
+        (weights, bias): (&[f32], Option<&[f32]>),
         filters: Range<usize>,
         outputs: Range<usize>,
         on: &Operands<'_>,
@@ -110,6 +109,8 @@ impl Window {
         let (plane, panels) = (self.outputs(), on.scratch());
         let (result, len) = on.result(0);
         assert!(y + (filters.len() - 1) * plane + outputs.len() <= len, "a unit beyond its result");
+        assert!(bias.is_none_or(|bias| bias.len() >= filters.len()), "a bias for each filter");
+        let within = Within::of(self.conv.activation);
         for block in blocks(self.taps.len()) {
             let depth = block.len();
             for (c, first) in outputs.clone().step_by(COLUMNS).enumerate() {
@@ -118,16 +119,22 @@ impl Window {
             let left = &weights[packed.at::<ROWS>(&block, filters.start)..];
             assert!(left.len() >= filters.len().next_multiple_of(ROWS) * depth, "panels of weights");
             for near in filters.clone().step_by(NEAR) {
-                for (c, first) in outputs.clone().step_by(COLUMNS).enumerate() {
-                    for i in (near..(near + NEAR).min(filters.end)).step_by(ROWS) {
-                        let size = (ROWS.min(filters.end - i), COLUMNS.min(outputs.end - first));
-                        let (a, to) =
-                            ((i - filters.start) * depth, y + (i - filters.start) * plane + first - outputs.start);
-                        // SAFETY: panels are whole, and the unit's elements within the result, as was asserted.
-                        unsafe {
-                            let b = panels.as_ptr().add(c * COLUMNS * depth);
-                            tile(left.as_ptr().add(a), b, depth, result.add(to), plane, size, block.start == 0);
-                        }
+                let rows = NEAR.min(filters.end - near);
+                let (a, bias) =
+                    (&left[(near - filters.start) * depth..], bias.map(|bias| &bias[near - filters.start..]));
+                for (b, first) in panels.chunks_exact(COLUMNS * depth).zip(outputs.clone().step_by(COLUMNS)) {
+                    let size = (rows, COLUMNS.min(outputs.end - first));
+                    // SAFETY: panels are whole, there is a bias for each filter, and the unit's elements are within the result, as
+                    // was asserted.
+                    unsafe {
+                        let to = result.add(y + (near - filters.start) * plane + first - outputs.start);
+                        let begin = match bias {
+                            _ if block.start > 0 => Begin::Each(to, plane),
+                            None => Begin::Nothing,
+                            Some(bias) => Begin::Row(bias.as_ptr(), 1),
+                        };
+                        let within = within.filter(|_| block.end == self.taps.len());
+                        ended(a.as_ptr(), b.as_ptr(), depth, size, Sums { begin, within, to, stride: plane });
                     }
                 }
             }
@@ -183,15 +190,15 @@ impl Routine for Window {
             let image = &on.shared()[(n * conv.channels + group * conv.group_channels()) * channel..];
             let first = n * conv.filters + group * group_filters + filters.start;
             let y = first * self.outputs() + outputs.start;
-            self.sums(image, &weights[group * floats..(group + 1) * floats], filters.clone(), outputs.clone(), on, y);
+            let bias = self.bias.then(|| &on.read::<f32>(2)[group * group_filters + filters.start..][..filters.len()]);
+            let weights = &weights[group * floats..(group + 1) * floats];
+            self.sums(image, (weights, bias), filters.clone(), outputs.clone(), on, y);
+            if self.chain.is_empty() {
+                continue;
+            }
             for filter in 0..filters.len() {
                 let start = y + filter * self.outputs();
                 let row: &mut [f32] = on.write(0, start..start + outputs.len());
-                if self.bias {
-                    let bias = on.read::<f32>(2)[group * group_filters + filters.start + filter];
-                    row.iter_mut().for_each(|v| *v += bias);
-                }
-                activate(conv.activation, row);
                 self.chain.run(on, &mut registers, start, row);
             }
         }

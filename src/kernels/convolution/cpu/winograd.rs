@@ -9,7 +9,7 @@ use crate::kernels::base::Class;
 use crate::kernels::base::cpu::lowering::Pack;
 use crate::kernels::base::cpu::product::activate;
 use crate::kernels::base::cpu::simd::F4;
-use crate::kernels::base::cpu::tile::{COLUMNS, ROWS, tile};
+use crate::kernels::base::cpu::tile::{COLUMNS, ROWS, tiles};
 use crate::kernels::base::cpu::{Chain, Operands, Routine};
 use crate::kernels::base::window::Axis;
 use crate::kernels::convolution::Convolution;
@@ -168,21 +168,17 @@ impl Winograd {
 
     /// The products of `filters` with the panels of a block, into `sums`.
     fn products(&self, blocks: &Blocks, panels: &[f32], weights: &[f32], filters: Range<usize>, sums: &mut [f32]) {
-        let (channels, tiles) = (self.conv.channels, blocks.tiles());
-        let (of_panels, of_weights) = (tiles * channels, self.conv.filters.next_multiple_of(ROWS) * channels);
-        let plane = filters.len().next_multiple_of(ROWS) * tiles;
+        let (channels, wide) = (self.conv.channels, blocks.tiles());
+        let (of_panels, of_weights) = (wide * channels, self.conv.filters.next_multiple_of(ROWS) * channels);
+        let rows = filters.len().next_multiple_of(ROWS);
         let each = panels.chunks_exact(of_panels).zip(weights.chunks_exact(of_weights));
-        for ((b, a), sums) in each.zip(sums.chunks_exact_mut(plane)) {
-            let a = &a[filters.start * channels..][..plane / tiles * channels];
+        for ((b, a), sums) in each.zip(sums.chunks_exact_mut(rows * wide)) {
+            let a = &a[filters.start * channels..][..rows * channels];
             for (panel, b) in b.chunks_exact(COLUMNS * channels).enumerate() {
-                for (i, a) in a.chunks_exact(ROWS * channels).enumerate() {
-                    let to = &mut sums[i * ROWS * tiles + panel * COLUMNS..];
-                    assert!(to.len() >= (ROWS - 1) * tiles + COLUMNS, "a tile beyond its sums");
-                    // SAFETY: both panels have as many elements as channels, and of the sums there are four rows of eight.
-                    unsafe {
-                        tile(a.as_ptr(), b.as_ptr(), channels, to.as_mut_ptr(), tiles, (ROWS, COLUMNS), true);
-                    }
-                }
+                let to = &mut sums[panel * COLUMNS..];
+                assert!(to.len() >= (rows - 1) * wide + COLUMNS, "tiles beyond their sums");
+                // SAFETY: both have whole panels of as many elements as channels, and of the sums there are as many rows of eight.
+                unsafe { tiles(a.as_ptr(), b.as_ptr(), channels, to.as_mut_ptr(), wide, rows / ROWS) };
             }
         }
     }
