@@ -7,6 +7,7 @@ import { channelsLast } from './layout.js';
 import { OPERATORS, Unsupported } from './operators.js';
 import { precision } from './precision.js';
 import { ceilings, reached } from './probe.js';
+import { within } from './within.js';
 
 const failed = (kind, message, node) => ({ Failed: { kind, message, model: null, node: node ?? null } });
 
@@ -21,17 +22,20 @@ const BUILT_MS = 30_000;
 
 /** Resolves as `build` does, or refuses after `BUILT_MS`; what comes later is let go of. */
 async function inTime(build) {
-  let timer;
-  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Unsupported(`WebNN builds it for more than ${BUILT_MS / 1e3} s`)), BUILT_MS)));
   try {
-    return await Promise.race([build, late]);
+    return await within(BUILT_MS, build, () => new Unsupported(`WebNN builds it for more than ${BUILT_MS / 1e3} s`));
   } catch (error) {
     build.then((graph) => graph?.destroy?.(), () => {});
     throw error;
-  } finally {
-    clearTimeout(timer);
   }
 }
+
+/** A request has so long, and so many times what it takes at the context's ceilings: one that takes longer is never answered. */
+const ANSWER_MS = 10_000;
+const ANSWER_TIMES = 100;
+
+/** The context does not answer any more. */
+class Silent extends Error {}
 
 export class Context {
   #context;
@@ -77,11 +81,29 @@ export class Context {
   async ask(request, parts) {
     const [name, of] = typeof request === 'string' ? [request, undefined] : Object.entries(request)[0];
     try {
-      const answer = await this[`_${name}`](of, parts);
+      const ms = ANSWER_MS + ANSWER_TIMES * this.#leastMs(of, parts);
+      const late = () => new Silent(`the context has not answered '${name}' for ${Math.round(ms / 1e3)} s`);
+      const answer = await within(ms, this[`_${name}`](of, parts), late);
       return answer.later ? { later: answer.later.catch(told) } : answer;
     } catch (error) {
+      // It is as good as lost.
+      if (error instanceof Silent) throw error;
       return told(error);
     }
+  }
+
+  /** What a request takes at the ceilings, in milliseconds: its elements on their way, and the programs that it runs. */
+  #leastMs(of, parts) {
+    const bytes = parts.reduce((sum, [, { byteLength }]) => sum + byteLength, 0);
+    const programs = (of?.runs ?? []).map(({ program }) => this.#programs.get(program)?.leastMs ?? 0);
+    return programs.reduce((a, b) => a + b, this.#atCeilings([{ flops: 0, bytes }]));
+  }
+
+  /** What steps of these costs take at the ceilings, in milliseconds; 0 as long as those are not known. */
+  #atCeilings(costs) {
+    if (!this.#ceilings) return 0;
+    const { flops_per_s, bytes_per_s, dispatch_s } = this.#ceilings;
+    return costs.reduce((sum, { flops, bytes }) => sum + 1e3 * (dispatch_s + Math.max(flops / flops_per_s, bytes / bytes_per_s)), 0);
   }
 
   _Greet() {
@@ -136,7 +158,9 @@ export class Context {
     const { inputs, outputs, tensors } = order.special;
     const port = (id) => tensors[id].ty;
     const [given, made] = [inputs.map(port), outputs.map(port)];
-    if (underWay.wanted) this.#programs.set(underWay.program, { graph, read: building.read, given, made, idle: undefined });
+    const costs = building.live.map((node) => costOf(order, node));
+    const program = { graph, read: building.read, given, made, leastMs: this.#atCeilings(costs), idle: undefined };
+    if (underWay.wanted) this.#programs.set(underWay.program, program);
     else graph?.destroy?.();
     const held = [...building.used].filter((name) => this.#weights.has(name)).map((name) => {
       const weight = this.#weights.get(name);
@@ -144,7 +168,6 @@ export class Context {
       return [weight.hash, weight.size];
     });
     const arena = [...given, ...made].reduce((sum, ty) => sum + bytesOf(ty), 0);
-    const costs = building.live.map((node) => costOf(order, node));
     return [{ Prepared: { costs, arena, scratch: 0, live: arena, layout: [], held, known: held.map(([hash]) => hash) } }];
   }
 

@@ -2,10 +2,14 @@
 
 import { lock, watch } from '../lives.js';
 import { workable, worker as made } from '../workers.js';
+import { within } from './within.js';
 
 const CODEC = new URL('./codec.wasm', import.meta.url);
 const make = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
 let codec;
+
+/** A context that is not there by then does not come: as for a graph, another lane is there sooner. */
+const OPENED_MS = 30_000;
 
 async function module() {
   codec ??= (async () => {
@@ -68,6 +72,9 @@ export async function open(deviceType = 'cpu') {
     close: () => end('it was closed'),
   };
   worker.postMessage({ module: await module(), deviceType, lock: lock() });
-  await ready;
+  await within(OPENED_MS, ready, () => new Error(`no context within ${OPENED_MS / 1e3} s`)).catch((error) => {
+    end(error.message);
+    throw error;
+  });
   return context;
 }

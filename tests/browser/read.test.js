@@ -282,7 +282,7 @@ test('read: the page shows what is found, as a drawing and in words, and nothing
   assert([...$('ran').querySelectorAll('text')].some(({ textContent }) => /^ocr_\w+ · (cpu|gpu|webnn)/.test(textContent)), 'rows');
   const reasons = entries('ran-why');
   equal(reasons.length, 9, `why each of the nine runs where it does: ${reasons.join('; ')}`);
-  for (const one of reasons) assert(/^\w+ on (cpu|gpu|webnn): (this pool has no other lane|.+ms here, .+|not measured yet, .+)$/.test(one), one);
+  for (const one of reasons) assert(/^\w+ on (cpu|gpu|webnn): (this pool has no other lane|[\d.]+\sm?s here, .+|not measured yet, .+)$/.test(one), one);
   $('hear-sample').click();
   await until('the sound', () => /The sample sound: .* in/.test($('read-status').textContent));
   equal(entries('speech').length, 1, 'heard');

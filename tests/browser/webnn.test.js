@@ -221,3 +221,40 @@ test(`webnn: a context that is lost ${ENDS} times under load loses no call`, () 
     await pool.close();
     return `${workers.length} contexts`;
   }));
+
+/** Workers of the lane whose contexts answer no more once `silence` was called. */
+async function withSilent(work) {
+  const { Worker } = globalThis;
+  const channel = new BroadcastChannel('silence');
+  const silence = () => new Promise((resolve) => {
+    channel.onmessage = resolve;
+    channel.postMessage('be silent');
+  });
+  globalThis.Worker = class extends Worker {
+    constructor(url, options) {
+      super(String(url).endsWith('/webnn/worker.js') ? new URL('./silent-worker.js', import.meta.url) : url, options);
+    }
+  };
+  try {
+    return await work(silence);
+  } finally {
+    globalThis.Worker = Worker;
+    channel.close();
+  }
+}
+
+test('webnn: a context that never answers is lost, and another lane answers its calls', () =>
+  withSilent(async (silence) => {
+    const told = [];
+    const pool = await Pool.create({ lanes: ['webnn', 'cpu'], measure: 'asked', records: 'none', onFallback: (fallback) => told.push(fallback) });
+    const [one, two] = [await load(pool, entry('face_onet')), await load(pool, entry('music_pitch'))];
+    equal([one, two].map(({ session }) => session.lane), ['webnn', 'webnn']);
+    await silence();
+    const outputs = await Promise.all([one, two].map(({ session, feeds }) => session.run(feeds)));
+    for (const [i, name] of ['face_onet', 'music_pitch'].entries()) assert(relativeError(entry(name), outputs[i]) <= 1e-3, name);
+    equal([one, two].map(({ session }) => session.lane), ['cpu', 'cpu']);
+    for (const { from, to, reason } of told) equal([from, to, /has not answered 'Execute' for \d+ s/.test(reason)], ['webnn', 'cpu', true], reason);
+    equal(told.length, 2, 'fallbacks');
+    await pool.close();
+    return told[0].reason;
+  }));
