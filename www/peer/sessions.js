@@ -16,8 +16,8 @@ const WAYS = [
 /** The ways of asking `provider`. On WebNN loads that come at once end the whole tab in Chromium 147, which no page lives to tell. */
 export const waysOf = (provider) => (provider === 'webnn' ? WAYS.slice(1) : WAYS);
 
-/** What does not answer for so long hangs: calls at once on WebNN do. */
-const ANSWER_MS = 30_000;
+/** What is silent for so many seconds hangs, as calls on WebNN do: a load may have much to compile, of calls at once each is heard. */
+const SILENT_S = { open: 30, load: 30, run: 15 };
 
 /** As many threads as a pool takes where nobody says. */
 const threads = () => (globalThis.crossOriginIsolated ? Math.min(8, navigator.hardwareConcurrency || 1) : 1);
@@ -37,18 +37,27 @@ function opened(lost, signal) {
   const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'onnxruntime-web' });
   const waiting = new Map();
   let over;
+  // Counted, not timed: a browser that is halted meanwhile is not silent.
+  let silent = 0;
+  const watch = setInterval(() => {
+    const [[work] = []] = waiting.values();
+    silent = work ? silent + 1 : 0;
+    if (silent > SILENT_S[work]) end(new Error(`no answer to '${work}' within ${SILENT_S[work]} s`));
+  }, 1000);
   const end = (error) => {
     over ??= error;
+    clearInterval(watch);
     worker.terminate();
     signal.removeEventListener('abort', aborted);
-    for (const [, reject] of waiting.values()) reject(error);
+    for (const [, , reject] of waiting.values()) reject(error);
     waiting.clear();
   };
   const aborted = () => end(signal.reason);
   signal.addEventListener('abort', aborted);
   worker.onmessage = ({ data: { id, value, error, lost: message } }) => {
+    silent = 0;
     if (message !== undefined) return lost(message);
-    const [resolve, reject] = waiting.get(id) ?? [];
+    const [, resolve, reject] = waiting.get(id) ?? [];
     waiting.delete(id);
     if (error === undefined) resolve?.(value);
     else reject?.(new Error(error));
@@ -65,8 +74,7 @@ function opened(lost, signal) {
     signal.throwIfAborted();
     if (over) throw over;
     const id = ++asked;
-    const hangs = setTimeout(() => waiting.has(id) && end(new Error(`no answer to '${work}' within ${ANSWER_MS / 1000} s`)), ANSWER_MS);
-    waiting.set(id, ends.map((settle) => (result) => (clearTimeout(hangs), settle(result))));
+    waiting.set(id, [work, ...ends]);
     worker.postMessage({ id, work, ...given });
   });
   return { ask, end: () => end(new Error('onnxruntime-web was ended')) };
