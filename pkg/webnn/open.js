@@ -31,6 +31,8 @@ export async function open(deviceType = 'cpu') {
   let next = 0;
   let began;
   const ready = new Promise((resolve, reject) => (began = { resolve, reject }));
+  // It may fail before anybody waits for it.
+  ready.catch(() => {});
   const end = (why) => {
     over.abort();
     worker.terminate();
