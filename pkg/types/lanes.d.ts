@@ -22,8 +22,8 @@ export interface Answered {
 
 /**
  * A session whose calls run on another lane from now on. A call that was in flight is answered there too: it is not lost. A lane
- * that was lost, a GPU device, a worker or a WebNN context that does not answer, is opened again where its session may run nowhere else. Results of lanes differ in
- * the last bits of float32.
+ * that was lost, a GPU device, a worker or a WebNN context that does not answer, is opened again where its session may run nowhere
+ * else. Results of lanes differ in the last bits of float32.
  */
 export interface Fallback {
   /** Name of the session. */
