@@ -19,8 +19,9 @@ const UNITS: usize = 8;
 /// Fewest columns of a unit, where the left operand lies in panels, and where each unit makes them.
 const FEWEST: (usize, usize) = (32, 96);
 
-/// Most rows that use a panel of weights, and fewest floats of those, where it pays to have the next one brought nearer meanwhile.
-const FAR: (usize, usize) = (96, 1 << 17);
+/// Most panels of rows that use one of weights, and fewest floats of those, where it pays to have the next one brought nearer
+/// meanwhile.
+const FAR: (usize, usize) = (24, 1 << 17);
 
 /// An operand of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,8 +212,9 @@ impl Product {
                 }
             };
             assert!(left.len() >= rows.len().next_multiple_of(ROWS) * depth, "panels of the left operand");
-            let (whole, few) = (rows.len().is_multiple_of(ROWS), (2 * ROWS..=FAR.0).contains(&rows.len()));
-            let far = self.b == Side::Packed && whole && few && self.n * self.k >= FAR.1;
+            let tall = rows.len() / ROWS;
+            let few = (2..=FAR.0).contains(&tall);
+            let far = self.b == Side::Packed && few && self.n * self.k >= FAR.1;
             let last = columns.len().div_ceil(COLUMNS) - 1;
             for (c, b) in right.chunks_exact(COLUMNS * depth).take(last + 1).enumerate() {
                 let wide = COLUMNS.min(columns.len() - c * COLUMNS);
@@ -220,10 +222,16 @@ impl Product {
                 // unit there is a next one.
                 unsafe {
                     let of = of.at(0, c * COLUMNS);
-                    if far && c < last {
-                        ended_ahead(left.as_ptr(), b.as_ptr(), depth, rows.len() / ROWS, of);
-                    } else {
-                        ended(left.as_ptr(), b.as_ptr(), depth, (rows.len(), wide), of);
+                    let size = (rows.len(), wide);
+                    if !far || c == last {
+                        ended(left.as_ptr(), b.as_ptr(), depth, size, of);
+                        continue;
+                    }
+                    ended_ahead(left.as_ptr(), b.as_ptr(), depth, tall, of);
+                    let done = tall * ROWS;
+                    if done < rows.len() {
+                        let a = left.as_ptr().add(done * depth);
+                        ended(a, b.as_ptr(), depth, (rows.len() - done, wide), of.at(done, 0));
                     }
                 }
             }
