@@ -50,6 +50,8 @@ pub struct LaneRecords {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Chosen {
+    /// Its models.
+    pub models: Vec<String>,
     /// The strategy that was recommended before any ran.
     pub recommended: Strategy,
     /// What its models take one by one, as a page would have measured them.
@@ -97,8 +99,9 @@ impl Group {
         let mut requests: Vec<(String, String)> =
             observation.terms.requests.iter().map(|request| (request.model.clone(), shape(request))).collect();
         requests.sort();
-        // Of one request there is one way.
-        let strategy = if requests.len() < 2 { Strategy::Sequential } else { observation.terms.strategy };
+        // Of one request there is one way, and what is one only as a batch is another one.
+        let alone = requests.len() < 2 && observation.terms.strategy != Strategy::Batched;
+        let strategy = if alone { Strategy::Sequential } else { observation.terms.strategy };
         Group { strategy, requests }
     }
 

@@ -23,7 +23,7 @@ struct Arguments {
     /// Writes the figures to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Prints so many sets of each split, the worst first.
+    /// Prints so many sets of each split and so many choices, the worst first.
     #[arg(long, value_name = "N", default_value_t = 0)]
     worst: usize,
 }
@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     let choices = choices::judged(&dataset.choices);
     println!("{}\n", dataset.browser);
     lanes.iter().for_each(|lane| println!("{}", tables::printed(lane, arguments.worst)));
-    println!("{}", choices::printed(&choices));
+    println!("{}", choices::printed(&choices, &dataset.choices, arguments.worst));
     if let Some(file) = &arguments.json {
         let figures = tables::figures(&dataset.browser, &lanes, &choices);
         std::fs::write(file, serde_json::to_string_pretty(&figures)? + "\n")

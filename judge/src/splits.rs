@@ -3,6 +3,7 @@
 
 use super::data::{Group, Groups, Recorded};
 use super::replay::{Judged, Side, error, replay};
+use consort::predict::Strategy;
 use consort::records::Observation;
 use std::collections::BTreeMap;
 
@@ -36,12 +37,16 @@ fn each(
     split
 }
 
+fn batched(group: &Group) -> bool {
+    group.strategy == Strategy::Batched
+}
+
 fn solo(group: &Group) -> bool {
-    group.requests.len() == 1
+    group.requests.len() == 1 && !batched(group)
 }
 
 fn pair(group: &Group) -> bool {
-    group.models().len() == 2 && group.requests.len() == 2
+    group.models().len() == 2 && group.requests.len() == 2 && !batched(group)
 }
 
 /// The same requests, by whatever strategy.
@@ -87,7 +92,13 @@ pub fn unseen_pair(lane: &Recorded, groups: &Groups) -> Split {
 /// Three models and more, by what is known of each alone and in pairs.
 pub fn triples(lane: &Recorded, groups: &Groups, models: usize) -> Split {
     let calm = calm(lane);
-    let judges = |group: &Group| group.models().len() == models && group.requests.len() == models;
+    // What never runs alone is known by nothing.
+    let alone = |model: &str| groups.keys().any(|group| solo(group) && group.has(model));
+    let judges = |group: &Group| {
+        let names = group.models();
+        let all = names.len() == models && group.requests.len() == models && !batched(group);
+        all && names.into_iter().all(alone)
+    };
     if !groups.keys().any(judges) {
         return Split::new();
     }
@@ -97,6 +108,11 @@ pub fn triples(lane: &Recorded, groups: &Groups, models: usize) -> Split {
         () if judges(group) => Side::Judged,
         () => Side::Left,
     })
+}
+
+/// Requests as fewer calls, of which everything is known but that.
+pub fn fewer(lane: &Recorded, groups: &Groups) -> Split {
+    each(lane, groups, batched, |_, group| !batched(group))
 }
 
 /// The mean error of solos, after so many runs were learned from.

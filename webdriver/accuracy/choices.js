@@ -2,6 +2,7 @@
 
 import { Pool } from '../pkg/index.js';
 import { catalogue, load } from '../work.js';
+import { mixes } from './mixes.js';
 import { MODELS, drawn, random } from './workload.js';
 
 const REPEATS = 5;
@@ -14,8 +15,10 @@ export async function chosen(lanes, ms, say) {
   const pool = await Pool.create({ lanes, records: 'none', measure: 'now' });
   const models = [];
   for (const model of (await catalogue()).filter(({ name }) => MODELS.includes(name))) models.push(await load(pool, model));
+  const mixed = (await mixes(pool, say)).map(([, set]) => set);
   const solo = new Map();
-  for (const { session, feeds } of models) {
+  for (const { session, feeds } of [...models, ...mixed.flat()]) {
+    if (solo.has(session)) continue;
     const times = [];
     for (let i = 0; i < SOLOS; i++) {
       const since = performance.now();
@@ -34,8 +37,8 @@ export async function chosen(lanes, ms, say) {
   ];
   const began = performance.now();
   const results = [];
-  // Large and small ones in turn, so that a short time sees some of each.
-  const order = sets.map((set, i) => [i % 7, i, set]).sort(([a, i], [b, j]) => a - b || i - j).map(([, , set]) => set);
+  // Large and small ones in turn, so that a short time sees some of each; what may be fewer calls is always among them.
+  const order = [...mixed, ...sets.map((set, i) => [i % 7, i, set]).sort(([a, i], [b, j]) => a - b || i - j).map(([, , set]) => set)];
   for (const set of order) {
     if (performance.now() - began > ms) break;
     const requests = set.map(({ session, feeds }) => ({ session, feeds }));
@@ -51,7 +54,7 @@ export async function chosen(lanes, ms, say) {
       strategies: strategies.map(({ timeline, measuredTimeline, ...rest }) => rest),
     });
   }
-  say(`  ${results.length} of ${sets.length} sets are compared`);
+  say(`  ${results.length} of ${order.length} sets are compared`);
   await pool.close();
   return results;
 }

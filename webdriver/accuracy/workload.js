@@ -1,13 +1,13 @@
-// The workload of one lane: each model alone at several shapes, pairs, triples, quadruples and many callers of one model, in a random
-// order and by every strategy of a lane, again and again until the time is over; then with other work on the machine. What it took is in
+// The workload of one lane: each model alone at several shapes, pairs, triples, quadruples, many callers of one model and what may be
+// fewer calls, in a random order and by every strategy that the pool predicts for it, again and again until the time is over; then with other work on the machine. What it took is in
 // the pool's records.
 
 import { Pool } from '../pkg/index.js';
 import { catalogue, feedsOf, load, relativeError } from '../work.js';
+import { mixes } from './mixes.js';
 
 /** The models that are made for the workload; the published ones are for the split over families. */
 export const MODELS = ['squeezenet1_1', 'mobilenet_v2', 'resnet18', 'minilm_l6', 'vit_tiny', 'clip_tiny', 'gpt2_small_kv', 'whisper_tiny_encoder'];
-const STRATEGIES = ['sequential', 'parallel'];
 /** Of three and of four models so many sets are drawn. */
 const TRIPLES = 10;
 const QUADRUPLES = 5;
@@ -66,6 +66,12 @@ async function cases(pool, say) {
   return all;
 }
 
+/** By what one lane can run `requests`, as its pool predicts it. */
+async function strategiesOf(pool, requests) {
+  const { strategies } = await pool.predict(requests);
+  return strategies.filter(({ strategy }) => strategy !== 'split').map(({ strategy }) => strategy);
+}
+
 export async function recorded(lane, ms, say) {
   const pool = await Pool.create({ lanes: [lane], processors: 1, records: 'none', measure: 'now' });
   const models = await cases(pool, say);
@@ -87,15 +93,28 @@ export async function recorded(lane, ms, say) {
   const [least] = [...alone].sort((a, b) => took.get(a) - took.get(b));
   const together = [...pairs, ...more, Array.from({ length: CALLERS }, () => least[0])];
   const time = (set) => set.reduce((sum, request) => sum + took.get(alone.find(([of]) => of.feeds === request.feeds)), 0);
+  // What may be fewer calls is always among them, by all that the pool predicts for it.
+  const mixed = [];
+  let mixedMs = 0;
+  for (const [, set] of await mixes(pool, say)) {
+    // What elements decide is known once they were fed.
+    await run([set, 'sequential']);
+    for (const strategy of await strategiesOf(pool, set)) {
+      await run([set, strategy]);
+      mixedMs += await run([set, strategy]);
+      mixed.push([set, strategy]);
+    }
+  }
   // What a round takes decides how many there are, and where there is too much how many sets.
   const began = performance.now();
   const budget = ms * (1 - LOADED_SHARE);
   const soloMs = alone.reduce((sum, set) => sum + took.get(set), 0);
   let sets = shuffled(together, next);
-  const round = () => soloMs + sets.reduce((sum, set) => sum + time(set) * STRATEGIES.length, 0);
+  const ways = await strategiesOf(pool, pairs[0]);
+  const round = () => soloMs + mixedMs + sets.reduce((sum, set) => sum + time(set) * ways.length, 0);
   while (sets.length > 8 && round() * ROUNDS[0] > budget) sets = sets.slice(1);
-  say(`  ${lane}: ${alone.length} solos and ${sets.length} of ${together.length} sets, about ${(round() / 1000).toFixed(1)} s a round`);
-  const work = [...alone.map((set) => [set, 'sequential']), ...sets.flatMap((set) => STRATEGIES.map((how) => [set, how]))];
+  say(`  ${lane}: ${alone.length} solos, ${sets.length} of ${together.length} sets and ${mixed.length} ways of mixes, about ${(round() / 1000).toFixed(1)} s a round`);
+  const work = [...alone.map((set) => [set, 'sequential']), ...sets.flatMap((set) => ways.map((how) => [set, how])), ...mixed];
   for (const [set] of work) await run([set, 'parallel']);
   let rounds = 0;
   while (rounds < ROUNDS[0] || (rounds < ROUNDS[1] && performance.now() - began < budget)) {
