@@ -61,7 +61,7 @@ const RUNS = 300;
 /** How far off each prediction was, made before its run, in the order of the runs. */
 export function errors(history, width) {
   const first = Math.max(0, history.length - RUNS);
-  const points = history.slice(first).map((h, i) => ({ run: first + i + 1, error: Math.max(h.error * 100, 0.05), of: h.heldOut ? 'held out' : 'learned from', name: `${h.models.join(' + ')}, ${h.strategy}` }));
+  const points = history.slice(first).map((h, i) => ({ run: first + i + 1, error: Math.max(h.error * 100, 0.05), of: h.heldOut ? 'held out' : 'learned from', name: `${h.models.join(' + ')}, ${h.strategy}, on ${h.lane}` }));
   const chart = Plot.plot({
     width,
     height: 270,

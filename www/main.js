@@ -2,7 +2,7 @@
 // With ?drive it does all of that by itself and leaves a report for the driver.
 
 import { capabilityTable } from './capabilities.js';
-import { followed, latest } from './executions.js';
+import { executions, followed, latest } from './executions.js';
 import { breath } from './pkg/breath.js';
 import { whyThere } from './why.js';
 import { $, accuracy, arenas, cards, comparison, held, machine, memory, say } from './view.js';
@@ -131,7 +131,8 @@ const refresh = latest(async () => {
   await breath();
   arenas(sessions());
   await breath();
-  accuracy(state.pool.accuracy());
+  const lanes = [...new Set(state.pool.capabilities.lanes)];
+  accuracy(lanes.map((lane) => ({ lane, ...state.pool.accuracy(lane) })), executions(state.pool));
 });
 
 async function run(how) {

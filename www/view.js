@@ -128,16 +128,23 @@ export async function comparison(c) {
   $('timelines').replaceChildren(...charts);
 }
 
-export function accuracy(a) {
-  if (!a.observations) return;
-  $('learning').hidden = false;
+/** What a lane's predictor says of itself. */
+function told({ lane, observations, heldOut, errorBefore, errorAfter, coverage }) {
   const parts = [
-    `${a.observations} executions so far, ${a.heldOut} of them kept away from learning.`,
-    `On those, error with the start-up probes alone: ${percent(a.errorBefore)}; after learning: ${percent(a.errorAfter)}.`,
-    `Inside the interval stated beforehand: ${percent(a.coverage)}.`,
+    `On ${lane}: ${observations} executions so far, ${heldOut} of them kept away from learning.`,
+    `On those, error with the start-up probes alone: ${percent(errorBefore)}; after learning: ${percent(errorAfter)}.`,
+    `Inside the interval stated beforehand: ${percent(coverage)}.`,
   ];
-  $('accuracy').textContent = parts.join(' ');
-  $('errors').replaceChildren(errors(a.history, chartWidth()));
+  return el('p', parts.join(' '));
+}
+
+/** How well each lane is predicted, and how far off each of `history` was, whatever its lane. */
+export function accuracy(lanes, history) {
+  const seen = lanes.filter(({ observations }) => observations > 0);
+  if (seen.length === 0) return;
+  $('learning').hidden = false;
+  $('accuracy').replaceChildren(...seen.map(told));
+  $('errors').replaceChildren(errors(history, chartWidth()));
 }
 
 /** Of what was held earlier, so many are kept: every second of the older half goes. */

@@ -94,7 +94,8 @@ test('laboratory: errors run by run, what is held over time and in each arena, w
   const { $, frame, view } = await page();
   assert(/error with the start-up probes alone: .*; after learning: /.test($('accuracy').textContent), $('accuracy').textContent);
   const dots = $('errors').querySelectorAll('circle').length;
-  equal(dots, Number($('accuracy').textContent.match(/^\d+/)[0]), 'errors that are drawn');
+  const observed = [...$('accuracy').textContent.matchAll(/On \w+: (\d+) executions/g)].map(([, count]) => Number(count));
+  equal(dots, observed.reduce((a, b) => a + b, 0), 'errors that are drawn, of all lanes');
   assert($('errors').querySelector('figcaption').textContent.includes('median of the last nine'), 'the line through them');
   const held = [...$('held').querySelectorAll('title')].map(({ textContent }) => textContent);
   for (const purpose of ['weights', 'arenas']) assert(held.some((text) => new RegExp(`^${purpose}: [\\d.]+ MB, [\\d.]+ to [\\d.]+ s$`).test(text)), `${purpose}: ${held.join('; ')}`);
