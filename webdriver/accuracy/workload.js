@@ -1,6 +1,6 @@
 // The workload of one lane: each model alone at several shapes, pairs, triples, quadruples, many callers of one model and what may be
-// fewer calls, in a random order and by every strategy that the pool predicts for it, again and again until the time is over; then with other work on the machine. What it took is in
-// the pool's records.
+// fewer calls, in a random order and by every strategy that the pool predicts for it, again and again until the time is over; then with
+// other work on the machine. What it took is in the pool's records.
 
 import { Pool } from '../pkg/index.js';
 import { catalogue, feedsOf, load, relativeError } from '../work.js';
