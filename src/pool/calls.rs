@@ -11,7 +11,7 @@ use super::ready::Ready;
 use super::report::Answered;
 use super::routes::Next;
 use super::session::Session;
-use super::spread::{Placed, Sharing, divided};
+use super::spread::{Placed, Sharing, shares};
 use super::tensors::{Feed, Keep};
 use super::warming::warm;
 use crate::error::{Error, Kind, Result};
@@ -152,18 +152,15 @@ impl Calls {
         };
         // One alone shares nothing: what it takes need not be known here.
         let all: Vec<(Rc<Desk>, f64)> = if sets.len() > 1 { sets.iter().map(ms).collect() } else { vec![] };
-        let runs = sets.into_iter().map(|(desk, items)| {
+        let shares = shares(&all);
+        let runs = sets.into_iter().enumerate().map(|(i, (desk, items))| {
             let (places, items): (Vec<usize>, Vec<Item>) = items.into_iter().unzip();
-            let own = all.iter().find(|(other, _)| Rc::ptr_eq(other, &desk)).map_or(0.0, |(_, ms)| *ms);
-            // Threads are shared with those parts that take half as long at least: it is among them.
-            let share = all.iter().filter(|(other, ms)| other.like(&desk) && *ms >= own / 2.0).count().max(1);
-            let part = Part { share, beside: all.len() > 1 };
+            let part = Part { share: shares.get(i).copied().unwrap_or(1), beside: all.len() > 1 };
             async move { (executing::run(&desk, items, options, part).await, places, desk) }
         });
         let runs = join_all(runs).await;
         if runs.len() > 1 {
-            let desks: Vec<Rc<Desk>> = runs.iter().map(|(.., desk)| Rc::clone(desk)).collect();
-            self.learn(runs.iter().map(|(result, ..)| result), divided(&desks));
+            self.learn(runs.iter().filter_map(|(result, _, desk)| Some((desk, result.as_ref().ok()?))));
         }
         runs
     }

@@ -15,7 +15,7 @@ use crate::kernels::Registry;
 use crate::lane::{Input, Order, Output, Progress};
 use crate::onnx::content_hash;
 use crate::predict::Strategy;
-use crate::program::Residency;
+use crate::program::{ProgramCost, Residency};
 use std::cell::Ref;
 use std::rc::Rc;
 
@@ -147,6 +147,8 @@ impl Desk {
         compiled.cost.model = name(set);
         let ready = Rc::new(Ready::new(compiled));
         let each: Vec<&Ready> = set.iter().map(|asked| &*asked.ready).collect();
+        let costs: Vec<&ProgramCost> = each.iter().map(|ready| &ready.compiled.cost).collect();
+        self.predictor.borrow_mut().expect(&ready.compiled.cost.model, &costs);
         let ms = |set: &[&Ready]| self.plan(set, Strategy::Sequential).forecast.total_ms;
         if !apart && ms(&[&ready]) > WORTH * ms(&each) {
             return None;

@@ -7,7 +7,7 @@ use super::homes::{CALM, Home};
 use super::options::RunOptions;
 use super::queue::{Execution, Item};
 use super::session::Session;
-use super::spread::{Placed, Spread, spread};
+use super::spread::{Placed, Spread, ends, spread};
 use crate::error::Result;
 use crate::lane::host::spawn;
 use crate::predict::{Goal, Strategy};
@@ -184,16 +184,17 @@ impl Calls {
         (now.total_ms(&sharing) < WORTH * home.total_ms(&sharing)).then_some(now)
     }
 
-    /// Learns from executions of several lanes at once, which take `divided` times as long where they all compute.
-    pub(super) fn learn<'a>(&self, runs: impl Iterator<Item = &'a Result<Execution>>, divided: f64) {
-        let runs: Vec<&Execution> = runs.filter_map(|run| run.as_ref().ok()).filter(|run| run.warm).collect();
+    /// Learns from executions of several lanes at once.
+    pub(super) fn learn<'a>(&self, runs: impl Iterator<Item = (&'a Rc<Desk>, &'a Execution)>) {
+        let (desks, runs): (Vec<&Rc<Desk>>, Vec<&Execution>) = runs.filter(|(_, run)| run.warm).unzip();
         if runs.len() < 2 {
             return;
         }
         let (began, ended) = span(&runs);
-        let forecast = runs.iter().map(|run| run.forecast_ms).fold(0.0, f64::max);
+        let alone = desks.into_iter().zip(&runs).map(|(desk, run)| (Rc::clone(desk), run.forecast_ms));
+        let forecast = ends(&alone.collect::<Vec<_>>()).into_iter().fold(0.0, f64::max);
         let mut sharing = self.sharing.get();
-        sharing.took(ended - began, forecast * divided);
+        sharing.took(ended - began, forecast);
         self.sharing.set(sharing);
     }
 }

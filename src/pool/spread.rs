@@ -39,16 +39,22 @@ impl Sharing {
             return;
         }
         self.seen += 1;
-        let gain = GAIN.max(1.0 / f64::from(self.seen + 1));
+        let gain = self.gain();
         // An outlier is not followed.
         let apart = (seen - self.log).clamp(-1.0, 1.0);
         self.log += gain * apart;
         self.doubt += gain * (apart.abs() - self.doubt);
     }
 
-    /// The doubt of it, as the standard deviation of a logarithm.
+    /// The doubt of it, as the standard deviation of a logarithm: what single runs are apart by is little doubt of their mean.
     pub(super) fn doubt(&self) -> f64 {
-        self.doubt
+        let gain = self.gain();
+        self.doubt * (gain / (2.0 - gain)).sqrt()
+    }
+
+    /// How much of what it was the last run changed.
+    fn gain(&self) -> f64 {
+        GAIN.max(1.0 / f64::from(self.seen + 1))
     }
 
     /// How many times as long they take.
@@ -66,13 +72,51 @@ pub(super) struct Placed {
     pub(super) ready: Rc<Ready>,
 }
 
-/// How many times as long as alone lanes would take that are all computing at once, since they share out threads.
-pub(super) fn divided(desks: &[Rc<Desk>]) -> f64 {
-    let of = |desk: &Rc<Desk>| {
-        let (threads, alike) = (desk.lane.threads(), desks.iter().filter(|other| other.like(desk)).count());
-        threads as f64 / (threads / alike).max(1) as f64
+/// By how many each of `parts`, lanes with what each takes alone, divides the threads of its kind: those count that take half as long at
+/// least, it among them.
+pub(super) fn shares(parts: &[(Rc<Desk>, f64)]) -> Vec<usize> {
+    let of = |(desk, ms): &(Rc<Desk>, f64)| {
+        parts.iter().filter(|(other, theirs)| other.like(desk) && *theirs >= ms / 2.0).count().max(1)
     };
-    desks.iter().map(of).fold(1.0, f64::max)
+    parts.iter().map(of).collect()
+}
+
+/// When each of `parts` is done that begin at once: like lanes have the threads of one between them, and what fewer threads lose less is
+/// known of programs that ran side by side.
+pub(super) fn ends(parts: &[(Rc<Desk>, f64)]) -> Vec<f64> {
+    let shares = shares(parts);
+    let end = |(i, (desk, _)): (usize, &(Rc<Desk>, f64))| {
+        let threads = desk.lane.threads();
+        // Those of another kind take nothing of it.
+        let own = |((other, ms), share): (&(Rc<Desk>, f64), &usize)| {
+            let mine = (threads / share).max(1);
+            let by = if mine < threads { desk.predictor.borrow().beside() } else { 1.0 };
+            (if other.like(desk) { ms * by } else { 0.0 }, mine)
+        };
+        shared(&parts.iter().zip(&shares).map(own).collect::<Vec<_>>(), threads)[i]
+    };
+    parts.iter().enumerate().map(end).collect()
+}
+
+/// When each of `parts` is done, what it takes by all of `threads` and how many of them it asks for: where they ask for more than there
+/// are, each has less in that measure.
+fn shared(parts: &[(f64, usize)], threads: usize) -> Vec<f64> {
+    let mut left: Vec<f64> = parts.iter().map(|(ms, _)| *ms).collect();
+    let (mut done, mut now) = (vec![0.0; parts.len()], 0.0);
+    loop {
+        let at_work: Vec<usize> = (0..parts.len()).filter(|&i| left[i] > 0.0).collect();
+        let asked = at_work.iter().map(|&i| parts[i].1).sum::<usize>().max(threads) as f64;
+        let needs = |i: usize| left[i] * asked / parts[i].1 as f64;
+        let Some(next) = at_work.iter().copied().min_by(|&a, &b| needs(a).total_cmp(&needs(b))) else { return done };
+        let step = needs(next);
+        now += step;
+        for i in at_work {
+            left[i] -= step * parts[i].1 as f64 / asked;
+            if i == next || left[i] <= 0.0 {
+                (left[i], done[i]) = (0.0, now);
+            }
+        }
+    }
 }
 
 /// The requests of one lane.
@@ -83,14 +127,14 @@ pub(super) struct Part {
     pub(super) place: String,
     /// The requests' places in their set.
     pub(super) requests: Vec<usize>,
+    /// Milliseconds that it takes alone.
+    ms: f64,
 }
 
 /// A set of requests, shared out.
 #[derive(Clone, Debug)]
 pub(super) struct Spread {
     pub(super) parts: Vec<Part>,
-    /// Milliseconds until all is done, were nothing slowed by the rest.
-    pub(super) ms: f64,
 }
 
 /// What one request takes at `desk`: by its program there, or by the one at its home.
@@ -125,24 +169,20 @@ pub(super) fn spread(
         ends[best] = end(&best);
         requests[best].push(i);
     }
-    let parts = desks.iter().zip(requests).filter(|(_, requests)| !requests.is_empty());
-    let parts = parts.map(|((desk, place), mut requests)| {
+    let parts = desks.iter().zip(requests).zip(ends).filter(|((_, requests), _)| !requests.is_empty());
+    let parts = parts.map(|(((desk, place), mut requests), ms)| {
         requests.sort_unstable();
-        Part { desk: Rc::clone(desk), place: place.clone(), requests }
+        Part { desk: Rc::clone(desk), place: place.clone(), requests, ms }
     });
-    Some(Spread { parts: parts.collect(), ms: ends.into_iter().fold(0.0, f64::max) })
+    Some(Spread { parts: parts.collect() })
 }
 
 impl Spread {
     /// Milliseconds until all is done.
     pub(super) fn total_ms(&self, sharing: &Sharing) -> f64 {
-        self.ms * self.slowed(sharing)
-    }
-
-    /// How many times as long as alone its parts take.
-    fn slowed(&self, sharing: &Sharing) -> f64 {
-        let desks: Vec<Rc<Desk>> = self.parts.iter().map(|part| Rc::clone(&part.desk)).collect();
-        if desks.len() < 2 { 1.0 } else { divided(&desks) * sharing.factor() }
+        let parts: Vec<(Rc<Desk>, f64)> = self.parts.iter().map(|part| (Rc::clone(&part.desk), part.ms)).collect();
+        let factor = if parts.len() < 2 { 1.0 } else { sharing.factor() };
+        ends(&parts).into_iter().fold(0.0, f64::max) * factor
     }
 
     /// What it is expected to take, hold and look like.
@@ -159,16 +199,21 @@ impl Spread {
                 (part, part.desk.plan(&ready.iter().map(|ready| &**ready).collect::<Vec<_>>(), Strategy::Sequential))
             })
             .collect();
-        let factor = self.slowed(sharing);
-        let longest = plans.iter().map(|(_, plan)| &plan.forecast).max_by(|a, b| a.total_ms.total_cmp(&b.total_ms));
-        let (total, own) = longest.map_or((0.0, 0.0), |f| (f.total_ms, (f.interval_ms[1] / f.total_ms).ln()));
-        let predicted_ms = total * factor;
+        let alone: Vec<(Rc<Desk>, f64)> =
+            plans.iter().map(|(part, plan)| (Rc::clone(&part.desk), plan.forecast.total_ms)).collect();
+        let factor = if alone.len() < 2 { 1.0 } else { sharing.factor() };
+        let ends: Vec<f64> = ends(&alone).into_iter().map(|end| end * factor).collect();
+        let last = plans.iter().zip(&ends).max_by(|a, b| a.1.total_cmp(b.1));
+        let (predicted_ms, own) = last.map_or((0.0, 0.0), |((_, plan), end)| {
+            (*end, (plan.forecast.interval_ms[1] / plan.forecast.total_ms).ln())
+        });
         let width = own.hypot(WIDTH * sharing.doubt).exp();
-        let spans = plans.iter().flat_map(|(part, plan)| {
-            plan.forecast.timeline.iter().map(|span| Span {
+        let spans = plans.iter().zip(&ends).flat_map(|((part, plan), end)| {
+            let longer = end / plan.forecast.total_ms;
+            plan.forecast.timeline.iter().map(move |span| Span {
                 place: part.place.clone(),
-                start_ms: span.start_ms * factor,
-                end_ms: span.end_ms * factor,
+                start_ms: span.start_ms * longer,
+                end_ms: span.end_ms * longer,
                 ..span.clone()
             })
         });
@@ -185,7 +230,19 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
-    use super::Sharing;
+    use super::{FIRST_DOUBT, Sharing, shared};
+
+    #[test]
+    fn what_a_short_part_leaves_the_long_one_has() {
+        // Each by one of two threads takes twice as long, and the other's thread is not had later.
+        assert_eq!(shared(&[(10.0, 1), (10.0, 1)], 2), [20.0, 20.0]);
+        assert_eq!(shared(&[(10.0, 1), (6.0, 1)], 2), [20.0, 12.0]);
+        // A long one keeps both beside a short one that has one: nothing idles.
+        assert_eq!(shared(&[(20.0, 2), (2.0, 1)], 2), [22.0, 6.0]);
+        assert_eq!(shared(&[(10.0, 4)], 4), [10.0]);
+        assert_eq!(shared(&[(4.0, 2), (4.0, 2), (0.0, 4)], 4), [8.0, 8.0, 0.0]);
+        assert_eq!(shared(&[(3.0, 1), (3.0, 1), (3.0, 1)], 1), [9.0, 9.0, 9.0]);
+    }
 
     #[test]
     fn what_lanes_take_from_each_other_is_learned_and_an_outlier_is_not_followed() {
@@ -193,6 +250,7 @@ mod tests {
         (0..20).for_each(|_| sharing.took(12.0, 10.0));
         assert!((sharing.factor() - 1.2).abs() < 0.01, "{}", sharing.factor());
         assert!(sharing.doubt < 0.02, "{}", sharing.doubt);
+        assert_eq!(Sharing::default().doubt(), FIRST_DOUBT, "nothing is known of it");
         sharing.took(1e6, 10.0);
         assert!(sharing.factor() < 1.5, "{}", sharing.factor());
         sharing.took(f64::NAN, 10.0);

@@ -27,9 +27,11 @@ const FIRST_NOISE: f64 = 0.1;
 const NOISE_FLOOR: f64 = 0.01;
 /// Weight that an observation loses with each later one.
 const FORGETTING: f64 = 0.995;
-/// An innovation counts up to so many of its standard deviations: an outlier is not followed. A second one to the same side is none:
-/// the machine has changed.
+/// An innovation counts up to so many of its standard deviations: an outlier is not followed.
 const CLIP: f64 = 2.5;
+/// Weight of the newest in the mean of innovations: where that is farther from nothing than they are apart, the machine has changed, and
+/// what was noise may have gone with what it was.
+const NEWEST: f64 = 0.3;
 
 /// How far a forecast may be off: variances of the time's logarithm.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +58,8 @@ pub struct Fit {
     noise: f64,
     /// When the last observation began.
     seen_ms: Option<f64>,
-    /// The last innovation, in standard deviations.
-    surprise: f64,
+    /// The mean of the last innovations, and that of their squares.
+    drift: (f64, f64),
 }
 
 fn first_doubt(i: usize) -> f64 {
@@ -81,7 +83,7 @@ impl Default for Fit {
             covariance: DMatrix::from_diagonal(&DVector::from_fn(FIXED, |i, _| variance(i))),
             noise: FIRST_NOISE,
             seen_ms: None,
-            surprise: 0.0,
+            drift: (0.0, FIRST_NOISE * FIRST_NOISE),
         }
     }
 }
@@ -155,6 +157,22 @@ impl Fit {
         apart.dot(&(&self.covariance * &apart)).max(0.0).sqrt()
     }
 
+    /// A model that was not met before is expected to take as much longer than its kernels say as what it is made of, all of `parts`.
+    pub fn expect(&mut self, model: &str, parts: &[Terms]) {
+        if self.models.iter().any(|m| m == model) {
+            return;
+        }
+        let ms = |terms: &Terms| self.coefficients.total(terms, &[]).0;
+        let unnamed = |terms: &Terms| {
+            let mut terms = terms.clone();
+            terms.requests.iter_mut().for_each(|request| request.model.clear());
+            ms(&terms)
+        };
+        let log = (parts.iter().map(ms).sum::<f64>() / parts.iter().map(unnamed).sum::<f64>()).ln();
+        self.meet(model);
+        self.coefficients.models.insert(model.to_owned(), log.clamp(-2.0, 2.0));
+    }
+
     /// Takes one observation in.
     pub fn update(&mut self, terms: &Terms, measured_ms: f64) {
         for request in &terms.requests {
@@ -165,11 +183,7 @@ impl Fit {
         let slopes = DVector::from_vec(slopes);
         let innovation = (measured_ms / total).ln();
         let known = (slopes.dot(&(&self.covariance * &slopes)) + self.noise_of(terms)).sqrt();
-        let surprise = innovation / known;
-        if surprise.abs() > CLIP && surprise * self.surprise > CLIP * CLIP {
-            self.covariance[(MACHINE, MACHINE)] += (innovation * innovation).min(1.0);
-        }
-        self.surprise = surprise;
+        self.watch(innovation, CLIP * known, self.noise / self.noise_of(terms).sqrt());
         let spread = &self.covariance * &slopes;
         let variance = slopes.dot(&spread) + self.noise_of(terms);
         let most = CLIP * variance.sqrt();
@@ -184,6 +198,20 @@ impl Fit {
         }
         let left = (measured_ms / self.coefficients.total(terms, &self.models).0).ln().clamp(-most, most);
         self.noise = (0.95 * self.noise * self.noise + 0.05 * left * left).sqrt().max(NOISE_FLOOR);
+    }
+
+    /// Opens what is known of the machine where the last innovations, each counted up to `most` and by its `weight`, lie to one side.
+    fn watch(&mut self, innovation: f64, most: f64, weight: f64) {
+        let (seen, (mean, squares)) = (innovation.clamp(-most, most) * weight, self.drift);
+        let (mean, squares) = (mean + NEWEST * (seen - mean), squares + NEWEST * (seen * seen - squares));
+        let apart = (squares - mean * mean).max(0.0);
+        if mean * mean > apart {
+            self.covariance[(MACHINE, MACHINE)] += (innovation * innovation).min(1.0);
+            self.noise = self.noise.min(apart.sqrt()).max(NOISE_FLOOR);
+            self.drift = (0.0, apart);
+        } else {
+            self.drift = (mean, squares);
+        }
     }
 
     /// Moves the coefficients by `gain` times `apart`.

@@ -5,7 +5,7 @@ use super::fit::{Doubt, Fit};
 use super::trial::Trial;
 use crate::error::{Error, Kind, Result};
 use crate::kernels::Class;
-use crate::predict::{Coefficients, Conditions, Forecast, Rates, Strategy, Terms};
+use crate::predict::{Coefficients, Conditions, Forecast, OVERLAP, Rates, Strategy, Terms};
 use crate::program::{DispatchCost, ProgramCost};
 use crate::records::{OBSERVATIONS, Observation, Records, Refit, Thinned};
 use std::collections::{BTreeMap, VecDeque};
@@ -124,6 +124,18 @@ impl Predictor {
     pub fn ratio_doubt(&self, costs: &[&ProgramCost], a: (Strategy, usize), b: (Strategy, usize)) -> f64 {
         let terms = |(strategy, submits)| self.rates.terms(costs, strategy, submits, Conditions::default());
         self.fit.ratio_doubt(&terms(a), &terms(b))
+    }
+
+    /// How many times what all threads take, times how many they are, a program takes by one of them.
+    pub fn beside(&self) -> f64 {
+        if self.rates.threads > 1 { self.coefficients().fixed[OVERLAP].exp() } else { 1.0 }
+    }
+
+    /// Takes in that `model`, of which nothing is known yet, is made of what all of `costs` are.
+    pub fn expect(&mut self, model: &str, costs: &[&ProgramCost]) {
+        let alone = |cost: &&ProgramCost| self.rates.terms(&[cost], Strategy::Sequential, 1, Conditions::default());
+        let parts: Vec<Terms> = costs.iter().map(alone).collect();
+        self.fit.expect(model, &parts);
     }
 
     /// Half the width of an interval in units of doubt: the conformal quantile of the scores, once there are enough.
