@@ -43,7 +43,7 @@ pub(super) struct Routes(RefCell<BTreeMap<(u64, Shapes), VecDeque<f64>>>);
 
 fn median(times: &VecDeque<f64>) -> f64 {
     let mut sorted: Vec<f64> = times.iter().copied().collect();
-    sorted.sort_by(f64::total_cmp);
+    sorted.sort_unstable_by(f64::total_cmp);
     sorted[sorted.len() / 2]
 }
 

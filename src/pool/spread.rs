@@ -7,7 +7,7 @@ use super::plan::Plan;
 use super::ready::Ready;
 use super::report::StrategyPrediction;
 use super::session::Session;
-use crate::predict::{Span, Strategy};
+use crate::predict::{Span, Strategy, longest_first};
 use std::rc::Rc;
 
 /// Doubt of how lanes slow each other, as the standard deviation of a logarithm, before any were seen at once.
@@ -84,39 +84,39 @@ pub(super) fn shares(parts: &[(Rc<Desk>, f64)]) -> Vec<usize> {
 /// When each of `parts` is done that begin at once: like lanes have the threads of one between them, and what fewer threads lose less is
 /// known of programs that ran side by side.
 pub(super) fn ends(parts: &[(Rc<Desk>, f64)]) -> Vec<f64> {
-    let shares = shares(parts);
-    let end = |(i, (desk, _)): (usize, &(Rc<Desk>, f64))| {
-        let threads = desk.lane.threads();
-        // Those of another kind take nothing of it.
-        let own = |((other, ms), share): (&(Rc<Desk>, f64), &usize)| {
-            let mine = (threads / share).max(1);
-            let by = if mine < threads { desk.predictor.borrow().beside() } else { 1.0 };
-            (if other.like(desk) { ms * by } else { 0.0 }, mine)
-        };
-        shared(&parts.iter().zip(&shares).map(own).collect::<Vec<_>>(), threads)[i]
+    let needs = |(desk, ms): &(Rc<Desk>, f64), share: usize| {
+        let all = desk.lane.threads();
+        let threads = (all / share).max(1);
+        let by = if threads < all { desk.predictor.borrow().beside() } else { 1.0 };
+        (ms * by / threads as f64, threads)
     };
-    parts.iter().enumerate().map(end).collect()
+    let needs: Vec<(f64, usize)> = parts.iter().zip(shares(parts)).map(|(part, share)| needs(part, share)).collect();
+    let end = |((desk, _), &(own, _)): (&(Rc<Desk>, f64), &(f64, usize))| {
+        let like = |at: &usize| parts[*at].0.like(desk);
+        let alike: Vec<(f64, usize)> = (0..parts.len()).filter(like).map(|at| needs[at]).collect();
+        end_of(own, &alike, desk.lane.threads())
+    };
+    parts.iter().zip(&needs).map(end).collect()
 }
 
-/// When each of `parts` is done, what it takes by all of `threads` and how many of them it asks for: where they ask for more than there
-/// are, each has less in that measure.
-fn shared(parts: &[(f64, usize)], threads: usize) -> Vec<f64> {
-    let mut left: Vec<f64> = parts.iter().map(|(ms, _)| *ms).collect();
-    let (mut done, mut now) = (vec![0.0; parts.len()], 0.0);
-    loop {
-        let at_work: Vec<usize> = (0..parts.len()).filter(|&i| left[i] > 0.0).collect();
-        let asked = at_work.iter().map(|&i| parts[i].1).sum::<usize>().max(threads) as f64;
-        let needs = |i: usize| left[i] * asked / parts[i].1 as f64;
-        let Some(next) = at_work.iter().copied().min_by(|&a, &b| needs(a).total_cmp(&needs(b))) else { return done };
-        let step = needs(next);
-        now += step;
-        for i in at_work {
-            left[i] -= step * parts[i].1 as f64 / asked;
-            if i == next || left[i] <= 0.0 {
-                (left[i], done[i]) = (0.0, now);
-            }
-        }
+/// When one is done that needs `own` of each thread that it asks for, one of `alike`, each with how many of `threads` it asks for: where
+/// they ask for more than there are, each has less in that measure.
+fn end_of(own: f64, alike: &[(f64, usize)], threads: usize) -> f64 {
+    // Those of one thread have each its own.
+    if threads < 2 {
+        return own;
     }
+    let (mut now, mut given) = (0.0, 0.0);
+    while given < own {
+        let (mut asked, mut next) = (0, own);
+        for (need, by) in alike.iter().filter(|(need, _)| *need > given) {
+            asked += by;
+            next = next.min(*need);
+        }
+        now += (next - given) * asked.max(threads) as f64;
+        given = next;
+    }
+    now
 }
 
 /// The requests of one lane.
@@ -154,12 +154,10 @@ pub(super) fn spread(
         .iter()
         .map(|placed| desks.iter().map(|(desk, _)| may(placed, desk).then(|| alone_ms(placed, desk))).collect())
         .collect();
-    let least = |i: usize| times[i].iter().flatten().copied().fold(f64::INFINITY, f64::min);
-    let mut order: Vec<usize> = (0..set.len()).collect();
-    order.sort_by(|&a, &b| least(b).total_cmp(&least(a)));
+    let least: Vec<f64> = times.iter().map(|own| own.iter().flatten().copied().fold(f64::INFINITY, f64::min)).collect();
     let mut ends = vec![0.0f64; desks.len()];
     let mut requests: Vec<Vec<usize>> = vec![vec![]; desks.len()];
-    for i in order {
+    for i in longest_first(&least) {
         let end = |d: &usize| ends[*d] + times[i][*d].unwrap_or(f64::INFINITY);
         // Of equal ones its home: nothing is to be brought there.
         let away = |d: &usize| !Rc::ptr_eq(&desks[*d].0, &set[i].desk);
@@ -230,18 +228,23 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
-    use super::{FIRST_DOUBT, Sharing, shared};
+    use super::{FIRST_DOUBT, Sharing, end_of};
 
     #[test]
     fn what_a_short_part_leaves_the_long_one_has() {
+        let ends = |parts: &[(f64, usize)], threads: usize| -> Vec<f64> {
+            let alike: Vec<(f64, usize)> = parts.iter().map(|(ms, by)| (ms / *by as f64, *by)).collect();
+            alike.iter().map(|(own, _)| end_of(*own, &alike, threads)).collect()
+        };
         // Each by one of two threads takes twice as long, and the other's thread is not had later.
-        assert_eq!(shared(&[(10.0, 1), (10.0, 1)], 2), [20.0, 20.0]);
-        assert_eq!(shared(&[(10.0, 1), (6.0, 1)], 2), [20.0, 12.0]);
+        assert_eq!(ends(&[(10.0, 1), (10.0, 1)], 2), [20.0, 20.0]);
+        assert_eq!(ends(&[(10.0, 1), (6.0, 1)], 2), [20.0, 12.0]);
         // A long one keeps both beside a short one that has one: nothing idles.
-        assert_eq!(shared(&[(20.0, 2), (2.0, 1)], 2), [22.0, 6.0]);
-        assert_eq!(shared(&[(10.0, 4)], 4), [10.0]);
-        assert_eq!(shared(&[(4.0, 2), (4.0, 2), (0.0, 4)], 4), [8.0, 8.0, 0.0]);
-        assert_eq!(shared(&[(3.0, 1), (3.0, 1), (3.0, 1)], 1), [9.0, 9.0, 9.0]);
+        assert_eq!(ends(&[(20.0, 2), (2.0, 1)], 2), [22.0, 6.0]);
+        assert_eq!(ends(&[(10.0, 4)], 4), [10.0]);
+        assert_eq!(ends(&[(4.0, 2), (4.0, 2), (0.0, 4)], 4), [8.0, 8.0, 0.0]);
+        assert_eq!(ends(&[(3.0, 1), (3.0, 1), (3.0, 1)], 2), [9.0, 9.0, 9.0]);
+        assert_eq!(ends(&[(3.0, 1), (2.0, 1)], 1), [3.0, 2.0], "those of one thread have each its own");
     }
 
     #[test]

@@ -10,4 +10,5 @@ pub use choose::{Candidate, Choice, Goal, choose};
 pub use conditions::{Conditions, Machine, Pressure};
 pub use model::{
     CONDITIONS, Coefficients, FIXED, Forecast, MACHINE, OVERLAP, Rates, RequestTerms, Span, SpanKind, Terms,
+    longest_first,
 };

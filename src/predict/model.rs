@@ -151,6 +151,13 @@ pub struct Forecast {
     pub timeline: Vec<Span>,
 }
 
+/// The places of `ms`, of equal ones the first before the others.
+pub fn longest_first(ms: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..ms.len()).collect();
+    order.sort_by(|&a, &b| ms[b].total_cmp(&ms[a]));
+    order
+}
+
 impl Rates {
     fn class_ms(&self, cost: &DispatchCost) -> f64 {
         let reached = self.utilisation.get(&cost.class).copied().unwrap_or(1.0);
@@ -247,10 +254,8 @@ impl Coefficients {
         let alone = terms.threads as f64 * self.factor(OVERLAP);
         let parts = terms.requests.iter().map(|r| self.parts_ms(r));
         let ms: Vec<f64> = parts.map(|(classes, dispatching)| classes * alone + dispatching).collect();
-        let mut order: Vec<usize> = (0..ms.len()).collect();
-        order.sort_by(|&a, &b| ms[b].total_cmp(&ms[a]));
         let mut threads: Vec<(f64, Vec<usize>)> = vec![(0.0, vec![]); terms.threads];
-        for i in order {
+        for i in longest_first(&ms) {
             if let Some((end, own)) = threads.iter_mut().min_by(|a, b| a.0.total_cmp(&b.0)) {
                 *end += ms[i];
                 own.push(i);

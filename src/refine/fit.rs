@@ -101,7 +101,7 @@ impl Fit {
         let mut slopes = DVector::from_vec(slopes);
         slopes[MACHINE] *= left;
         let total = total * (self.coefficients.fixed[MACHINE] * (left - 1.0)).exp();
-        let unknown = slopes.dot(&(&self.covariance * &slopes)) + more;
+        let unknown = self.variance(&slopes) + more;
         // A model not met yet has a doubt of its own.
         let new = terms.requests.iter().any(|r| !self.models.contains(&r.model));
         let more = if new { MODEL_DOUBT * MODEL_DOUBT } else { 0.0 };
@@ -144,33 +144,45 @@ impl Fit {
     fn age(&mut self, terms: &Terms) {
         let (left, more) = self.left(terms);
         self.coefficients.fixed[MACHINE] *= left;
-        self.covariance.row_mut(MACHINE).scale_mut(left);
-        self.covariance.column_mut(MACHINE).scale_mut(left);
+        self.scale(MACHINE, left);
         self.covariance[(MACHINE, MACHINE)] += more;
         self.seen_ms = Some(terms.conditions.now_ms);
+    }
+
+    /// How what changes so with the coefficients varies with each of them.
+    #[inline(never)]
+    fn spread(&self, slopes: &DVector<f64>) -> DVector<f64> {
+        &self.covariance * slopes
+    }
+
+    /// The variance of what changes so with the coefficients.
+    fn variance(&self, slopes: &DVector<f64>) -> f64 {
+        slopes.dot(&self.spread(slopes))
+    }
+
+    /// Multiplies what is doubted of one coefficient.
+    #[inline(never)]
+    fn scale(&mut self, i: usize, by: f64) {
+        self.covariance.row_mut(i).scale_mut(by);
+        self.covariance.column_mut(i).scale_mut(by);
     }
 
     /// Standard deviation of the logarithm of the ratio of two executions' times: what both depend on does not count.
     pub fn ratio_doubt(&self, a: &Terms, b: &Terms) -> f64 {
         let slopes = |terms| DVector::from_vec(self.coefficients.total(terms, &self.models).1);
-        let apart = slopes(a) - slopes(b);
-        apart.dot(&(&self.covariance * &apart)).max(0.0).sqrt()
+        self.variance(&(slopes(a) - slopes(b))).max(0.0).sqrt()
     }
 
-    /// A model that was not met before is expected to take as much longer than its kernels say as what it is made of, all of `parts`.
-    pub fn expect(&mut self, model: &str, parts: &[Terms]) {
+    /// A model that was not met before is expected to take as much longer than its kernels say as all that is in `made_of`.
+    pub fn expect(&mut self, model: &str, mut made_of: Terms) {
         if self.models.iter().any(|m| m == model) {
             return;
         }
-        let ms = |terms: &Terms| self.coefficients.total(terms, &[]).0;
-        let unnamed = |terms: &Terms| {
-            let mut terms = terms.clone();
-            terms.requests.iter_mut().for_each(|request| request.model.clear());
-            ms(&terms)
-        };
-        let log = (parts.iter().map(ms).sum::<f64>() / parts.iter().map(unnamed).sum::<f64>()).ln();
+        let named = self.coefficients.total(&made_of, &[]).0;
+        made_of.requests.iter_mut().for_each(|request| request.model.clear());
+        let log = (named / self.coefficients.total(&made_of, &[]).0).ln();
         self.meet(model);
-        self.coefficients.models.insert(model.to_owned(), log.clamp(-2.0, 2.0));
+        *self.coefficients.models.entry(model.to_owned()).or_insert(0.0) = log;
     }
 
     /// Takes one observation in.
@@ -182,14 +194,14 @@ impl Fit {
         let (total, slopes) = self.coefficients.total(terms, &self.models);
         let slopes = DVector::from_vec(slopes);
         let innovation = (measured_ms / total).ln();
-        let known = (slopes.dot(&(&self.covariance * &slopes)) + self.noise_of(terms)).sqrt();
+        let known = (self.variance(&slopes) + self.noise_of(terms)).sqrt();
         self.watch(innovation, CLIP * known, self.noise / self.noise_of(terms).sqrt());
-        let spread = &self.covariance * &slopes;
+        let spread = self.spread(&slopes);
         let variance = slopes.dot(&spread) + self.noise_of(terms);
         let most = CLIP * variance.sqrt();
         let clipped = innovation.clamp(-most, most);
         let gain = &spread / variance;
-        self.covariance -= &gain * spread.transpose();
+        self.covariance.ger(-1.0, &gain, &spread, 1.0);
         self.forget();
         self.step(&gain, clipped);
         // What the step leaves unexplained is noise; it is learned slowly, and an outlier teaches it little.
@@ -234,8 +246,7 @@ impl Fit {
         for i in 0..self.covariance.nrows() {
             let excess = self.covariance[(i, i)].sqrt() / first_doubt(i);
             if excess > 1.0 {
-                self.covariance.row_mut(i).unscale_mut(excess);
-                self.covariance.column_mut(i).unscale_mut(excess);
+                self.scale(i, 1.0 / excess);
             }
             self.covariance[(i, i)] = self.covariance[(i, i)].max(1e-9);
         }
@@ -248,9 +259,9 @@ impl Fit {
         }
         self.models.push(model.to_owned());
         let old = self.covariance.nrows();
-        let mut grown = DMatrix::zeros(old + 1, old + 1);
-        grown.view_mut((0, 0), (old, old)).copy_from(&self.covariance);
-        grown[(old, old)] = MODEL_DOUBT * MODEL_DOUBT;
+        let own = |i, j| if i == j { MODEL_DOUBT * MODEL_DOUBT } else { 0.0 };
+        let grown =
+            DMatrix::from_fn(old + 1, old + 1, |i, j| if i.max(j) < old { self.covariance[(i, j)] } else { own(i, j) });
         self.covariance = grown;
     }
 }

@@ -133,15 +133,13 @@ impl Predictor {
 
     /// Takes in that `model`, of which nothing is known yet, is made of what all of `costs` are.
     pub fn expect(&mut self, model: &str, costs: &[&ProgramCost]) {
-        let alone = |cost: &&ProgramCost| self.rates.terms(&[cost], Strategy::Sequential, 1, Conditions::default());
-        let parts: Vec<Terms> = costs.iter().map(alone).collect();
-        self.fit.expect(model, &parts);
+        self.fit.expect(model, self.rates.terms(costs, Strategy::Sequential, 1, Conditions::default()));
     }
 
     /// Half the width of an interval in units of doubt: the conformal quantile of the scores, once there are enough.
     fn width(&self) -> f64 {
         let mut sorted: Vec<f64> = self.scores.iter().copied().collect();
-        sorted.sort_by(f64::total_cmp);
+        sorted.sort_unstable_by(f64::total_cmp);
         let rank = ((sorted.len() + 1) as f64 * self.level).ceil() as usize;
         match sorted.get(rank.saturating_sub(1)) {
             Some(&score) if rank > 1 => score.max(0.1),
