@@ -14,8 +14,9 @@ use std::ops::Range;
 /// Most rows and columns of a unit: what it reads stays in the second cache.
 const UNIT_ROWS: usize = 128;
 const UNIT_COLUMNS: usize = 512;
-/// Units that there are where that costs little: threads that share them out come to their end together.
-const UNITS: usize = 8;
+/// Units that there are where that costs little, and products of a unit that is worth a thread's while: threads that share them out
+/// come to their end together.
+const UNITS: (usize, usize) = (8, 1 << 19);
 /// Fewest columns of a unit, where the left operand lies in panels, and where each unit makes them.
 const FEWEST: (usize, usize) = (32, 96);
 
@@ -108,8 +109,10 @@ impl Product {
         let alike = |count: usize, most: usize| count.div_ceil(count.div_ceil(most).max(1)).max(1);
         let rows = alike(self.m, UNIT_ROWS).next_multiple_of(ROWS);
         let others = (self.batches() * self.m.div_ceil(rows)).max(1);
-        let fewest = if self.a == Side::Packed { FEWEST.0 } else { FEWEST.1 };
-        let most = self.n.div_ceil(UNITS.div_ceil(others)).clamp(fewest, UNIT_COLUMNS);
+        // Those of several matrices make them; of one it is done once for all.
+        let fewest = if self.a == Side::Packed || self.batches() == 1 { FEWEST.0 } else { FEWEST.1 };
+        let worth = UNITS.1.div_ceil((rows * self.k).max(1));
+        let most = worth.min(self.n.div_ceil(UNITS.0.div_ceil(others))).clamp(fewest, UNIT_COLUMNS);
         (rows, alike(self.n, most).next_multiple_of(COLUMNS))
     }
 
@@ -117,7 +120,26 @@ impl Product {
     fn own(&self) -> (usize, usize) {
         let ((rows, columns), depth) = (self.unit(), self.k.min(DEPTH));
         let of = |side: Side, count: usize| if side == Side::Packed { 0 } else { count * depth };
-        (of(self.a, rows), of(self.b, columns))
+        (if self.packs() { 0 } else { of(self.a, rows) }, of(self.b, columns))
+    }
+
+    /// Whether the left operand is put into panels before all else: several units need each of them.
+    fn packs(&self) -> bool {
+        let several = self.n > self.unit().1;
+        self.a != Side::Packed && !self.row() && self.batches() == 1 && several
+    }
+
+    /// Puts rows of the left operand into panels, `units` being those of its panels.
+    fn pack(&self, units: Range<usize>, on: &Operands<'_>) {
+        let (a, packed): (&[f32], Packed) = (on.read(0), Packed { count: self.m, depth: self.k });
+        let Side::Strided(along, across) = self.a else { return };
+        for first in units.map(|unit| unit * ROWS) {
+            for block in blocks(self.k) {
+                let (to, at) = (packed.at::<ROWS>(&block, first), block.start * along + first * across);
+                let (count, to) = (ROWS.min(self.m - first), on.share(to..to + ROWS * block.len()));
+                panel::<ROWS>(a, at, (along, across), block.len(), count, to);
+            }
+        }
     }
 
     /// Whether it is one row, that lies as one.
@@ -168,6 +190,7 @@ impl Product {
         let (a, b): (&[f32], &[f32]) = (on.read(0), on.read(1));
         let (a_packed, b_packed) = (Packed { count: self.m, depth: self.k }, Packed { count: self.n, depth: self.k });
         let (own_a, own_b) = on.scratch().split_at_mut(self.own().0);
+        let packs = self.packs();
         for block in blocks(self.k) {
             let depth = block.len();
             let right: &[f32] = match self.b {
@@ -202,6 +225,7 @@ impl Product {
             }
             let left: &[f32] = match self.a {
                 Side::Packed => &a[a_packed.at::<ROWS>(&block, rows.start)..],
+                Side::Strided(..) if packs => &on.shared()[a_packed.at::<ROWS>(&block, rows.start)..],
                 Side::Strided(..) if same_rows => own_a,
                 Side::Strided(along, across) => {
                     for (i, to) in rows.clone().step_by(ROWS).zip(own_a.chunks_mut(ROWS * depth)) {
@@ -216,22 +240,40 @@ impl Product {
             let few = (2..=FAR.0).contains(&tall);
             let far = self.b == Side::Packed && few && self.n * self.k >= FAR.1;
             let last = columns.len().div_ceil(COLUMNS) - 1;
-            for (c, b) in right.chunks_exact(COLUMNS * depth).take(last + 1).enumerate() {
+            // What is read after the last panel of this block: the first of the next one.
+            let after = if block.end < self.k {
+                b_packed.at::<COLUMNS>(&(block.end..self.k.min(block.end + DEPTH)), columns.start)
+            } else {
+                usize::MAX
+            };
+            for (c, panel) in right.chunks_exact(COLUMNS * depth).take(last + 1).enumerate() {
                 let wide = COLUMNS.min(columns.len() - c * COLUMNS);
-                // SAFETY: panels are whole, the unit's sums are within the result, as was asserted, and before the last panel of a
-                // unit there is a next one.
+                let next = if !far {
+                    None
+                } else if c < last {
+                    right.get((c + 1) * COLUMNS * depth..)
+                } else {
+                    b.get(after..)
+                };
+                // SAFETY: panels are whole, and the unit's sums are within the result, as was asserted.
                 unsafe {
                     let of = of.at(0, c * COLUMNS);
-                    let size = (rows.len(), wide);
-                    if !far || c == last {
-                        ended(left.as_ptr(), b.as_ptr(), depth, size, of);
+                    let Some(next) = next else {
+                        ended(left.as_ptr(), panel.as_ptr(), depth, (rows.len(), wide), of);
                         continue;
-                    }
-                    ended_ahead(left.as_ptr(), b.as_ptr(), depth, tall, of);
+                    };
+                    ended_ahead(
+                        left.as_ptr(),
+                        panel.as_ptr(),
+                        depth,
+                        tall,
+                        of,
+                        &next[..next.len().min(COLUMNS * depth)],
+                    );
                     let done = tall * ROWS;
                     if done < rows.len() {
                         let a = left.as_ptr().add(done * depth);
-                        ended(a, b.as_ptr(), depth, (rows.len() - done, wide), of.at(done, 0));
+                        ended(a, panel.as_ptr(), depth, (rows.len() - done, wide), of.at(done, 0));
                     }
                 }
             }
@@ -248,8 +290,15 @@ struct Unit {
 }
 
 impl Routine for Product {
-    fn units(&self, _: usize) -> usize {
+    fn phases(&self) -> usize {
+        1 + usize::from(self.packs())
+    }
+
+    fn units(&self, phase: usize) -> usize {
         let (rows, columns) = self.unit();
+        if phase + 1 < self.phases() {
+            return self.m.div_ceil(ROWS);
+        }
         self.batches() * self.m.div_ceil(rows) * self.n.div_ceil(columns)
     }
 
@@ -258,7 +307,15 @@ impl Routine for Product {
         a + b
     }
 
-    fn run(&self, _: usize, units: Range<usize>, on: &Operands<'_>) -> Result<()> {
+    fn shared(&self) -> usize {
+        if self.packs() { Packed { count: self.m, depth: self.k }.floats::<ROWS>() } else { 0 }
+    }
+
+    fn run(&self, phase: usize, units: Range<usize>, on: &Operands<'_>) -> Result<()> {
+        if phase + 1 < self.phases() {
+            self.pack(units, on);
+            return Ok(());
+        }
         let mut registers = self.chain.registers();
         let (tall, wide) = self.unit();
         let (below, beside) = (self.m.div_ceil(tall), self.n.div_ceil(wide));

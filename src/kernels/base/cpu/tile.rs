@@ -253,25 +253,24 @@ pub unsafe fn ended(a: *const f32, b: *const f32, k: usize, (height, columns): (
     }
 }
 
-/// The same of whole tiles, where the next panel of `b` lies behind this one and far from the processor: a float of each of its
-/// lines is read meanwhile, a share of them by each tile, so that it is near when its turn comes.
+/// The same of whole tiles, while what is read `next`, which lies far from the processor, comes nearer: a float of each of its lines is
+/// read meanwhile, a share of them by each tile.
 /// # Safety
-/// As of [`ended`], for `4 · count` rows of eight columns; there is such a panel.
+/// As of [`ended`], for `4 · count` rows of eight columns.
 #[inline(never)]
-pub unsafe fn ended_ahead(a: *const f32, b: *const f32, k: usize, count: usize, of: Sums) {
-    let share = (k * COLUMNS / LINE).div_ceil(count.max(1));
+pub unsafe fn ended_ahead(a: *const f32, b: *const f32, k: usize, count: usize, of: Sums, next: &[f32]) {
+    let lines = next.len() / LINE;
+    let share = lines.div_ceil(count.max(1));
     let each = k / share.max(1);
     for i in 0..count {
-        // SAFETY: what the caller promises; lines are counted on within the next panel.
+        // SAFETY: what the caller promises; lines are counted on within what comes next.
         unsafe {
             let of = of.at(i * ROWS, 0);
             let mut sums = of.begun::<ROWS>();
             let mut at = (a.add(i * ROWS * k), b);
-            let first = i * share;
-            let lines = first.min(k * COLUMNS / LINE)..(first + share).min(k * COLUMNS / LINE);
             let mut done = 0;
-            for line in lines {
-                b.add(k * COLUMNS + line * LINE).read_volatile();
+            for line in (i * share).min(lines)..((i + 1) * share).min(lines) {
+                next.as_ptr().add(line * LINE).read_volatile();
                 at = added(&mut sums, at, ROWS, each);
                 done += each;
             }
