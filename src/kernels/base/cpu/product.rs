@@ -320,7 +320,12 @@ impl Routine for Product {
         let (tall, wide) = self.unit();
         let (below, beside) = (self.m.div_ceil(tall), self.n.div_ceil(wide));
         let mut made = None;
-        for unit in units {
+        let mut next = units.start;
+        while next < units.end {
+            let unit = next;
+            // A few rows read weights as they lie, as far as they go: their units are one.
+            let merged = if self.m <= ROWS && self.b == Side::Packed { beside - unit % beside } else { 1 };
+            next = (unit + merged).min(units.end);
             // Next to each other are those that have more of what is put into panels in common.
             let (batch, at) = (unit / (below * beside), unit % (below * beside));
             let (row, column) = match self.b {
@@ -328,7 +333,7 @@ impl Routine for Product {
                 Side::Strided(..) => (at % below, at / below),
             };
             let rows = row * tall..((row + 1) * tall).min(self.m);
-            let columns = column * wide..((column + 1) * wide).min(self.n);
+            let columns = column * wide..((column + next - unit) * wide).min(self.n);
             let ends = self.ends(on, batch, &rows, &columns);
             // Sums begin with what is added to them, unless they are multiplied first.
             let begun = self.addend.filter(|_| ends.is_none() && (self.alpha == 1.0 || self.k == 0));
