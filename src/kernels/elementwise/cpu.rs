@@ -94,7 +94,7 @@ pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
         "Round" => unary!(|x, _| math::round(x)),
         "Softsign" => unary!(|x, _| x / (1.0 + x.abs())),
         "HardSwish" => unary!(|x, _| x * clamp(x * (1.0 / 6.0) + 0.5, 0.0, 1.0)),
-        "Sigmoid" | "Tanh" | "Erf" | "Exp" => {
+        "Sigmoid" | "Tanh" | "Erf" | "Exp" | "Log" => {
             flops = 16.0;
             match op_type {
                 "Sigmoid" => {
@@ -109,6 +109,7 @@ pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
                     gate = Some(gated!(|x| math::erf(x)));
                     unary!(|x, _| math::erf(x))
                 }
+                "Log" => unary!(|x, _| math::ln(x)),
                 _ => unary!(|x, _| math::exp(x)),
             }
         }

@@ -72,6 +72,36 @@ pub fn erf(x: f32) -> f32 {
     if x.abs() > 3.75 { 1f32.copysign(x) } else { y }
 }
 
+/// The natural logarithm within two units in the last place; none of what is below 0, and minus infinity of 0.
+#[inline(always)]
+pub fn ln(x: f32) -> f32 {
+    // What is no normal float is made one. x = 2^n · m with √½ ≤ m < √2; the coefficients are Cephes' logf's.
+    let small = x < f32::MIN_POSITIVE;
+    let bits = (if small { x * 8_388_608.0 } else { x }).to_bits();
+    let n = (bits.wrapping_sub(0x3f35_04f3) as i32) >> 23;
+    let f = f32::from_bits(bits.wrapping_sub((n << 23) as u32)) - 1.0;
+    let n = n as f32 - if small { 23.0 } else { 0.0 };
+    let p = polynomial(
+        f,
+        [
+            3.333_333e-1,
+            -2.499_999_4e-1,
+            2.000_071_5e-1,
+            -1.666_805_7e-1,
+            1.424_932_3e-1,
+            -1.242_014_1e-1,
+            1.167_699_9e-1,
+            -1.151_461e-1,
+            7.037_684e-2,
+        ],
+    );
+    let s = f * f;
+    let y = f + (p * s * f - n * 2.121_944_4e-4 - 0.5 * s) + n * 0.693_359_4;
+    let y = if x > 0.0 { y } else { f32::NAN };
+    let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
+    if x == f32::INFINITY { x } else { y }
+}
+
 /// `x` to the nearest integer, of two the even one.
 #[inline(always)]
 pub fn round(x: f32) -> f32 {
@@ -93,6 +123,9 @@ mod tests {
         assert!(worst(exp, f64::exp, -87.0, 88.0) < 3e-7);
         assert!(worst(tanh, f64::tanh, -12.0, 12.0) < 1e-6);
         assert!(worst(erf, libm::erf, -5.0, 5.0) < 6e-7);
+        assert!(worst(ln, f64::ln, 1e-6, 4.0) < 3e-7 && worst(ln, f64::ln, 4.0, 3e38) < 3e-7);
+        assert!(worst(ln, f64::ln, 1e-44, 1e-37) < 3e-7 && (ln(0.0), ln(1.0)) == (f32::NEG_INFINITY, 0.0));
+        assert!(ln(-1.0).is_nan() && ln(f32::NAN).is_nan() && ln(f32::INFINITY) == f32::INFINITY);
         assert!((exp(-200.0), exp(200.0), exp(f32::NEG_INFINITY)) == (0.0, f32::INFINITY, 0.0));
         assert!(exp(f32::NAN).is_nan() && tanh(f32::NAN).is_nan());
         assert!((sigmoid(100.0), tanh(50.0), tanh(-50.0)) == (1.0, 1.0, -1.0) && sigmoid(-100.0) < 1e-38);
