@@ -16,7 +16,7 @@ use futures_util::future::{Either, select};
 use serde::Deserialize;
 use std::pin::pin;
 use std::rc::Rc;
-use values::{Feeds, from_js, outputs_to_js, signal, tensor, tensor_to_js, thrown, to_js};
+use values::{Feeds, Plain, from_js, outputs_to_js, signal, tensor, tensor_to_js, thrown, to_js};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
@@ -104,12 +104,11 @@ fn requests(pool: &Pool, value: &JsValue) -> Result<Vec<Request>> {
     let list = js_sys::Array::from(value);
     list.iter()
         .map(|entry| {
-            let field = |name: &str| {
-                js_sys::Reflect::get(&entry, &name.into())
-                    .map_err(|_| Error::new(Kind::InvalidInput, "a request is not an object"))
-            };
-            let session = field("session")?.as_f64().unwrap_or(-1.0) as u64;
-            Ok(Request { session, feeds: Feeds::read(pool, &field("feeds")?)?, keep: keep(&field("keep")?) })
+            let (entry, none): (&Plain, _) =
+                (entry.unchecked_ref(), |_| Error::new(Kind::InvalidInput, "a request is not an object"));
+            let session = entry.session().map_err(none)?.as_f64().unwrap_or(-1.0) as u64;
+            let feeds = Feeds::read(pool, &entry.feeds().map_err(none)?)?;
+            Ok(Request { session, feeds, keep: keep(&entry.keep().map_err(none)?) })
         })
         .collect()
 }

@@ -7,8 +7,46 @@ use js_sys::{Array, ArrayBuffer, Function, Object, Reflect, Uint8Array};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::rc::Rc;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::AbortSignal;
+
+// What each call reads and gives: names that JavaScript knows need not be made strings each time.
+#[wasm_bindgen]
+extern "C" {
+    /// A request, or a tensor; any other object has none of it.
+    pub type Plain;
+    #[wasm_bindgen(method, getter, catch)]
+    pub fn session(this: &Plain) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, getter, catch)]
+    pub fn feeds(this: &Plain) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, getter, catch)]
+    pub fn keep(this: &Plain) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, getter, catch)]
+    fn resident(this: &Plain) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, getter, catch)]
+    fn dims(this: &Plain) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, getter, catch, js_name = type)]
+    fn kind(this: &Plain) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, getter, catch)]
+    fn data(this: &Plain) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, setter)]
+    fn set_type(this: &Plain, name: &str);
+    #[wasm_bindgen(method, setter)]
+    fn set_dims(this: &Plain, dims: Array);
+    #[wasm_bindgen(method, setter)]
+    fn set_data(this: &Plain, data: JsValue);
+
+    type View;
+    #[wasm_bindgen(method, getter)]
+    fn constructor(this: &View) -> Function;
+    #[wasm_bindgen(method, getter)]
+    fn buffer(this: &View) -> JsValue;
+    #[wasm_bindgen(method, getter, js_name = byteOffset)]
+    fn byte_offset(this: &View) -> u32;
+    #[wasm_bindgen(method, getter, js_name = byteLength)]
+    fn byte_length(this: &View) -> u32;
+}
 
 /// An error as JS catches it: `{kind, message, model?, node?}`.
 pub fn thrown(error: &Error) -> JsValue {
@@ -56,7 +94,7 @@ impl Feeds {
                 let entry: Array = entry.unchecked_into();
                 let name = entry.get(0).as_string().unwrap_or_default();
                 let value = entry.get(1);
-                let resident = Reflect::get(&value, &"resident".into()).ok().and_then(|id| id.as_f64());
+                let resident = value.unchecked_ref::<Plain>().resident().ok().and_then(|id| id.as_f64());
                 let feed = match resident {
                     Some(id) => pool.tensor(id as u64).map(Feed::Resident),
                     None => tensor(&value).map(Feed::Host),
@@ -86,18 +124,23 @@ fn arrays(dtype: DType) -> &'static [&'static str] {
 }
 
 /// The bytes of a typed array that holds elements of a type; nothing where it holds others.
-fn bytes_of(view: &JsValue, dtype: DType) -> Option<Uint8Array> {
-    let get = |of: &JsValue, name: &str| Reflect::get(of, &name.into()).ok();
-    let name = get(&get(view, "constructor")?, "name")?.as_string()?;
-    if !ArrayBuffer::is_view(view.unchecked_ref()) || !arrays(dtype).contains(&name.as_str()) {
+fn bytes_of(value: &JsValue, dtype: DType) -> Option<Uint8Array> {
+    if !ArrayBuffer::is_view(value.unchecked_ref()) {
         return None;
     }
-    let [from, length] = ["byteOffset", "byteLength"].map(|name| get(view, name).and_then(|n| n.as_f64()));
-    Some(Uint8Array::new_with_byte_offset_and_length(&get(view, "buffer")?, from? as u32, length? as u32))
+    let view: &View = value.unchecked_ref();
+    let named = view.constructor().name().as_string()?;
+    if !arrays(dtype).contains(&named.as_str()) {
+        return None;
+    }
+    Some(Uint8Array::new_with_byte_offset_and_length(&view.buffer(), view.byte_offset(), view.byte_length()))
 }
 
 /// A typed array of its own with elements of a type, from their bytes.
 fn array_of(dtype: DType, bytes: &[u8]) -> JsValue {
+    if dtype == DType::Float32 {
+        return js_sys::Float32Array::new(&Uint8Array::from(bytes).buffer()).into();
+    }
     let array = |name: &&str| Reflect::get(&js_sys::global(), &(*name).into()).ok()?.dyn_into::<Function>().ok();
     let buffer = Uint8Array::from(bytes).buffer();
     let made = arrays(dtype).iter().find_map(array).and_then(|of| Reflect::construct(&of, &Array::of1(&buffer)).ok());
@@ -107,8 +150,8 @@ fn array_of(dtype: DType, bytes: &[u8]) -> JsValue {
 /// A tensor `{type, data, dims}`.
 pub fn tensor(value: &JsValue) -> Result<HostTensor> {
     let refuse = |what: &str| Error::new(Kind::InvalidInput, what.to_owned());
-    let field = |name: &str| Reflect::get(value, &name.into()).map_err(|_| refuse("not a tensor"));
-    let dims: Array = field("dims")?.dyn_into().map_err(|_| refuse("a tensor without dims"))?;
+    let (value, none): (&Plain, _) = (value.unchecked_ref(), |_| refuse("not a tensor"));
+    let dims: Array = value.dims().map_err(none)?.dyn_into().map_err(|_| refuse("a tensor without dims"))?;
     let shape: Vec<usize> = dims
         .iter()
         .map(|d| {
@@ -116,10 +159,10 @@ pub fn tensor(value: &JsValue) -> Result<HostTensor> {
             size.map(|d| d as usize).ok_or_else(|| refuse("a tensor whose dims are not whole numbers"))
         })
         .collect::<Result<_>>()?;
-    let name = field("type")?.as_string().unwrap_or_default();
+    let name = value.kind().map_err(none)?.as_string().unwrap_or_default();
     let dtype = DType::of_name(&name).ok_or_else(|| refuse(&format!("a tensor of type '{name}'")))?;
     let mismatch = || refuse(&format!("a {name} tensor whose data is of another type"));
-    let bytes = bytes_of(&field("data")?, dtype).ok_or_else(mismatch)?;
+    let bytes = bytes_of(&value.data().map_err(none)?, dtype).ok_or_else(mismatch)?;
     let room = || Error::new(Kind::OutOfMemory, "there is no memory for a tensor");
     let mut data = Data::room(dtype, bytes.length() as usize / dtype.host_bytes()).ok_or_else(room)?;
     bytes.copy_to(data.bytes_mut());
@@ -146,15 +189,16 @@ pub fn outputs_to_js(pool: &Pool, outputs: &Outputs) -> JsValue {
 
 fn described(dtype: DType, shape: &[usize]) -> Object {
     let value = Object::new();
-    set(&value, "type", &dtype.name().into());
-    set(&value, "dims", &shape.iter().map(|&d| JsValue::from(d as f64)).collect::<Array>());
+    let described: &Plain = value.unchecked_ref();
+    described.set_type(dtype.name());
+    described.set_dims(shape.iter().map(|&d| JsValue::from(d as f64)).collect());
     value
 }
 
 /// A tensor as `{type, dims, data}`.
 pub fn tensor_to_js(tensor: &HostTensor) -> Object {
     let value = described(tensor.dtype(), tensor.shape());
-    set(&value, "data", &array_of(tensor.dtype(), tensor.bytes()));
+    value.unchecked_ref::<Plain>().set_data(array_of(tensor.dtype(), tensor.bytes()));
     value
 }
 

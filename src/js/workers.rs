@@ -6,12 +6,40 @@ use crate::graph::{DType, Data, HostTensor};
 use crate::pool::{About, Far, Opening, Told, Workers};
 use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
 use std::pin::Pin;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
+// Names that JavaScript knows need not be made strings for each call.
+#[wasm_bindgen]
+extern "C" {
+    #[derive(Debug)]
+    type Object;
+    #[wasm_bindgen(method)]
+    fn carrier(this: &Object, bytes: f64) -> Uint8Array;
+    #[wasm_bindgen(method, catch)]
+    fn ask(this: &Object, head: Uint8Array, parts: Array, about: u32, program: f64) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn stop(this: &Object, number: u32) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn rest(this: &Object) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn close(this: &Object) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, getter)]
+    fn twice(this: &Object) -> Option<f64>;
+    #[wasm_bindgen(method, getter)]
+    fn lost(this: &Object) -> Option<String>;
+
+    type Answer;
+    #[wasm_bindgen(method, getter)]
+    fn head(this: &Answer) -> Uint8Array;
+    #[wasm_bindgen(method, getter)]
+    fn parts(this: &Answer) -> Array;
+}
+
 /// One of them.
 #[derive(Debug)]
-struct JsFar(JsValue);
+struct JsFar(Object);
 
 fn said(error: &JsValue) -> String {
     let message = Reflect::get(error, &"message".into()).ok().and_then(|m| m.as_string());
@@ -25,24 +53,15 @@ pub(super) fn opened_by(open: Function, threads: usize, lanes: Vec<String>) -> W
         Box::pin(async move {
             let failed = |e: JsValue| Error::new(Kind::Unsupported, format!("no worker could be opened: {}", said(&e)));
             let object = JsFuture::from(opening.map_err(failed)?).await.map_err(failed)?;
-            Ok(Box::new(JsFar(object)) as Box<dyn Far>)
+            Ok(Box::new(JsFar(object.unchecked_into())) as Box<dyn Far>)
         })
     };
     Workers::new(opened, threads, lanes)
 }
 
-impl JsFar {
-    fn call(&self, method: &str, arguments: &Array) -> Result<JsValue, JsValue> {
-        let function: Function = Reflect::get(&self.0, &method.into())?.dyn_into()?;
-        Reflect::apply(&function, &self.0, arguments)
-    }
-}
-
-fn told(answer: &JsValue) -> Result<Told, JsValue> {
-    let field = |name: &str| Reflect::get(answer, &name.into());
-    let head: Uint8Array = field("head")?.dyn_into()?;
+fn told(answer: &Answer) -> Result<Told, JsValue> {
     let mut parts = vec![];
-    for part in field("parts")?.dyn_into::<Array>()?.iter() {
+    for part in answer.parts().iter() {
         let part: Array = part.dyn_into()?;
         let (number, bytes) = (part.get(0).as_f64().unwrap_or(-1.0) as u32, part.get(1).dyn_into::<Uint8Array>()?);
         let dtype = DType::of_number(number).ok_or("elements of no known type")?;
@@ -51,16 +70,14 @@ fn told(answer: &JsValue) -> Result<Told, JsValue> {
         bytes.copy_to(data.bytes_mut());
         parts.push(data);
     }
-    Ok(Told { head: head.to_vec(), parts })
+    Ok(Told { head: answer.head().to_vec(), parts })
 }
 
 impl Far for JsFar {
     fn ask(&self, head: Vec<u8>, parts: &[&HostTensor], about: About) -> Pin<Box<dyn Future<Output = Result<Told>>>> {
         let part = |tensor: &&HostTensor| {
             let bytes = tensor.bytes();
-            let carrier = self.call("carrier", &Array::of1(&(bytes.len() as f64).into())).ok();
-            let carrier: Option<Uint8Array> = carrier.and_then(|carrier| carrier.dyn_into().ok());
-            let carrier = carrier.unwrap_or_else(|| Uint8Array::new_with_length(bytes.len() as u32));
+            let carrier = self.0.carrier(bytes.len() as f64);
             carrier.copy_from(bytes);
             Array::of2(&tensor.dtype().number().into(), &carrier)
         };
@@ -73,36 +90,37 @@ impl Far for JsFar {
             About::Frees(program) => (3, program.unwrap_or(0)),
         };
         let head = Uint8Array::from(head.as_slice());
-        let asked = self.call("ask", &Array::of4(&head, &parts, &about.into(), &(program as f64).into()));
+        let asked = self.0.ask(head, parts, about, program as f64);
         Box::pin(async move {
             // Whatever it was, the processor is not to be asked again.
             let lost =
                 |e: JsValue| Error::new(Kind::DeviceLost, format!("the processor's worker is gone: {}", said(&e)));
-            let answer = JsFuture::from(Promise::resolve(&asked.map_err(lost)?)).await.map_err(lost)?;
-            told(&answer).map_err(|e| Error::new(Kind::Internal, format!("an answer cannot be read: {}", said(&e))))
+            let answer = JsFuture::from(asked.map_err(lost)?).await.map_err(lost)?;
+            told(answer.unchecked_ref())
+                .map_err(|e| Error::new(Kind::Internal, format!("an answer cannot be read: {}", said(&e))))
         })
     }
 
     fn stop(&self, number: u32) {
         // What cannot be stopped ends by itself.
-        let _ = self.call("stop", &Array::of1(&number.into()));
+        let _ = self.0.stop(number);
     }
 
     fn rest(&self) {
         // What cannot rest goes on.
-        let _ = self.call("rest", &Array::new());
+        let _ = self.0.rest();
     }
 
     fn twice(&self) -> u64 {
-        Reflect::get(&self.0, &"twice".into()).ok().and_then(|bytes| bytes.as_f64()).unwrap_or(0.0) as u64
+        self.0.twice().unwrap_or(0.0) as u64
     }
 
     fn lost(&self) -> Option<String> {
-        Reflect::get(&self.0, &"lost".into()).ok()?.as_string()
+        self.0.lost()
     }
 
     fn close(&self) {
         // What cannot be closed is closed.
-        let _ = self.call("close", &Array::new());
+        let _ = self.0.close();
     }
 }
