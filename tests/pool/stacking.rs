@@ -64,7 +64,7 @@ pub async fn callers_that_decide_the_same_are_rows_of_one_call() {
         lane.executed.borrow_mut().clear();
         let requests = calls.iter().map(|&(of, seed, which)| call(of, seed, which)).collect();
         let outputs = pool.run(requests, RunOptions::by(strategy)).await.unwrap();
-        let outputs: Vec<_> = outputs.iter().flat_map(|own| host(own)).collect();
+        let outputs: Vec<_> = outputs.iter().flat_map(host).collect();
         (outputs, lane.executed.borrow().iter().sum::<usize>())
     };
     // Eight that take one branch and four that take the other, mixed; then one session's beside another's.
