@@ -229,6 +229,55 @@ fn a_normalisation_by_constants_joins_the_convolution_before_it() {
 }
 
 #[test]
+fn what_picks_rows_of_a_table_costs_the_same_however_many_it_has() {
+    let bytes = |height: usize| -> Vec<f64> {
+        let tensor = |dtype: DType, shape: &[usize], source| SpecialTensor {
+            name: String::new(),
+            ty: TensorType::new(dtype, shape),
+            source,
+        };
+        let constant = |of: Vec<i64>| {
+            let of = HostTensor::i64([of.len()], of).unwrap();
+            tensor(DType::Int64, &[1], Source::Constant(content_hash(&of), Some(Arc::new(of))))
+        };
+        let mut tensors = vec![
+            tensor(DType::Float32, &[height, 8], Source::Input(0)),
+            tensor(DType::Int64, &[3], Source::Input(1)),
+            constant(vec![1]),
+            constant(vec![3]),
+            constant(vec![1 - height as i64]),
+            constant(vec![0]),
+        ];
+        let pads = HostTensor::i64([4], vec![-1, 0, 3 - height as i64, 0]).unwrap();
+        tensors.push(tensor(DType::Int64, &[4], Source::Constant(content_hash(&pads), Some(Arc::new(pads)))));
+        let (mut nodes, mut all, mut outputs) = (vec![], vec![], vec![]);
+        for (op, reads, rows) in [
+            ("Gather", vec![0, 1], 3),
+            ("Slice", vec![0, 2, 3, 5], 2),
+            ("Slice", vec![0, 4, 3, 5], 2),
+            ("Pad", vec![0, 6], 2),
+        ] {
+            let output = Some(TensorId(tensors.len()));
+            tensors.push(tensor(DType::Float32, &[rows, 8], Source::Node));
+            let inputs = reads.into_iter().map(|id| Some(TensorId(id))).collect();
+            nodes.push(SpecialNode { node: all.len(), inputs, outputs: vec![output] });
+            all.push(Node { name: op.to_owned(), op_type: op.to_owned(), ..Node::default() });
+            outputs.extend(output);
+        }
+        let opset = [(String::new(), 17)].into();
+        let graph = Graph { name: "picked".into(), opset, nodes: all, ..Graph::default() };
+        let special = Specialised { tensors, nodes, inputs: vec![TensorId(0), TensorId(1)], outputs };
+        let program = cpu::build(&graph, &special, &Residency::default()).unwrap();
+        assert!(program.steps.iter().all(|step| !step.routine.is_reference()));
+        program.steps.iter().map(|step| step.cost.bytes).collect()
+    };
+    // Rows that are read and written, and where they are picked by number their numbers.
+    let (three, two) = (2.0 * 3.0 * 32.0 + 3.0 * 8.0, 2.0 * 2.0 * 32.0);
+    assert_eq!(bytes(10), [three, two, two, two]);
+    assert_eq!(bytes(100_000), [three, two, two, two]);
+}
+
+#[test]
 fn an_attention_that_another_is_made_of_is_computed() {
     // MatMul, Softmax, MatMul, Softmax, MatMul: two of the patterns, and one product that would be in both.
     assert_eq!(agrees(&[(7, 0, 0), (6, 2, 0), (7, 3, 0)], &[]), Ok(()));

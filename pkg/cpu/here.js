@@ -2,7 +2,7 @@
 // Knows the messages of `worker.js`, and has a worker's face; must never know what they say.
 
 import { breath } from '../breath.js';
-import { Processor } from './processor.js';
+import { Processor, buffersOf } from './processor.js';
 
 /** Milliseconds of a slice. */
 const SLICE_MS = 12;
@@ -31,7 +31,7 @@ export class Here {
           if (this.#over) return;
           answer = this.#processor.more(SLICE_MS);
         }
-        this.#say({ id, ...answer, used: parts.map(([, bytes]) => bytes.buffer), memory: this.#processor?.bytes });
+        this.#say({ id, ...answer, used: buffersOf(parts), memory: this.#processor?.bytes });
       } catch (error) {
         this.#say({ ended: String(error?.message ?? error) });
       }

@@ -4,7 +4,7 @@
 import { lock, watch } from '../lives.js';
 import { workable, worker as made } from '../workers.js';
 import { Here } from './here.js';
-import { Processor } from './processor.js';
+import { Processor, aligned, buffersOf } from './processor.js';
 import { Short } from './short.js';
 
 const BUILDS = {
@@ -50,9 +50,11 @@ function module(build) {
 const REST_MS = 1000;
 const REST_BYTES = 16 << 20;
 
-/** Buffers that are kept to carry what is asked next, and bytes of such at most: what is longer is a weight, which comes once. */
-const KEPT = 8;
-const KEPT_BYTES = 4 << 20;
+/** Buffers that are kept to carry what is asked next, and bytes of all of them at most: what is longer is a weight, which comes once. */
+const KEPT = 64;
+const KEPT_BYTES = 8 << 20;
+/** Elements of so many bytes at most go in one buffer: to carry one more takes a message longer than to copy it. */
+const TOGETHER_BYTES = 1 << 20;
 
 /** A processor in a worker of its own, or here where there are none, with so many threads, for a browser that takes these proposals. */
 export async function open(proposals, threads) {
@@ -81,8 +83,30 @@ export async function open(proposals, threads) {
   /** Buffers that came back, the longest unused first. */
   let carriers = [];
   const keep = (used) => {
-    carriers.push(...used.filter(({ byteLength }) => byteLength > 0 && byteLength <= KEPT_BYTES));
-    carriers.splice(0, carriers.length - KEPT);
+    carriers.push(...used.filter(({ byteLength }) => byteLength > 0));
+    let [from, bytes] = [carriers.length, 0];
+    while (from > 0 && carriers.length - from < KEPT && (bytes += carriers[from - 1].byteLength) <= KEPT_BYTES) from--;
+    carriers.splice(0, from);
+  };
+  const carrier = (length) => {
+    const at = carriers.findIndex(({ byteLength }) => byteLength === length);
+    return at < 0 ? new ArrayBuffer(length) : carriers.splice(at, 1)[0];
+  };
+  /** The elements of a message where they are several: in one buffer. */
+  const together = (parts) => {
+    const lengths = parts.map(([, { byteLength }]) => aligned(byteLength));
+    const bytes = lengths.reduce((sum, length) => sum + length, 0);
+    if (parts.length < 2 || bytes > TOGETHER_BYTES) return parts;
+    const buffer = carrier(bytes);
+    let at = 0;
+    const moved = parts.map(([type, own], i) => {
+      const there = new Uint8Array(buffer, at, own.byteLength);
+      there.set(own);
+      at += lengths[i];
+      return [type, there];
+    });
+    keep(buffersOf(parts));
+    return moved;
   };
 
   const build = () => (threads > 1 ? 'threads' : proposals.relaxedSimd ? 'relaxed' : 'simd');
@@ -182,15 +206,12 @@ export async function open(proposals, threads) {
     /** Why it answers no more. */
     lost: undefined,
     /** So many bytes to be asked with. */
-    carrier(length) {
-      const at = carriers.findIndex(({ byteLength }) => byteLength === length);
-      return new Uint8Array(at < 0 ? length : carriers.splice(at, 1)[0]);
-    },
+    carrier: (length) => new Uint8Array(carrier(length)),
     ask(head, parts, about, program) {
       clearTimeout(resting);
       const nearer = apart && processor.lost === undefined ? short.hear(about, program, head, parts) : undefined;
       if (nearer) {
-        keep(parts.map(([, bytes]) => bytes.buffer));
+        keep(buffersOf(parts));
         return nearer;
       }
       // What waits behind another says nothing of the way.
@@ -200,7 +221,8 @@ export async function open(proposals, threads) {
         if (processor.lost !== undefined) return reject(new Error(processor.lost));
         const id = next++;
         waiting.set(id, { resolve, reject });
-        const asked = [{ id, head, parts }, [head.buffer, ...parts.map(([, bytes]) => bytes.buffer)]];
+        const carried = together(parts);
+        const asked = [{ id, head, parts: carried }, [head.buffer, ...buffersOf(carried)]];
         if (leader) return leader.postMessage(...asked);
         queued.push(asked);
         if (!waking) wake();

@@ -4,6 +4,12 @@
 /** A memory of several threads, in pages of 64 KiB: as the wasm was linked for. */
 const SHARED = { initial: 128, maximum: 32768, shared: true };
 
+/** Bytes after which what comes next in a buffer may begin. */
+export const aligned = (bytes) => Math.ceil(bytes / 8) * 8;
+
+/** The buffers that parts of a message lie in, each once. */
+export const buffersOf = (parts) => [...new Set(parts.map(([, bytes]) => bytes.buffer))];
+
 export class Processor {
   #wasm;
   /** What it said before it ended. */
@@ -111,13 +117,18 @@ export class Processor {
 
   #answered() {
     const wasm = this.#wasm;
-    const answer = {
-      head: this.#taken(wasm.reply(), wasm.reply_bytes()),
-      parts: Array.from({ length: wasm.reply_parts() }, (_, i) => [
-        wasm.reply_part_type(i),
-        this.#taken(wasm.reply_part(i), wasm.reply_part_bytes(i)),
-      ]),
-    };
+    const head = this.#taken(wasm.reply(), wasm.reply_bytes());
+    const lengths = Array.from({ length: wasm.reply_parts() }, (_, i) => wasm.reply_part_bytes(i));
+    // In one buffer: each that a message carries takes it time.
+    const all = new Uint8Array(lengths.reduce((sum, length) => sum + aligned(length), 0));
+    let at = 0;
+    const parts = lengths.map((length, i) => {
+      const part = all.subarray(at, at + length);
+      part.set(new Uint8Array(wasm.memory.buffer, wasm.reply_part(i), length));
+      at += aligned(length);
+      return [wasm.reply_part_type(i), part];
+    });
+    const answer = { head, parts };
     wasm.done();
     return answer;
   }

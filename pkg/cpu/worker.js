@@ -3,7 +3,7 @@
 // messages; must never know what they say.
 
 import { hold } from '../lives.js';
-import { Processor } from './processor.js';
+import { Processor, buffersOf } from './processor.js';
 
 /** Milliseconds of a slice. */
 const SLICE_MS = 20;
@@ -58,8 +58,8 @@ async function take({ module, threads, memory, helper, lock, id, head, parts }) 
       answer = processor.more(slice);
     }
     // What carried the request may carry another: new memory is dear.
-    const used = parts.map(([, bytes]) => bytes.buffer);
-    postMessage({ id, ...answer, used, memory: processor.bytes }, [answer.head.buffer, ...answer.parts.map(([, bytes]) => bytes.buffer), ...used]);
+    const used = buffersOf(parts);
+    postMessage({ id, ...answer, used, memory: processor.bytes }, [answer.head.buffer, ...buffersOf(answer.parts), ...used]);
     rest();
   } catch (error) {
     ended(error);

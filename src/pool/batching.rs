@@ -193,7 +193,7 @@ impl Desk {
         if stacks.begins(most, LONG_MS) {
             let (desk, asked) = (Rc::clone(self), Asked::of(item));
             spawn(Box::pin(async move {
-                let stack = desk.made_stack(&asked.session, &asked.ready, asked.shapes.clone(), most).await;
+                let stack = desk.made_stack(&asked.session, &asked.ready, most).await;
                 asked.ready.stacks.borrow_mut().made(most, stack.map(Rc::new));
             }));
         }
@@ -228,7 +228,7 @@ impl Desk {
             let group: Vec<usize> = left.iter().copied().filter(like).collect();
             let times = if ms(&asked[first]) <= LONG_MS { rows_of(group.len()) } else { 1 };
             if times > 1 && of.stacks.borrow_mut().claims(times) {
-                let stack = self.made_stack(session, of, asked[first].shapes.clone(), times).await;
+                let stack = self.made_stack(session, of, times).await;
                 of.stacks.borrow_mut().made(times, stack.map(Rc::new));
             }
             let stack = of.stacks.borrow().there(times);

@@ -104,6 +104,14 @@ impl Home {
         program.peek().and_then(|ready| ready.as_ref().ok()).map(Rc::clone)
     }
 
+    /// The form of `ready` where its inputs and outputs are the host's.
+    pub(super) fn form_of(&self, ready: &Rc<Ready>) -> Option<Form> {
+        let programs = self.programs.borrow();
+        let is = |p: &Preparation| p.peek().is_some_and(|r| r.as_ref().is_ok_and(|r| Rc::ptr_eq(r, ready)));
+        let own = programs.iter().find(|(form, p)| form.residency == Residency::default() && is(p));
+        own.map(|(form, _)| form.clone())
+    }
+
     /// The program for `form` on its way, or there.
     pub(super) fn under_way(&self, form: &Form) -> Option<Preparation> {
         self.programs.borrow().iter().find(|(key, _)| key == form).map(|(_, program)| program.clone())

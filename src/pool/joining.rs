@@ -2,7 +2,6 @@
 //! apart. Knows sessions, graphs and homes; must never know when a joint is worth it.
 
 use super::desk::{Counted, Desk};
-use super::homes::Form;
 use super::joints::{Fed, Held, Joint};
 use super::options::Outputs;
 use super::queue::Item;
@@ -10,7 +9,7 @@ use super::ready::Ready;
 use super::session::Session;
 use super::spread::Placed;
 use super::stacking::MOST_BYTES;
-use crate::graph::{DType, Graph, HostTensor, Part, joined, specialise};
+use crate::graph::{DType, Graph, HostTensor, Part, joined, specialise_with};
 use crate::kernels::Registry;
 use crate::lane::{Input, Order, Output, Progress};
 use crate::onnx::content_hash;
@@ -115,19 +114,21 @@ impl Desk {
     /// A program for all of `set`, fed so; nothing where there can be none, or where it has nothing in common and `apart` is no reason
     /// for one either.
     pub(super) async fn made_joint(self: &Rc<Self>, set: &[Asked], fed: &Fed, apart: bool) -> Option<Joint> {
-        let (mut tunings, mut halves) = (vec![], vec![]);
-        for asked in set {
+        let (inputs, holder) = (takers(fed), self.joints.holder());
+        let (mut tunings, mut halves, mut values) = (vec![], vec![], vec![None; inputs.len()]);
+        for (asked, own) in set.iter().zip(fed) {
             let home = asked.session.home_at(self.lane.opening())?;
-            // What stays on the lane, or decides what is computed, is each request's own.
-            let form = Form::of(asked.shapes.clone());
-            home.ready_for(&form).filter(|ready| Rc::ptr_eq(ready, &asked.ready))?;
+            // What stays on the lane is each request's own.
+            let form = home.form_of(&asked.ready)?;
+            for (value, &number) in form.values.into_iter().zip(own).filter(|(value, _)| value.is_some()) {
+                *values.get_mut(number)? = value;
+            }
             tunings.push(home.tuning);
             halves.push((asked.session.halves, asked.session.half_products));
         }
         // Equal inputs are to give equal results, joint or alone.
         let tuning = *tunings.first().filter(|first| tunings.iter().all(|other| other == *first))?;
         let (halves, _) = *halves.first().filter(|first| halves.iter().all(|other| other == *first))?;
-        let (inputs, holder) = (takers(fed), self.joints.holder());
         let held = Held { lane: Rc::clone(&self.lane), holder };
         let residency = Residency { halves, short: self.budget.is_some(), ..Residency::default() };
         self.preparations.set(self.preparations.get() + 1);
@@ -139,7 +140,7 @@ impl Desk {
             if whole.shared == 0 && !apart {
                 return None;
             }
-            let special = specialise(&whole.graph, &Registry, content_hash, &whole.shapes).ok()?;
+            let special = specialise_with(&whole.graph, &Registry, content_hash, &whole.shapes, &values).ok()?;
             let order = Order { graph: &whole.graph, special: &special, residency: &residency, tuning };
             (whole.outputs, self.lane.prepare(holder, order, &Progress::SILENT))
         };

@@ -7,7 +7,7 @@ use super::options::Outputs;
 use super::queue::Item;
 use super::ready::{Ready, Stack};
 use super::session::Session;
-use crate::graph::{HostTensor, candidates, specialise, stacked, stacks, unstacked};
+use crate::graph::{HostTensor, candidates, specialise_with, stacked, stacks, unstacked};
 use crate::kernels::Registry;
 use crate::lane::{Input, Output};
 use crate::onnx::content_hash;
@@ -57,26 +57,27 @@ impl Desk {
         self: &Rc<Self>,
         session: &Rc<Session>,
         of: &Rc<Ready>,
-        shapes: Vec<Vec<usize>>,
         times: usize,
     ) -> Option<Stack> {
         let home = session.home_at(self.lane.opening())?;
-        let form = Form::of(shapes);
-        // What stays on the lane, or decides what is computed, is each request's own.
-        home.ready_for(&form).filter(|ready| Rc::ptr_eq(ready, of))?;
+        // What stays on the lane is each request's own.
+        let form = home.form_of(of)?;
         let (form, inputs, outputs) = {
             let graph = session.graph.borrow();
-            let special = |shapes: &[Vec<usize>]| specialise(&graph, &Registry, content_hash, shapes).ok();
+            let special =
+                |shapes: &[Vec<usize>]| specialise_with(&graph, &Registry, content_hash, shapes, &form.values).ok();
             let base = special(&form.shapes)?;
             candidates(&graph).into_iter().find_map(|axes| {
                 let mut shapes = form.shapes.clone();
-                for (shape, axis) in shapes.iter_mut().zip(&axes) {
+                for (i, (shape, axis)) in shapes.iter_mut().zip(&axes).enumerate() {
                     if let Some(axis) = axis {
+                        // What decides what is computed all rows share.
+                        form.values.get(i).is_none_or(Option::is_none).then_some(())?;
                         *shape.get_mut(*axis)? *= times;
                     }
                 }
                 let outputs = stacks(&graph, &Registry, (&base, &special(&shapes)?), &axes, times)?;
-                Some((Form::of(shapes), axes, outputs))
+                Some((Form { shapes, ..form.clone() }, axes, outputs))
             })?
         };
         let ready = self.prepare(session, &home, form, None).await.ok()?;

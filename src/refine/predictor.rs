@@ -36,6 +36,8 @@ pub struct Predictor {
     pub(super) scores: VecDeque<f64>,
     /// The quantile of the scores that an interval takes: [`COVERAGE`] as long as that holds what it says.
     pub(super) level: f64,
+    /// Half the width of an interval in units of doubt, as the scores and the level say.
+    pub(super) width: f64,
     trial: Trial,
 }
 
@@ -51,6 +53,7 @@ impl Predictor {
             strata: BTreeMap::new(),
             scores: VecDeque::new(),
             level: COVERAGE,
+            width: NORMAL_WIDTH,
             trial: Trial::default(),
         }
     }
@@ -108,7 +111,7 @@ impl Predictor {
     pub fn forecast_terms(&self, terms: &Terms) -> Forecast {
         let (total_ms, doubt) = self.predict(terms);
         // What the scores say is said of noise: how far off a factor is that was never seen they do not know.
-        let width = self.width();
+        let width = self.width;
         let width = (width * width * doubt.noise + width.min(NORMAL_WIDTH).powi(2) * doubt.unknown).sqrt().exp();
         Forecast {
             strategy: terms.strategy,
@@ -136,8 +139,8 @@ impl Predictor {
         self.fit.expect(model, self.rates.terms(costs, Strategy::Sequential, 1, Conditions::default()));
     }
 
-    /// Half the width of an interval in units of doubt: the conformal quantile of the scores, once there are enough.
-    fn width(&self) -> f64 {
+    /// The conformal quantile of the scores, once there are enough.
+    fn quantile(&self) -> f64 {
         let mut sorted: Vec<f64> = self.scores.iter().copied().collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let rank = ((sorted.len() + 1) as f64 * self.level).ceil() as usize;
@@ -180,6 +183,7 @@ impl Predictor {
         let missed = f64::from(u8::from(!observation.covered()));
         self.level = (self.level + LEVEL_GAIN * (missed - (1.0 - COVERAGE))).clamp(0.5, 0.99);
         keep(&mut self.scores, (measured_ms / forecast.total_ms).ln().abs() / stated, SCORES);
+        self.width = self.quantile();
         let seen = self.seen(&observation);
         observation.held_out = seen.is_multiple_of(HELD_OUT_EVERY);
         if let Some(refit) = self.refit(&observation) {

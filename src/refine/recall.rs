@@ -84,7 +84,7 @@ impl Predictor {
         }
         if self.records.added() > 0 {
             // What was stated is known of its own forecasts.
-            (again.scores, again.level) = (std::mem::take(&mut self.scores), self.level);
+            (again.scores, again.level, again.width) = (std::mem::take(&mut self.scores), self.level, self.width);
         }
         again.records = std::mem::take(&mut self.records);
         std::mem::swap(&mut again.earlier, &mut self.earlier);

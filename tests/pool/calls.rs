@@ -378,7 +378,7 @@ pub async fn a_comparison_measures_what_was_predicted() {
 }
 
 /// A dense layer where `which` holds, else its input without what is below nothing: both branches use the same names inside.
-fn branching() -> Vec<u8> {
+pub(super) fn branching() -> Vec<u8> {
     let then = Tiny::new().weight("w", [8, 3], 5).node("MatMul", &["x", "w"], "inner").node("Neg", &["inner"], "y");
     let otherwise = Tiny::new().node("Relu", &["x"], "inner").node("Identity", &["inner"], "y");
     let model = Tiny::new().input("x", FLOAT, ["batch".into(), 8.into()]).input("which", BOOL, []);

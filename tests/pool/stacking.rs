@@ -1,12 +1,14 @@
 //! Calls of one session that come together: one call of more rows where that takes less. With lanes of tests. Knows the pool's API;
 //! must never know a device.
 
+use super::calls::branching;
 use super::common::{dense, expected, off, tensor};
 use super::lane::Reference;
 use super::pool::{host, load, options, request, run};
+use consort::graph::{Data, HostTensor};
 use consort::lane::Lane;
-use consort::pool::{Pool, PoolOptions, Request, Session};
-use consort::predict::Goal;
+use consort::pool::{Pool, PoolOptions, Request, RunOptions, Session};
+use consort::predict::{Goal, Strategy};
 use futures_util::future::join_all;
 use std::rc::Rc;
 
@@ -48,6 +50,32 @@ pub async fn callers_of_one_session_are_one_call_of_more_rows() {
     // One alone, and calls of other rows, are what they were.
     assert_eq!(round(&lane, &pool, &session, &[2], 1).await, 1);
     assert_eq!(round(&lane, &pool, &session, &[1, 3, 5], 1).await, 3);
+}
+
+pub async fn callers_that_decide_the_same_are_rows_of_one_call() {
+    let (lane, pool, _) = pool_for(Goal::Latency).await;
+    let sessions = [load(&pool, "one", branching()).await, load(&pool, "other", branching()).await];
+    let call = |of: usize, seed: usize, which: bool| {
+        let which = HostTensor::new([], Data::Bool(vec![u8::from(which)])).unwrap();
+        let feeds = [("x".to_owned(), tensor([2, 8], seed).into()), ("which".to_owned(), which.into())].into();
+        Request::new(sessions[of].id, feeds)
+    };
+    let works = async |calls: &[(usize, usize, bool)], strategy| {
+        lane.executed.borrow_mut().clear();
+        let requests = calls.iter().map(|&(of, seed, which)| call(of, seed, which)).collect();
+        let outputs = pool.run(requests, RunOptions::by(strategy)).await.unwrap();
+        let outputs: Vec<_> = outputs.iter().flat_map(host).collect();
+        (outputs, lane.executed.borrow().iter().sum::<usize>())
+    };
+    // Eight that take one branch and four that take the other, mixed; then one session's beside another's.
+    let mixed: Vec<(usize, usize, bool)> = (0..12).map(|i| (0, i, i % 3 > 0)).collect();
+    let both = [(0, 1, true), (1, 2, false)];
+    for (calls, few) in [(&mixed[..], 2), (&both[..], 1)] {
+        let (apart, each) = works(calls, Strategy::Sequential).await;
+        let (rows, times) = works(calls, Strategy::Batched).await;
+        assert_eq!((each, times), (calls.len(), few));
+        assert!(apart.iter().zip(&rows).all(|(a, b)| a.shape() == b.shape() && off(a, b) < 1e-6));
+    }
 }
 
 pub async fn nothing_is_stacked_where_memory_counts() {

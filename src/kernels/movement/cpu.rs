@@ -97,6 +97,10 @@ impl Routine for Move {
         Ok(())
     }
 
+    fn reads(&self, _: usize, bytes: u64) -> u64 {
+        bytes.min((self.len * self.bytes) as u64)
+    }
+
     fn class(&self) -> Class {
         Class::Movement
     }
@@ -191,16 +195,19 @@ struct Pick {
     /// Bytes of one run.
     run: usize,
     indices: DType,
+    /// How many there are.
+    count: usize,
 }
 
 fn pick(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
     let (axis, ty) = gather::rule(call)?;
-    let from = &call.input(0)?.ty.shape;
+    let (from, at) = (&call.input(0)?.ty.shape, &call.input(1)?.ty);
     let pick = Pick {
         outer: from[..axis].iter().product(),
         size: from[axis],
         run: from[axis + 1..].iter().product::<usize>() * ty.dtype.host_bytes(),
-        indices: call.input(1)?.ty.dtype,
+        indices: at.dtype,
+        count: at.len(),
     };
     let nothing = ty.is_empty();
     let (reads, y) = (steps.given(), steps.output(0)?);
@@ -236,6 +243,11 @@ impl Routine for Pick {
             }
         }
         Ok(())
+    }
+
+    fn reads(&self, i: usize, bytes: u64) -> u64 {
+        // Its rows, however many the table has.
+        if i == 0 { bytes.min((self.outer * self.count * self.run) as u64) } else { bytes }
     }
 
     fn class(&self) -> Class {

@@ -208,7 +208,9 @@ fn assemble(special: &Specialised, steps: Steps<'_>, residency: &Residency) -> R
         program.made.insert(formed(*hash, &made.form), form);
     }
     for (step, (operands, shared)) in steps.steps.into_iter().zip(planned) {
-        let moved: u64 = operands.iter().map(|o| o.bytes).sum();
+        let (read, written) = operands.split_at(step.reads.len());
+        let read = read.iter().enumerate().map(|(i, o)| step.routine.reads(i, o.bytes));
+        let moved: u64 = read.chain(written.iter().map(|o| o.bytes)).sum();
         let (class, flops) = (step.routine.class(), step.routine.flops());
         let shared_bytes = step.routine.shared() as u64 * 4;
         program.steps.push(Step {

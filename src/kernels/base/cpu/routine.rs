@@ -40,6 +40,11 @@ pub trait Routine: Debug + Send + Sync {
         false
     }
 
+    /// Of operand `i`, which has so many bytes, those that it reads.
+    fn reads(&self, _i: usize, bytes: u64) -> u64 {
+        bytes
+    }
+
     /// What it is, for the predictor and for profiles.
     fn class(&self) -> Class;
 

@@ -123,6 +123,11 @@ impl Routine for Padded {
         Ok(())
     }
 
+    fn reads(&self, _: usize, bytes: u64) -> u64 {
+        // Where it cuts it reads no more than it writes.
+        bytes.min((self.rows * self.to * self.value.len()) as u64)
+    }
+
     fn class(&self) -> Class {
         Class::Movement
     }
