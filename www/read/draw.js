@@ -12,7 +12,7 @@ export function clear(overlay, width, height) {
 }
 
 /** Letters are at least so high, in pixels of the page; a label is no longer than this many times what it is of. */
-const LEGIBLE = 9;
+const LEGIBLE = 11;
 const LONGEST = 1.6;
 
 /** What a pixel of the page is in the overlay's units. */
