@@ -239,7 +239,7 @@ fn a_comparison_measures_what_was_predicted() {
                 pool.run(vec![request.clone()], RunOptions::default()).await.unwrap();
             }
         }
-        let report = pool.compare(requests, 3, None).await.unwrap();
+        let report = pool.compare(requests, 3, None, &|_| ()).await.unwrap();
         let strategies: Vec<Strategy> = report.strategies.iter().map(|s| s.prediction.strategy).collect();
         assert_eq!(strategies[..2], Strategy::OF_LANE);
         for s in &report.strategies {

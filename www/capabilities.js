@@ -95,6 +95,6 @@ export function capabilityTable(table, capabilities) {
     const mark = cell('td', there ? 'yes' : 'no', { className: there ? 'here' : 'missing' });
     body.append(row(cell('th', name, { scope: 'row' }), mark, cell('td', what), cell('td', meaning)));
   }
-  const caption = cell('caption', `Found out by trying, in ${capabilities.detectMs.toFixed(0)} ms. This combination of browser and machine is ${capabilities.fingerprint}.`);
+  const caption = cell('caption', `Found out by trying, in ${capabilities.detectMs.toFixed(0)} ms. This combination of browser and machine goes by ${capabilities.fingerprint}.`);
   table.replaceChildren(caption, head, body);
 }

@@ -6,6 +6,9 @@ const COLOURS = ['#8a94a6', '#d08a2e', '#3f62d8', '#2b9a74'];
 /** Letters of a chart, in pixels of it. */
 const LETTERS = { fontSize: '12px' };
 
+/** Pixels below a chart: the name of what it is over stands below its numbers. */
+const BELOW = 40;
+
 /** Pixels that a letter of these takes, in a wide font. */
 const LETTER = 7.5;
 
@@ -30,8 +33,8 @@ function figure(title, note, chart) {
 /** A name of a row in so many pixels; what a bar says of itself has all of it. */
 const shortened = (name, pixels) => (name.length * LETTER <= pixels ? name : `${name.slice(0, Math.max(1, Math.floor(pixels / LETTER) - 1))}…`);
 
-/** The measured timeline of one strategy with the predicted one over it. */
-export function timeline({ strategy, lane, timeline: predicted, measuredTimeline: measured }, width) {
+/** The measured timeline of one strategy, where there is one, with the predicted one over it. */
+export function timeline({ strategy, lane, timeline: predicted, measuredTimeline: measured = [] }, width) {
   const { unit, by } = scale([...predicted, ...measured].map((s) => s.endMs));
   const row = (s) => s.model || (s.kind === 'gpu' ? 'all, interleaved' : 'whole set');
   const spans = (list) =>
@@ -41,8 +44,9 @@ export function timeline({ strategy, lane, timeline: predicted, measuredTimeline
   const space = Math.min(Math.max(...rows.map((name) => name.length)) * LETTER, width * 0.4);
   const chart = Plot.plot({
     width,
-    height: 56 + rows.length * 34,
+    height: 66 + rows.length * 34,
     style: LETTERS,
+    marginBottom: BELOW,
     marginLeft: space + 12,
     x: { label: unit, grid: true },
     y: { label: null, domain: rows, tickFormat: (name) => shortened(name, space) },
@@ -62,14 +66,16 @@ const RUNS = 300;
 export function errors(history, width) {
   const first = Math.max(0, history.length - RUNS);
   const points = history.slice(first).map((h, i) => ({ run: first + i + 1, error: Math.max(h.error * 100, 0.05), of: h.heldOut ? 'held out' : 'learned from', name: `${h.models.join(' + ')}, ${h.strategy}, on ${h.lane}` }));
+  const most = Math.max(100, ...points.map((p) => p.error));
   const chart = Plot.plot({
     width,
-    height: 270,
+    height: 280,
     style: LETTERS,
     marginLeft: 50,
     marginTop: 32,
+    marginBottom: BELOW,
     x: { label: 'run', grid: false, domain: [first + 0.5, Math.max(history.length, 8) + 0.5] },
-    y: { label: 'error of the prediction made before it, %', type: 'log', grid: true, domain: [0.05, Math.max(100, ...points.map((p) => p.error))], ticks: [0.1, 1, 10, 100], tickFormat: (d) => String(d) },
+    y: { label: 'error of the prediction made before it, %', type: 'log', grid: true, domain: [0.05, most], ticks: [0.1, 1, 10, 100, 1000, 10_000].filter((tick) => tick <= most), tickFormat: (d) => String(d) },
     color: { domain: ['learned from', 'held out'], range: [COLOURS[2], COLOURS[1]], legend: true },
     marks: [
       Plot.dot(points, { x: 'run', y: 'error', fill: 'of', r: 3.5, title: (p) => `${p.name}: ${p.error.toFixed(1)} %` }),
@@ -95,9 +101,10 @@ export function heldOverTime(samples, purposes, highWater, width) {
   const there = purposes.filter((purpose) => boxes.some((box) => box.purpose === purpose));
   const chart = Plot.plot({
     width,
-    height: 200,
+    height: 210,
     style: LETTERS,
     marginLeft: 50,
+    marginBottom: BELOW,
     x: { label: 's' },
     y: { label: 'MB', grid: true, domain: [0, Math.max(1e-6, ...boxes.map(({ y2 }) => y2))] },
     color: { domain: there, range: there.map((purpose) => HELD[purpose]), legend: true },
@@ -114,13 +121,14 @@ export function memoryMap(name, { arena, liveBytes, steps, tensors }, width) {
   }));
   const chart = Plot.plot({
     width,
-    height: 240,
+    height: 250,
     style: LETTERS,
     marginLeft: 50,
+    marginBottom: BELOW,
     x: { label: 'step', domain: [0, steps] },
     y: { label: 'offset, MB', domain: [0, Math.max(mega(arena), 1e-6)], grid: true },
     marks: [
-      Plot.rect(boxes, { x1: 'x1', x2: 'x2', y1: 'y1', y2: 'y2', fill: COLOURS[2], fillOpacity: 0.45, stroke: COLOURS[2], strokeWidth: 0.6, title: (b) => `${b.name}: ${mega(b.bytes).toFixed(2)} MB, steps ${b.x1} to ${b.x2 - 1}` }),
+      Plot.rect(boxes, { x1: 'x1', x2: 'x2', y1: 'y1', y2: 'y2', fill: 'var(--blue)', fillOpacity: 0.4, stroke: 'var(--blue)', strokeWidth: 0.6, title: (b) => `${b.name}: ${mega(b.bytes).toFixed(2)} MB, steps ${b.x1} to ${b.x2 - 1}` }),
     ],
   });
   const above = liveBytes ? ((arena / liveBytes - 1) * 100).toFixed(1) : '0.0';

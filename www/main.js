@@ -135,15 +135,26 @@ const refresh = latest(async () => {
   accuracy(lanes.map((lane) => ({ lane, ...state.pool.accuracy(lane) })), executions(state.pool));
 });
 
+/** Draws the comparison as far as it is. */
+const drawn = latest(() => comparison(state.last));
+
 async function run(how) {
   if (how === 'compare') {
     say('Running every strategy in turn…');
-    const { reason } = await state.pool.predict(requests());
-    state.last = await state.pool.compare(requests(), { repeats: REPEATS });
-    await comparison(state.last);
+    const forecast = await state.pool.predict(requests());
+    state.last = forecast;
+    await drawn();
+    const onProgress = (soFar) => {
+      state.last = soFar;
+      $('outcome').textContent = `Running every strategy in turn: ${soFar.repeats} of ${REPEATS} rounds.`;
+      say($('outcome').textContent);
+      drawn();
+    };
+    state.last = await state.pool.compare(requests(), { repeats: REPEATS, onProgress });
+    await drawn();
     const { recommended, measuredBest, regret } = state.last;
     const verdict = recommended === measuredBest ? 'which was the best' : `${(regret * 100).toFixed(1)} % slower than ${measuredBest}`;
-    $('outcome').textContent = `Consort chose ${recommended}, ${verdict}. Forecast before it: ${reason}.`;
+    $('outcome').textContent = `Consort chose ${recommended}, ${verdict}. Forecast before it: ${forecast.reason}.`;
     await refresh();
     say(`Compared ${state.loaded.length} models.`);
   } else if (how === 'learn') {
@@ -238,7 +249,7 @@ let resized;
 addEventListener('resize', () => {
   clearTimeout(resized);
   resized = setTimeout(async () => {
-    if (state.last) await comparison(state.last);
+    if (state.last) await drawn();
     if (state.pool) await refresh();
   }, 150);
 });

@@ -21,8 +21,8 @@ export function machine({ capabilities, profile }) {
     ['Adapter', adapterName(capabilities.devices[0])],
     ['Arithmetic', `${profile.gflops.toFixed(1)} GFLOP/s`],
     ['Memory', `${profile.bandwidthGBps.toFixed(1)} GB/s`],
-    // A processor has neither.
-    ...[['One dispatch', profile.dispatchUs], ['One submit', profile.submitUs]].filter(([, us]) => us > 0).map(([name, us]) => [name, unit(us.toFixed(0), 'µs')]),
+    // A processor has hardly any.
+    ...[['One dispatch', profile.dispatchUs], ['One submit', profile.submitUs]].filter(([, us]) => us >= 0.5).map(([name, us]) => [name, unit(us.toFixed(0), 'µs')]),
     ['Wait for a result', ms(profile.readbackMs)],
     ['Measured in', ms(profile.probeMs)],
   ];
@@ -74,7 +74,7 @@ export function cards(models) {
       const right = error <= 1e-3;
       state.replaceChildren(
         `alone: ${ms(time)} on ${lane} (${why}) · `,
-        el('span', right ? `as onnxruntime to ${error.toExponential(1)}` : `WRONG by ${error.toExponential(1)}`, { className: right ? 'good' : 'bad' }),
+        el('span', right ? `agrees with onnxruntime to ${error.toExponential(1)}` : `WRONG by ${error.toExponential(1)}`, { className: right ? 'good' : 'bad' }),
       );
     },
     outputs(session, tensors) {
@@ -94,10 +94,20 @@ function columned(cell, column) {
   return cell;
 }
 
+/** A cell of a text, or of one with a note below it. */
+function cellOf(tag, text) {
+  if (!Array.isArray(text)) return el(tag, text);
+  const [main, note] = text;
+  const [cell, both] = [el(tag), el('span', main)];
+  if (note) both.append(' ', el('small', note));
+  cell.append(both);
+  return cell;
+}
+
 function table(element, head, rows) {
   const row = (cells, tag) => {
     const tr = el('tr');
-    tr.append(...cells.map((c, i) => (c instanceof Node ? c : columned(el(tag, c), tag === 'td' && head[i]))));
+    tr.append(...cells.map((c, i) => columned(cellOf(tag, c), tag === 'td' && head[i])));
     return tr;
   };
   const [thead, tbody] = [el('thead'), el('tbody')];
@@ -109,15 +119,14 @@ function table(element, head, rows) {
 /** Pixels of a chart that is as wide as the page: where the page has larger letters, so has the chart, which is drawn smaller and shown larger. */
 const chartWidth = () => (document.querySelector('main').clientWidth * 16) / parseFloat(getComputedStyle(document.documentElement).fontSize);
 
-/** Draws a comparison, each chart in a turn of its own: together they would keep the page from answering. */
+/** Draws a comparison, or a forecast where nothing is measured yet, each chart in a turn of its own: together they would keep the page from answering. */
 export async function comparison(c) {
   const rows = c.strategies.map((s) => [
-    [s.strategy, s.strategy === c.recommended && 'recommended', s.strategy === c.measuredBest && 'measured best'].filter(Boolean).join(' · '),
-    `${ms(s.predictedMs)} (${ms(s.intervalMs[0])} – ${ms(s.intervalMs[1])})`,
-    `${ms(s.measuredMs)} (${ms(s.spreadMs[0])} – ${ms(s.spreadMs[1])})`,
-    percent(Math.abs(s.predictedMs / s.measuredMs - 1)),
+    [s.strategy, [s.strategy === c.recommended && 'recommended', s.strategy === c.measuredBest && 'measured best'].filter(Boolean).join(' · ')],
+    [ms(s.predictedMs), s.intervalMs.map(ms).join(' – ')],
+    ...(s.measuredMs === undefined ? ['…', '…'] : [[ms(s.measuredMs), s.spreadMs.map(ms).join(' – ')], percent(Math.abs(s.predictedMs / s.measuredMs - 1))]),
     mb(s.predictedBytes),
-    mb(s.measuredBytes),
+    s.measuredBytes === undefined ? '…' : mb(s.measuredBytes),
   ]);
   table($('strategies'), ['strategy', 'predicted (interval)', 'measured (quartiles)', 'off by', 'bytes predicted', 'bytes held'], rows);
   const charts = [];
@@ -175,8 +184,8 @@ export function memory(m) {
     ['total', mb(m.total), `${mb(m.highWater)} at the most so far`],
   ];
   for (const s of m.sessions) {
-    const shared = s.sharedWeights >= 5e4 ? `, of these shared ${mb(s.sharedWeights)}` : '';
-    rows.push([s.name, mb(s.weights), `weights${shared}; arena ${mb(s.arena)}`]);
+    const shared = s.sharedWeights >= 5e4 ? `, ${mb(s.sharedWeights)} of them shared` : '';
+    rows.push([s.name, mb(s.weights), `of weights${shared}; an arena of ${mb(s.arena)}`]);
   }
   table($('bytes'), ['purpose', 'bytes', ''], rows);
 }

@@ -46,7 +46,14 @@ export async function open({ onFallback, ...options }, source) {
     Object.assign(state, data.state);
     const asked = waiting.get(data.id);
     if (!asked) return;
-    if (data.progress) return asked.onProgress?.(data.progress);
+    if (data.progress) {
+      try {
+        asked.onProgress?.(data.progress);
+      } catch {
+        // What a callback throws is no fault of the call.
+      }
+      return;
+    }
     waiting.delete(data.id);
     if (data.error) asked.reject(data.error);
     else asked.resolve(data.value);

@@ -5,7 +5,7 @@ import type { PoolCapabilities, Profile } from './capabilities.js';
 import type { Fallback, Lane } from './lanes.js';
 import type { FileOptions, LoadOptions, ModelSource, ModelWithData } from './loading.js';
 import type { MemoryReport, TrafficReport } from './memory.js';
-import type { Comparison, Goal, Prediction } from './predictions.js';
+import type { CompareOptions, Comparison, Goal, Prediction } from './predictions.js';
 import type { PoolRecords } from './records.js';
 import type { Priority, Request, RequestShape, RunAllOptions, Session } from './sessions.js';
 import type { Tensor, TensorType, Tensors } from './tensors.js';
@@ -138,11 +138,10 @@ export class Pool {
    */
   predict(requests: readonly RequestShape[], options?: { goal?: Goal }): Promise<Prediction>;
   /**
-   * Runs every strategy in turn, interleaved, `repeats` times (1 to 100, default 5) after one warm-up, and says which was best for `goal`
-   * (default: the pool's); `signal` ends it. Rejects with `invalid-input` for no requests, other repeats, or feeds that do not fit,
-   * `unsupported` where no lane takes them, `out-of-memory`, `device-lost`, `aborted` and `closed`.
+   * Runs every strategy in turn, interleaved, in rounds after one warm-up, and says which was best. Rejects with `invalid-input` for no requests, other repeats, or feeds that do not fit, `unsupported` where no
+   * lane takes them, `out-of-memory`, `device-lost`, `aborted` and `closed`.
    */
-  compare(requests: readonly Request[], options?: { repeats?: number; goal?: Goal; signal?: AbortSignal }): Promise<Comparison>;
+  compare(requests: readonly Request[], options?: CompareOptions): Promise<Comparison>;
   /**
    * Copies a tensor to the pool's first lane, where it stays: an input that many calls share is uploaded once. Rejects with
    * `invalid-input` for one that is on the GPU already, `out-of-memory`, `device-lost` and `closed`.

@@ -68,6 +68,18 @@ export interface StrategyComparison extends StrategyPrediction {
   measuredTimeline: readonly Span[];
 }
 
+/** Options of `pool.compare`. */
+export interface CompareOptions {
+  /** How often each strategy runs, the warm-up not counted: 1 to 100, default 5. */
+  repeats?: number;
+  /** What is best; default: the pool's. */
+  goal?: Goal;
+  /** Told after each round what the rounds so far say, `repeats` of them; what it throws is ignored. */
+  onProgress?: (soFar: Comparison) => void;
+  /** Ends it at any moment, with kind `aborted`. */
+  signal?: AbortSignal;
+}
+
 /** What `pool.compare` returns. */
 export interface Comparison {
   /** That of the strategies of one lane. */
@@ -80,6 +92,6 @@ export interface Comparison {
   measuredBest: Strategy;
   /** Measured time of the recommended strategy over that of the best, less one: 0.1 is 10 % more. */
   regret: number;
-  /** How often each ran, the warm-up not counted. */
+  /** How often each ran, the warm-up not counted; to `onProgress`, so far. */
   repeats: number;
 }

@@ -153,7 +153,7 @@ fn origin(source: &JsValue, url: Option<String>, options: &JsValue, files: Files
     }))
 }
 
-fn field(object: &JsValue, name: &str) -> JsValue {
+pub(super) fn field(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap_or_default()
 }
 

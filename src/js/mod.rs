@@ -326,14 +326,21 @@ impl WasmPool {
         })
     }
 
-    /// Compares every strategy on `[{session, feeds}]`: a `Comparison`.
+    /// Compares every strategy on `[{session, feeds}]`: a `Comparison`, which `onProgress` is told of after each round.
     pub fn compare(&self, list: &JsValue, options: JsValue) -> js_sys::Promise {
         let (pool, requests) = (self.pool.clone(), requests(&self.pool, list));
         wasm_bindgen_futures::future_to_promise(async move {
             let compare = async {
                 let call: CallOptions = from_js(options.clone(), "the comparison's options")?;
                 let repeats = call.repeats.unwrap_or(5.0);
-                pool.compare(requests?, repeats.max(0.0) as usize, goal(call.goal.as_deref())?).await
+                let callback: Option<js_sys::Function> = load::field(&options, "onProgress").dyn_into().ok();
+                let told = |so_far: &_| {
+                    if let (Some(callback), Ok(so_far)) = (&callback, to_js(so_far)) {
+                        // A callback that throws must not stop the comparison.
+                        let _ = callback.call1(&JsValue::UNDEFINED, &so_far);
+                    }
+                };
+                pool.compare(requests?, repeats.max(0.0) as usize, goal(call.goal.as_deref())?, &told).await
             };
             to_js(&until(signal(&options), compare).await.map_err(|e| thrown(&e))?)
         })

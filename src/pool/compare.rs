@@ -71,8 +71,14 @@ impl Way {
     }
 }
 
-/// Compares every strategy that `requests` can run by.
-pub(super) async fn compare(calls: &Rc<Calls>, requests: &[Checked], repeats: usize, goal: Goal) -> Result<Comparison> {
+/// Compares every strategy that `requests` can run by; `told` hears after each round what is known so far.
+pub(super) async fn compare(
+    calls: &Rc<Calls>,
+    requests: &[Checked],
+    repeats: usize,
+    goal: Goal,
+    told: &dyn Fn(&Comparison),
+) -> Result<Comparison> {
     let (mut set, mut items) = (vec![], vec![]);
     for request in requests {
         let (placed, item) = calls.ready(request, false).await?;
@@ -122,40 +128,58 @@ pub(super) async fn compare(calls: &Rc<Calls>, requests: &[Checked], repeats: us
         }
     }
     let mut runs: Vec<Vec<Measured>> = ways.iter().map(|_| vec![]).collect();
+    let mut found = Err(nothing());
     for _ in 0..repeats {
         for (way, runs) in ways.iter().zip(&mut runs) {
             runs.push(way.run(calls, &names).await?);
         }
+        let so_far = compared(&ways, &runs, lane, foresight.choice.strategy, goal)?;
+        told(&so_far);
+        found = Ok(so_far);
     }
+    found
+}
+
+fn nothing() -> Error {
+    Error::new(Kind::Internal, "no strategy was compared")
+}
+
+/// What the rounds so far say.
+fn compared(
+    ways: &[Way],
+    runs: &[Vec<Measured>],
+    lane: &'static str,
+    recommended: Strategy,
+    goal: Goal,
+) -> Result<Comparison> {
     let strategies: Vec<StrategyComparison> = ways.iter().zip(runs).map(|(way, runs)| measured(way, runs)).collect();
-    let choice = foresight.choice;
     let better = |a: &&StrategyComparison, b: &&StrategyComparison| match goal {
         Goal::Memory => a.measured_bytes.cmp(&b.measured_bytes).then(a.measured_ms.total_cmp(&b.measured_ms)),
         Goal::Latency | Goal::Throughput => a.measured_ms.total_cmp(&b.measured_ms),
     };
-    let nothing = || Error::new(Kind::Internal, "no strategy was compared");
     let best = strategies.iter().min_by(better).ok_or_else(nothing)?;
-    let chosen = strategies.iter().find(|s| s.prediction.strategy == choice.strategy).ok_or_else(nothing)?;
+    let chosen = strategies.iter().find(|s| s.prediction.strategy == recommended).ok_or_else(nothing)?;
     Ok(Comparison {
         lane,
-        recommended: choice.strategy,
+        recommended,
         measured_best: best.prediction.strategy,
         regret: chosen.measured_ms / best.measured_ms - 1.0,
-        repeats,
+        repeats: runs.first().map_or(0, Vec::len),
         strategies,
     })
 }
 
-fn measured(way: &Way, mut runs: Vec<Measured>) -> StrategyComparison {
+fn measured(way: &Way, runs: &[Measured]) -> StrategyComparison {
+    let mut runs: Vec<&Measured> = runs.iter().collect();
     runs.sort_by(|a, b| a.ms.total_cmp(&b.ms));
     let times: Vec<f64> = runs.iter().map(|run| run.ms).collect();
-    let middle = runs.swap_remove(runs.len() / 2);
+    let middle = runs[runs.len() / 2];
     StrategyComparison {
         prediction: way.prediction.clone(),
         measured_ms: quantile(&times, 0.5),
         spread_ms: [quantile(&times, 0.25), quantile(&times, 0.75)],
         measured_bytes: middle.bytes,
-        measured_timeline: middle.timeline,
+        measured_timeline: middle.timeline.clone(),
     }
 }
 

@@ -166,12 +166,19 @@ impl Pool {
         Ok(self.inner.calls.foresee(&set, goal.unwrap_or(self.inner.goal), None).await?.prediction())
     }
 
-    /// Runs every strategy in turn, `repeats` times after one warm-up, and compares with the predictions.
-    pub async fn compare(&self, requests: Vec<Request>, repeats: usize, goal: Option<Goal>) -> Result<Comparison> {
+    /// Runs every strategy in turn, `repeats` times after one warm-up, and compares with the predictions; `told` hears after
+    /// each round what the rounds so far say.
+    pub async fn compare(
+        &self,
+        requests: Vec<Request>,
+        repeats: usize,
+        goal: Option<Goal>,
+        told: &dyn Fn(&Comparison),
+    ) -> Result<Comparison> {
         self.inner.open()?;
         compare::check(requests.len(), repeats)?;
         let calls = self.checked(requests)?;
-        compare::compare(&self.inner.calls, &calls, repeats, goal.unwrap_or(self.inner.goal)).await
+        compare::compare(&self.inner.calls, &calls, repeats, goal.unwrap_or(self.inner.goal), told).await
     }
 
     /// Bytes by purpose, lane and session.

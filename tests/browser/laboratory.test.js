@@ -70,15 +70,27 @@ test('laboratory: how a set runs is chosen for a reason, and said beside what it
   frame.contentDocument.querySelector('[data-run=auto]').click();
   await until('a run', () => $('status').textContent === 'Ran 2 models.');
   const cards = [...$('cards').querySelectorAll('li > p')].map(({ textContent }) => textContent).filter((text) => text.startsWith('alone'));
-  equal(cards.filter((text) => /^alone: .+ on (cpu|gpu|webnn) \(.+\) · as onnxruntime/.test(text)).length, 2, `what cards say: ${cards.join('; ')}`);
+  equal(cards.filter((text) => /^alone: .+ on (cpu|gpu|webnn) \(.+\) · agrees with onnxruntime to /.test(text)).length, 2, `what cards say: ${cards.join('; ')}`);
   assert(/^\w+: predicted .+, took .+ Chosen because .+\.$/.test($('outcome').textContent), $('outcome').textContent);
   return $('outcome').textContent;
 });
 
-test('laboratory: strategies are compared, forecast over measurement, as a table and over time', async () => {
-  const { $, until, frame } = await page();
+test('laboratory: strategies are compared, forecast over measurement, as a table and over time, each round as it comes', async () => {
+  const { $, until, frame, view } = await page();
+  // What the table says of each strategy as it is drawn: nothing measured at first, then the rounds so far.
+  const drawn = [];
+  const watch = new view.MutationObserver(() => {
+    const cells = [...$('strategies').querySelectorAll('[data-column^=measured]')].map(({ textContent }) => textContent);
+    if (!$('status').textContent.startsWith('Compared')) drawn.push([...new Set(cells.map((text) => /^[\d.]+\u00a0m?s [\d.]+\u00a0m?s – /.test(text) || text))].join());
+  });
+  watch.observe($('strategies'), { childList: true });
   frame.contentDocument.querySelector('[data-run=compare]').click();
   await until('a comparison', () => $('status').textContent === 'Compared 2 models.');
+  watch.disconnect();
+  assert(drawn.length >= 3, `drawn ${drawn.length} times: the forecast, a round, and all`);
+  equal([drawn[0], ...new Set(drawn.slice(1))], ['…', 'true'], 'what the table said is measured');
+  const rounds = view.driven.lines.filter((line) => line.startsWith('Running every strategy in turn: '));
+  equal(rounds, [1, 2, 3, 4, 5].map((round) => `Running every strategy in turn: ${round} of 5 rounds.`), 'rounds that are told');
   assert(/^Consort chose \w+, .+ Forecast before it: .+\.$/.test($('outcome').textContent), $('outcome').textContent);
   const rows = [...$('strategies').querySelectorAll('tbody tr')];
   const charts = [...$('timelines').children];

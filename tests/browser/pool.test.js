@@ -214,7 +214,15 @@ test('memory is told by session, with the most so far, the least that could be, 
 
 test('predicted bytes are the allocator\'s count within 1 %, and every strategy is predicted and measured', () =>
   withModels(['squeezenet1_1', 'mobilenet_v2'], async (pool, requests) => {
-    const comparison = await pool.compare(requests, { repeats: 2 });
+    const rounds = [];
+    const comparison = await pool.compare(requests, { repeats: 2, onProgress: (soFar) => rounds.push(soFar) });
+    equal(rounds.map(({ repeats, strategies }) => [repeats, strategies.length]), [1, 2].map((round) => [round, comparison.strategies.length]), 'what was told of each round');
+    equal(rounds[1], comparison, 'what is told of the last');
+    assert(rounds[0].strategies.every((s) => s.measuredMs > 0 && s.measuredTimeline.length > 2), 'what was measured in the first');
+    const throws = () => {
+      throw new Error('what is told of a round is not wanted');
+    };
+    equal((await pool.compare(requests, { repeats: 1, onProgress: throws })).repeats, 1, 'a callback that throws');
     // Both are fed the same, so that a little may be in common.
     const asTheyAre = (all) => all.map((s) => s.strategy).filter((strategy) => strategy !== 'batched').sort();
     equal(asTheyAre(comparison.strategies), ['parallel', 'sequential']);

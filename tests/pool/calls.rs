@@ -362,7 +362,7 @@ pub async fn a_comparison_measures_what_was_predicted() {
     let pool = shared().await;
     let all = three(&pool).await;
     let requests: Vec<Request> = all.iter().map(|(_, _, request, _)| request.clone()).collect();
-    let report = pool.compare(requests, 3, None).await.unwrap();
+    let report = pool.compare(requests, 3, None, &|_| ()).await.unwrap();
     assert_eq!(report.repeats, 3);
     assert_eq!(as_they_are(report.strategies.iter().map(|s| s.prediction.strategy)), Strategy::OF_LANE);
     for s in &report.strategies {

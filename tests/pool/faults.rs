@@ -200,11 +200,11 @@ pub async fn a_request_that_fails_takes_the_call_and_no_other() {
 #[cfg_attr(target_arch = "wasm32", test)]
 pub async fn nothing_is_not_compared_and_not_predicted() {
     let pool = shared().await;
-    says(&pool.compare(vec![], 3, None).await.unwrap_err(), Kind::InvalidInput, &[]);
+    says(&pool.compare(vec![], 3, None, &|_| ()).await.unwrap_err(), Kind::InvalidInput, &[]);
     says(&pool.predict(vec![], None).await.unwrap_err(), Kind::InvalidInput, &["no requests"]);
     let session = load(&pool, "net", dense(1)).await;
     let set = vec![request(&session, "x", tensor([2, 8], 1))];
-    says(&pool.compare(set, 0, None).await.unwrap_err(), Kind::InvalidInput, &["0 times"]);
+    says(&pool.compare(set, 0, None, &|_| ()).await.unwrap_err(), Kind::InvalidInput, &["0 times"]);
     assert!(pool.run(vec![], RunOptions::default()).await.unwrap().is_empty());
     pool.release(session.id);
 }
@@ -246,7 +246,7 @@ pub async fn a_closed_pool_says_so_to_everyone() {
     says(&run(&pool, ask()).await.unwrap_err(), Kind::Closed, &["closed"]);
     says(&pool.load(source("net", dense(1)), &|_, _, _| {}).await.unwrap_err(), Kind::Closed, &["closed"]);
     says(&pool.predict(vec![(session.id, shapes.into())], None).await.unwrap_err(), Kind::Closed, &["closed"]);
-    says(&pool.compare(vec![ask()], 1, None).await.unwrap_err(), Kind::Closed, &["closed"]);
+    says(&pool.compare(vec![ask()], 1, None, &|_| ()).await.unwrap_err(), Kind::Closed, &["closed"]);
     says(&pool.upload(&tensor([3], 1)).await.unwrap_err(), Kind::Closed, &["closed"]);
 }
 

@@ -109,7 +109,7 @@ pub async fn what_sessions_have_in_common_is_predicted_and_compared() {
     assert_eq!(prediction.recommended, Strategy::Batched, "{}", prediction.reason);
     assert!(prediction.reason.contains("batched is predicted to take"), "{}", prediction.reason);
     assert!((batched.predicted_throughput - 4e3 / batched.predicted_ms).abs() < 1e-6);
-    let comparison = heads.pool.compare(heads.requests(&same), 3, None).await.unwrap();
+    let comparison = heads.pool.compare(heads.requests(&same), 3, None, &|_| ()).await.unwrap();
     let batched = comparison.strategies.iter().find(|s| s.prediction.strategy == Strategy::Batched).unwrap();
     assert!(batched.measured_ms > 0.0);
     let models: Vec<&str> = batched.measured_timeline.iter().map(|span| span.model.as_str()).collect();

@@ -7,7 +7,7 @@ use super::pool::{host, load, options, request, run};
 use consort::graph::HostTensor;
 use consort::lane::Lane;
 use consort::lane::host::next_turn;
-use consort::pool::{Opener, Pool, PoolOptions, Request, RunOptions, Session};
+use consort::pool::{Comparison, Opener, Pool, PoolOptions, Request, RunOptions, Session};
 use consort::predict::{Goal, Strategy};
 use futures_util::future::{join, join_all, join3};
 use std::cell::RefCell;
@@ -149,11 +149,15 @@ pub async fn a_split_is_predicted_and_compared_with_the_rest() {
     };
     assert_eq!(places(&split.timeline), ["lane", "lane 2"]);
     let before = executed(&opened);
-    let report = pool.compare(vec![ask(&a, 1).0, ask(&b, 2).0], 3, None).await.unwrap();
+    let rounds = RefCell::new(vec![]);
+    let told = |so_far: &Comparison| rounds.borrow_mut().push((so_far.repeats, so_far.strategies[2].measured_ms));
+    let report = pool.compare(vec![ask(&a, 1).0, ask(&b, 2).0], 3, None, &told).await.unwrap();
     assert_eq!(report.strategies.iter().map(|s| s.prediction.strategy).collect::<Vec<_>>(), all);
     let measured = &report.strategies[2];
     assert_eq!(places(&measured.measured_timeline), ["lane", "lane 2"]);
     assert!(measured.measured_ms > 0.0 && report.repeats == 3);
+    assert!(rounds.borrow().iter().map(|&(round, _)| round).eq([1, 2, 3]), "{rounds:?}");
+    assert_eq!(rounds.borrow()[2].1, measured.measured_ms, "the last round says what the comparison does");
     // Twice four runs on one lane, and four of one request on each.
     let after: Vec<usize> = executed(&opened).iter().zip(before).map(|(after, before)| after - before).collect();
     assert_eq!(after, [2 * 4 * 2 + 4, 4]);

@@ -64,7 +64,7 @@ async function run() {
   const [low, high] = intervalMs;
   const given = Object.entries(feeds).map(([name, { type, dims }]) => `${name} ${type} [${dims.join(' × ')}]`);
   say(`${session.name} on ${lane}: forecast ${ms(predictedMs)} (${ms(low)} – ${ms(high)}), took ${ms(medianMs)}, the first time ${ms(firstMs)}. There because: ${why}. Fed with ${given.join(', ')}.`);
-  const columns = ['output', 'type', 'shape', 'least', 'greatest', 'no numbers'];
+  const columns = ['output', 'type', 'shape', 'least', 'greatest', 'NaN or infinite'];
   const row = (cells, tag, props) => {
     const line = el('tr');
     line.append(...cells.map((text) => el(tag, text, props)));

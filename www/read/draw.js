@@ -11,8 +11,9 @@ export function clear(overlay, width, height) {
   overlay.replaceChildren();
 }
 
-/** Letters are at least so high, in pixels of the page; a label is no longer than this many times what it is of. */
-const LEGIBLE = 9;
+/** Letters are at least so high, in pixels of the page: less so above lines, which lie close together. */
+const LEGIBLE = { line: 9, face: 11 };
+/** A line's label is no longer than this many times the line. */
 const LONGEST = 1.6;
 
 /** What a pixel of the page is in the overlay's units. */
@@ -26,7 +27,7 @@ export function line(overlay, { corners, text }, pixel) {
   const upper = corners[0][0] <= corners[1][0] ? [corners[0], corners[1]] : [corners[2], corners[3]];
   const [[x, y], [u, v]] = upper;
   const high = Math.hypot(corners[0][0] - corners[3][0], corners[0][1] - corners[3][1]);
-  const size = Math.max(LEGIBLE * pixel, high * 0.5);
+  const size = Math.max(LEGIBLE.line * pixel, high * 0.5);
   const turn = (Math.atan2(v - y, u - x) * 180) / Math.PI;
   const drop = y - size < 2 ? high + size : -size * 0.25;
   // A letter is about half as wide as high.
@@ -40,8 +41,8 @@ export function line(overlay, { corners, text }, pixel) {
 export function face(overlay, { left, top, right, bottom, score, features }, pixel) {
   const group = shape('g', { class: 'face' });
   group.append(shape('rect', { x: fixed(left), y: fixed(top), width: fixed(right - left), height: fixed(bottom - top), rx: fixed((right - left) / 16) }));
-  const size = Math.max(LEGIBLE * pixel, (right - left) / 9);
-  for (const [x, y] of Object.values(features)) group.append(shape('circle', { cx: fixed(x), cy: fixed(y), r: fixed(size / 4) }));
+  const size = Math.max(LEGIBLE.face * pixel, (right - left) / 9);
+  for (const [x, y] of Object.values(features)) group.append(shape('circle', { cx: fixed(x), cy: fixed(y), r: fixed(Math.max(1.5 * pixel, (right - left) / 36)) }));
   const label = { x: fixed(left), y: fixed(top - size < 2 ? top + size * 1.2 : top - size * 0.3), 'font-size': fixed(size), 'stroke-width': fixed(size / 3.5) };
   group.append(shape('text', label, `face, ${(score * 100).toFixed(0)} %`));
   overlay.append(group);

@@ -17,7 +17,7 @@ function ticks(most, count) {
 }
 
 /** Rows are no higher than so many times their letters. */
-const ROW = 2.4;
+const ROW = 4;
 
 /** A row for each of `all` sessions that ran; an execution of several models has a bar in the row of each. */
 export function draw(element, executions, all) {
