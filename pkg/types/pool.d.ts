@@ -121,7 +121,8 @@ export class Pool {
    * that fails. Of its files it rejects with `fetch` where one cannot be had, whose length is not what its server states, or in whose place a
    * page of HTML comes, `missing-data` where that is external data beside the model, `invalid-model` for a model that is none, a page of HTML
    * among these, and `integrity` for another digest than stated; the message names the address and what was found. Besides, with `unsupported`
-   * where no lane takes it, `invalid-input` for options that make no sense, `out-of-memory`, `aborted` and `closed`.
+   * where no lane takes it, `device-lost` where its lane is lost meanwhile and no other is left, `invalid-input` for options that make no
+   * sense, `out-of-memory`, `aborted` and `closed`.
    */
   load(source: ModelSource | ModelWithData, options?: LoadOptions): Promise<Session>;
   /**

@@ -1,7 +1,7 @@
 // ONNX operators by MLGraphBuilder, for shapes that are known: which family's each is. Knows both sides' names; must never know a
 // context.
 
-import { cast, chosen, chosenBy, clip, compared, computed, named, parametric, power } from './operators/elementwise.js';
+import { cast, chosen, chosenBy, clip, compared, computed, left, named, parametric, power } from './operators/elementwise.js';
 import { expanded, gathered, joined, pad, seen, slice, split, transposed, triangle } from './operators/moves.js';
 import { recurrent } from './operators/recurrent.js';
 import { resize } from './operators/resize.js';
@@ -18,7 +18,7 @@ export const OPERATORS = {
   Softsign: named('softsign'), HardSwish: named('hardSwish'), Not: named('logicalNot'), Identity: named('identity'),
   LeakyRelu: parametric('leakyRelu', { alpha: 0.01 }), Elu: parametric('elu', { alpha: 1 }),
   HardSigmoid: parametric('hardSigmoid', { alpha: 0.2, beta: 0.5 }),
-  Add: computed('add'), Sub: computed('sub'), Mul: computed('mul'), Div: computed('div'), Min: chosen('min'), Max: chosen('max'),
+  Add: computed('add'), Sub: computed('sub'), Mul: computed('mul'), Div: computed('div'), Mod: left, Min: chosen('min'), Max: chosen('max'),
   PRelu: chosen('prelu'), Equal: compared('equal'), Greater: compared('greater'), GreaterOrEqual: compared('greaterOrEqual'),
   Less: compared('lesser'), LessOrEqual: compared('lesserOrEqual'), And: compared('logicalAnd'), Or: compared('logicalOr'),
   Xor: compared('logicalXor'), Pow: power, Where: chosenBy, Cast: cast, Clip: clip,

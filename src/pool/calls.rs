@@ -23,8 +23,8 @@ use futures_util::future::join_all;
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// How often a request is begun whose lanes are lost.
-const ATTEMPTS: usize = 3;
+/// How often a request or a load is begun whose lanes are lost.
+pub(super) const ATTEMPTS: usize = 3;
 
 /// Requests that are ready, with their places among all, by lane.
 pub(super) type Sets = Vec<(Rc<Desk>, Vec<(usize, Item)>)>;
@@ -375,7 +375,7 @@ impl Calls {
     }
 
     /// A lane that is opened now and takes the session.
-    async fn spare(&self, session: &Session, takes: &dyn Fn(&Rc<Desk>) -> bool) -> Option<Rc<Desk>> {
+    pub(super) async fn spare(&self, session: &Session, takes: &dyn Fn(&Rc<Desk>) -> bool) -> Option<Rc<Desk>> {
         for name in self.lanes.spare().into_iter().filter(|name| session.allows(name)) {
             for _ in 0..ATTEMPTS {
                 match self.lanes.opened(&name).await {

@@ -2,7 +2,7 @@
 //! know what a lane is.
 
 use super::activity::Activity;
-use super::calls::{Calls, Checked};
+use super::calls::{ATTEMPTS, Calls, Checked};
 use super::compare;
 use super::desk::Desk;
 use super::homes::{Form, Home};
@@ -111,20 +111,16 @@ impl Pool {
         Ok(Pool { inner: Rc::new(inner) })
     }
 
-    /// Loads a model onto the first lane that takes it: reads it, brings its weights and compiles its kernels. Nothing is
-    /// kept of one that fails.
+    /// Loads a model onto the first lane that takes it: reads it, brings its weights and compiles its kernels. Where that lane is lost
+    /// meanwhile it goes on on another, or on the same opened again. Nothing is kept of one that fails.
     pub async fn load(&self, mut source: Source, progress: &LoadProgress<'_>) -> Result<Rc<Session>> {
         self.inner.open()?;
         let id = self.inner.next_session.replace(self.inner.next_session.get() + 1);
         progress(Phase::Decode, 0, 1);
         let graph = Session::graph_of(&mut source)?;
         let session = Rc::new(Session::new(id, graph, &source));
-        let desk = self.inner.desk_for(&session).await.map_err(|e| e.in_model(&source.name))?;
         progress(Phase::Decode, 1, 1);
-        let desk = self.inner.calls.roomiest(&session, desk).await;
-        let (desk, home) = self.inner.prepared(&session, desk, &source.free_dimensions, progress).await?;
-        self.inner.open()?;
-        desk.lane.check()?;
+        let home = self.inner.prepared(&session, &source.free_dimensions, progress).await?;
         session.moves_to(&home);
         self.inner.sessions.borrow_mut().insert(id, Rc::clone(&session));
         progress(Phase::Ready, 1, 1);
@@ -357,50 +353,48 @@ impl Inner {
         Err(why.unwrap_or_else(|| Error::new(Kind::Unsupported, none())))
     }
 
-    /// The lane for a model: one that is open, else one that can be opened.
-    async fn desk_for(&self, session: &Session) -> Result<Rc<Desk>> {
-        let refuses = |desk: &Desk| session.refusal(&*desk.lane);
-        let why = match self.first(&|name| session.allows(name), &refuses) {
-            Ok(desk) => return Ok(desk),
-            Err(why) => why,
-        };
-        for name in self.lanes.spare().into_iter().filter(|name| session.allows(name)) {
-            if let Ok(desk) = self.lanes.opened(&name).await
-                && refuses(&desk).is_none()
-            {
-                if let Some(first) = self.lanes.all().first() {
-                    self.calls.tell(session, first.lane.name(), desk.lane.name(), &why);
-                }
-                return Ok(desk);
-            }
-        }
-        Err(why)
-    }
-
-    /// A home for `session` at `desk`, made ready, or at the next that takes it where that refuses its shapes.
+    /// A home for `session` on a lane that is open, else on one that can be opened, made ready; on the next where one refuses its shapes,
+    /// or is lost meanwhile.
     async fn prepared(
         &self,
         session: &Rc<Session>,
-        mut desk: Rc<Desk>,
         free: &BTreeMap<String, usize>,
         progress: &LoadProgress<'_>,
-    ) -> Result<(Rc<Desk>, Rc<Home>)> {
-        let mut refused = vec![];
+    ) -> Result<Rc<Home>> {
+        let (mut refused, mut losses) = (vec![], 0);
+        // Where it was to be, and why it is not.
+        let mut before: Option<(&'static str, Error)> = None;
         loop {
+            let wanted = |name: &str| session.allows(name) && !refused.contains(&name);
+            let refuses = |desk: &Desk| session.refusal(&*desk.lane);
+            let desk = match self.first(&wanted, &refuses) {
+                Ok(desk) => desk,
+                Err(why) => {
+                    let first = self.lanes.all().first().map_or("", |first| first.lane.name());
+                    let (_, why) = before.get_or_insert((first, why));
+                    let takes = |desk: &Rc<Desk>| wanted(desk.lane.name()) && refuses(desk).is_none();
+                    let spare = self.calls.spare(session, &takes).await;
+                    spare.ok_or_else(|| why.clone().in_model(&session.name))?
+                }
+            };
+            if let Some((from, why)) = before.take().filter(|(from, _)| *from != desk.lane.name()) {
+                self.calls.tell(session, from, desk.lane.name(), &why);
+            }
+            let desk = self.calls.roomiest(session, desk).await;
             // What a load brought that fails, or is aborted at any wait, goes with its home.
             let home = self.calls.settled(session, &desk);
-            let why = match desk.prepare_at_load(session, &home, free, progress).await {
-                Ok(()) => return Ok((desk, home)),
-                Err(error) if error.kind() == Kind::Unsupported => error,
-                Err(error) => return Err(error),
+            let made = desk.prepare_at_load(session, &home, free, progress).await;
+            self.open()?;
+            let why = match made.and_then(|()| desk.lane.check()) {
+                Ok(()) => return Ok(home),
+                Err(why) => why,
             };
-            refused.push(desk.lane.name());
-            let takes = |other: &Desk| session.refusal(&*other.lane);
-            let Ok(other) = self.first(&|name| session.allows(name) && !refused.contains(&name), &takes) else {
-                return Err(why);
-            };
-            self.calls.tell(session, desk.lane.name(), other.lane.name(), &why);
-            desk = other;
+            match why.kind() {
+                Kind::Unsupported => refused.push(desk.lane.name()),
+                Kind::DeviceLost if losses + 1 < ATTEMPTS && session.portable() => losses += 1,
+                _ => return Err(why.in_model(&session.name)),
+            }
+            before = Some((desk.lane.name(), why));
         }
     }
 

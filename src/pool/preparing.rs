@@ -120,7 +120,10 @@ impl Desk {
             let order = Order { graph: &graph, special: &special, residency: &residency, tuning: home.tuning };
             self.lane.prepare(home.holder, order, &progress)
         };
-        let mut compiled = compiling.await?;
+        let mut compiled = match compiling.await {
+            Ok(compiled) => compiled,
+            Err(error) => return Err(self.lane.cause(error).await),
+        };
         let brought_ms = brought.then_some(refilled_ms + compiled.brought_ms);
         session.builds.took(self.lane.opening(), brought_ms, compiled.built_ms);
         self.builds.took(compiled.cost.dispatches.len(), compiled.built_ms);

@@ -2,7 +2,8 @@
 // lost: the session beside it answers as before.
 
 import { Pool, Tensor } from '../pkg/index.js';
-import { assert, equal, fails, test } from './harness.js';
+import { assert, equal, fails, test, withWorkers } from './harness.js';
+import { loadedThroughLosses } from './losses.js';
 import { distance, entry, feedsOf, load, relativeError } from './models.js';
 
 const model = entry('squeezenet1_1');
@@ -114,11 +115,8 @@ test('a released session and a closed pool refuse further calls', async () => {
   equal(distance((await session.run(feeds))[output].data, expected), 0, 'the other pool');
 });
 
-/** How often the device is lost under load. */
-const LOSSES = 20;
-
-test(`a device that is lost ${LOSSES} times under load loses no call, and no other pool notices`, async () => {
-  // The device is caught as it is made: the package hands it to nobody.
+/** Runs `work` with a list that has every device that is made meanwhile: the package hands them to nobody. */
+async function withDevices(work) {
   const { requestDevice } = GPUAdapter.prototype;
   const devices = [];
   GPUAdapter.prototype.requestDevice = async function (...given) {
@@ -126,6 +124,17 @@ test(`a device that is lost ${LOSSES} times under load loses no call, and no oth
     return devices.at(-1);
   };
   try {
+    return await work(devices);
+  } finally {
+    GPUAdapter.prototype.requestDevice = requestDevice;
+  }
+}
+
+/** How often the device is lost under load. */
+const LOSSES = 20;
+
+test(`a device that is lost ${LOSSES} times under load loses no call, and no other pool notices`, async () => {
+  await withDevices(async (devices) => {
     const other = await Pool.create({ lanes: ['gpu'], measure: 'asked', records: 'none' });
     const small = entry('face_rnet');
     const { session: doomed, feeds } = await load(other, small);
@@ -146,28 +155,48 @@ test(`a device that is lost ${LOSSES} times under load loses no call, and no oth
     // The last loss may have come after the last answer.
     assert(relativeError(small, await doomed.run(feeds)) <= 1e-3, 'the call after the last loss');
     await other.close();
-  } finally {
-    GPUAdapter.prototype.requestDevice = requestDevice;
-  }
+  });
   equal(distance((await session.run(feeds))[output].data, expected), 0, 'the other pool');
 });
 
-test('calls in flight on a device that is lost go to the processor where the pool may use it', async () => {
-  const { requestDevice } = GPUAdapter.prototype;
-  let device;
-  GPUAdapter.prototype.requestDevice = async function (...given) {
-    return (device = await requestDevice.apply(this, given));
-  };
+test('a device that is lost in the middle of loads loses none of them', () =>
+  withDevices(async (devices) => {
+    const other = await Pool.create({ lanes: ['gpu'], measure: 'asked', records: 'none' });
+    const lanes = await loadedThroughLosses(other, entry('face_rnet'), () => devices.at(-1).destroy());
+    equal([...new Set(Object.values(lanes))], ['gpu'], 'the lane, which is the only one that the pool may use');
+    equal(other.memory().lanes[0].weights, 0, 'bytes of weights after every release');
+    await other.close();
+    return `${Object.keys(lanes).length} moments, ${devices.length} devices`;
+  }));
+
+test('loads go on on the processor where the pool may use it, and on its next worker where that is ended', async () => {
   const told = [];
-  const other = await Pool.create({ measure: 'asked', records: 'none', lanes: ['gpu', 'cpu'], onFallback: (f) => told.push(f) });
-  GPUAdapter.prototype.requestDevice = requestDevice;
-  const small = entry('face_rnet');
-  const { session: doomed, feeds } = await load(other, small);
-  equal(doomed.lane, 'gpu');
-  const flying = Array.from({ length: 6 }, () => doomed.run(feeds));
-  device.destroy();
-  for (const outputs of await Promise.all(flying)) assert(relativeError(small, outputs) <= 1e-3, 'a call in flight');
-  equal([doomed.lane, told.length, told[0]?.session, told[0]?.from, told[0]?.to], ['cpu', 1, 'face_rnet', 'gpu', 'cpu']);
-  await other.close();
-  return told[0].reason;
+  await withDevices(async (devices) => {
+    const other = await Pool.create({ measure: 'asked', records: 'none', lanes: ['gpu', 'cpu'], onFallback: (f) => told.push(f) });
+    const lanes = await loadedThroughLosses(other, entry('face_rnet'), () => devices.at(-1).destroy(), [['upload', 0]]);
+    equal([Object.values(lanes), told.length, told[0]?.session, told[0]?.from, told[0]?.to], [['cpu'], 1, 'face_rnet', 'gpu', 'cpu']);
+    await other.close();
+  });
+  return withWorkers(async (workers) => {
+    const other = await Pool.create({ measure: 'asked', records: 'none', lanes: ['cpu'], threads: 1 });
+    const lanes = await loadedThroughLosses(other, entry('squeezenet1_1'), () => workers.forEach((worker) => worker.terminate()));
+    equal([...new Set(Object.values(lanes))], ['cpu']);
+    await other.close();
+    return `${told[0].reason}; ${Object.keys(lanes).length} moments, ${workers.length} workers`;
+  });
 });
+
+test('calls in flight on a device that is lost go to the processor where the pool may use it', () =>
+  withDevices(async (devices) => {
+    const told = [];
+    const other = await Pool.create({ measure: 'asked', records: 'none', lanes: ['gpu', 'cpu'], onFallback: (f) => told.push(f) });
+    const small = entry('face_rnet');
+    const { session: doomed, feeds } = await load(other, small);
+    equal(doomed.lane, 'gpu');
+    const flying = Array.from({ length: 6 }, () => doomed.run(feeds));
+    devices.at(-1).destroy();
+    for (const outputs of await Promise.all(flying)) assert(relativeError(small, outputs) <= 1e-3, 'a call in flight');
+    equal([doomed.lane, told.length, told[0]?.session, told[0]?.from, told[0]?.to], ['cpu', 1, 'face_rnet', 'gpu', 'cpu']);
+    await other.close();
+    return told[0].reason;
+  }));

@@ -4,6 +4,7 @@
 import { Pool, Tensor } from '../pkg/index.js';
 import { PRODUCTS, bitsOf } from '../pkg/webnn/precision.js';
 import { assert, equal, fails, test, withWorkers } from './harness.js';
+import { loadedThroughLosses } from './losses.js';
 import { casesOf, distance, entry, index, load, relativeError, varied } from './models.js';
 import { agrees, cases } from './types.js';
 
@@ -220,6 +221,31 @@ test(`webnn: a context that is lost ${ENDS} times under load loses no call`, () 
     equal([told.length, pool.memory().lanes[0].weights], [0, 0], 'fallbacks, and bytes of weights after every release');
     await pool.close();
     return `${workers.length} contexts`;
+  }));
+
+test('webnn: a context that is lost in the middle of loads loses none of them', async () => {
+  const ends = [(worker) => worker.postMessage({ destroy: true }), (worker) => worker.terminate()];
+  const told = [];
+  for (const [i, end] of ends.entries()) {
+    await withWorkers(async (workers) => {
+      const pool = await Pool.create({ lanes, measure: 'asked', records: 'none' });
+      const answered = await loadedThroughLosses(pool, entry(i ? 'music_pitch' : 'face_onet'), () => end(workers.at(-1)));
+      equal([[...new Set(Object.values(answered))], pool.memory().lanes[0].weights], [lanes, 0], 'lanes, and bytes of weights after every release');
+      told.push(`${Object.keys(answered).length} moments, ${workers.length} contexts`);
+      await pool.close();
+    });
+  }
+  return told.join('; ');
+});
+
+test('webnn: a load whose context is lost goes on on the processor where the pool may use it', () =>
+  withWorkers(async (workers) => {
+    const told = [];
+    const pool = await Pool.create({ lanes: ['webnn', 'cpu'], threads: 1, measure: 'asked', records: 'none', onFallback: (fallback) => told.push(fallback) });
+    const answered = await loadedThroughLosses(pool, entry('face_onet'), () => workers[0].postMessage({ destroy: true }), [['upload', 0]]);
+    equal([Object.values(answered), told.length, told[0]?.session, told[0]?.from, told[0]?.to], [['cpu'], 1, 'face_onet', 'webnn', 'cpu']);
+    await pool.close();
+    return told[0].reason;
   }));
 
 /** Workers of the lane whose contexts answer no more once `silence` was called. */

@@ -9,7 +9,7 @@ use consort::Kind;
 use consort::lane::Lane;
 use consort::lane::host::next_turn;
 use consort::pool::{Fallback, Feed, Keep, Listener, Opener, Origin, Pool, PoolOptions, Request, Session, Source};
-use futures_util::future::{join, join_all};
+use futures_util::future::{Either, join, join_all, select};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -75,6 +75,24 @@ async fn lose_at_work(lane: &Reference) {
     lose(lane);
 }
 
+/// Loses every lane of `opened` once it makes something ready, as long as nobody ends it.
+async fn lose_at_loads(opened: &Opened) -> ! {
+    loop {
+        opened.borrow().iter().filter(|lane| lane.prepared.get() > 0).for_each(|lane| lose(lane));
+        next_turn().await;
+    }
+}
+
+/// What becomes of a load while the lanes that it meets are lost; `fails`: whether the first says something else of what it was at.
+async fn loaded_meanwhile(pool: &Pool, opened: &Opened, fails: bool) -> consort::Result<Rc<Session>> {
+    opened.borrow()[0].faults.preparations.set(usize::from(fails));
+    let load = Box::pin(pool.load(again(source("wide", wide())), &|_, _, _| {}));
+    match select(load, Box::pin(lose_at_loads(opened))).await {
+        Either::Left((loaded, _)) => loaded,
+        Either::Right((never, _)) => never,
+    }
+}
+
 /// Twenty calls of `session` at once, all right.
 async fn twenty(pool: &Pool, session: &Session, model: &[u8]) {
     let answers = join_all((0..20).map(|i| run(pool, request(session, "x", tensor([1, 8], i))))).await;
@@ -100,6 +118,40 @@ pub async fn calls_in_flight_on_a_lane_that_is_lost_are_answered_by_another() {
     assert!(told[0].reason.contains("as the test asked"));
     assert!(first.counts().weights == 0 && second.counts().weights > 0);
     assert_eq!(lanes.borrow().len(), 2, "what stands is taken before anything is opened");
+}
+
+pub async fn a_load_under_way_on_a_lane_that_is_lost_is_done_on_another() {
+    for fails in [false, true] {
+        let (pool, lanes, told) = pool_of(&["first", "second"], &["first", "second"], 0).await;
+        // Only the first is lost.
+        let doomed = Rc::new(RefCell::new(vec![Rc::clone(&lanes.borrow()[0])]));
+        let session = loaded_meanwhile(&pool, &doomed, fails).await.unwrap();
+        assert_eq!((session.lane(), lanes.borrow().len()), ("second", 2));
+        twenty(&pool, &session, &wide()).await;
+        let told = told.take();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!((told[0].session.as_str(), told[0].from, told[0].to), ("wide", "first", "second"));
+        assert!(told[0].reason.contains("as the test asked"), "{told:?}");
+        assert_eq!(lanes.borrow()[0].counts().weights, 0);
+    }
+}
+
+pub async fn a_load_under_way_on_the_only_lane_is_done_once_that_is_back() {
+    for fails in [false, true] {
+        let (pool, lanes, told) = pool_of(&["first"], &["first"], 0).await;
+        let doomed = Rc::new(RefCell::new(vec![Rc::clone(&lanes.borrow()[0])]));
+        let session = loaded_meanwhile(&pool, &doomed, fails).await.unwrap();
+        assert_eq!((session.lane(), lanes.borrow().len(), told.borrow().len()), ("first", 2, 0));
+        twenty(&pool, &session, &wide()).await;
+    }
+}
+
+pub async fn a_load_that_no_lane_outlives_says_so() {
+    let (pool, lanes, _) = pool_of(&["first", "second"], &["first", "second"], 0).await;
+    let error = loaded_meanwhile(&pool, &lanes, false).await.unwrap_err();
+    says(&error, Kind::DeviceLost, &["'wide'", "was lost"]);
+    assert!(lanes.borrow().len() <= 4, "it is not tried for ever");
+    assert!(lanes.borrow().iter().all(|lane| lane.counts().weights == 0));
 }
 
 pub async fn shapes_that_a_lane_refuses_run_on_another_and_the_rest_stays() {

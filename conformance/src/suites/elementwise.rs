@@ -67,6 +67,12 @@ pub fn cases(rng: &mut Rng) -> Vec<Case> {
             cases.push(Case::new(op).input(ints(rng, &a)).input(second));
         }
     }
+    for _ in 0..4 {
+        let (a, b) = pair(rng);
+        let divisors: Vec<i64> =
+            (0..b.iter().product()).map(|_| rng.i64(1..6) * if rng.bool() { 1 } else { -1 }).collect();
+        cases.push(Case::new("Mod").input(ints(rng, &a)).input(i64s(&b, &divisors)));
+    }
     for _ in 0..3 {
         let (a, b) = pair(rng);
         cases.push(Case::new("Pow").input(between(&a, 0.1, 3.0, 1)).input(between(&b, -2.0, 3.0, 2)).tolerance(1e-4));

@@ -31,6 +31,14 @@ export const computed = (name) => (n) => {
   return builder.cast(builder.sub(y, builder.mul(turns, number(BYTES))), type);
 };
 
+/** What a division leaves, with the divisor's sign, whichever way the builder's own rounds. */
+export function left(n) {
+  const [a, b] = widened(n, 'div', 'a', pair(n));
+  const rest = (x) => n.builder.sub(x, n.builder.mul(n.builder.div(x, b), b));
+  const y = rest(n.builder.add(rest(a), b));
+  return y.dataType === n.type(0) ? y : n.builder.cast(y, n.type(0));
+}
+
 export const parametric = (name, defaults) => (n) => {
   const options = Object.fromEntries(Object.entries(defaults).map(([key, value]) => [key, n.float(key) ?? value]));
   return n.builder[name](n.x(0), options);

@@ -66,6 +66,8 @@ pub const OPERATORS: &[&Entry] = &[
     // The slope broadcasts to x; below 0 it scales.
     &arithmetic("PRelu", "max(u, y_t(0)) + min(u, y_t(0)) * v", |a, b| a.max(0.0) + a.min(0.0) * b),
     &Binary { op: "Pow", rule: Rule::Arithmetic, wgsl: "power(u, v)", functions: POWER, host: f64::powf },
+    // What is left has the divisor's sign; of whole numbers only.
+    &arithmetic("Mod", "(u % v + v) % v", |a, b| a - (a / b).floor() * b),
     &compare("Equal", "select(0u, 1u, u == v)", |a, b| truth(a == b)),
     &compare("Greater", "select(0u, 1u, u > v)", |a, b| truth(a > b)),
     &compare("GreaterOrEqual", "select(0u, 1u, u >= v)", |a, b| truth(a >= b)),
@@ -88,6 +90,9 @@ impl Binary {
             // The exponent's type is its own.
             Rule::Arithmetic if self.op == "Pow" && matches!(a.dtype, DType::Float32 | DType::Float64) => a.dtype,
             _ if a.dtype != b.dtype => return Err(refuse()),
+            _ if self.op == "Mod" && (!a.dtype.is_whole() || call.attributes.int("fmod", 0)? != 0) => {
+                return Err(refuse());
+            }
             Rule::Arithmetic if a.dtype == DType::Bool || self.op == "Pow" => return Err(refuse()),
             Rule::Arithmetic => a.dtype,
             Rule::Compare if a.dtype == DType::Bool && self.op != "Equal" => return Err(refuse()),
@@ -110,7 +115,7 @@ impl Operator for Binary {
     }
 
     fn attributes(&self) -> &'static [&'static str] {
-        &[]
+        if self.op == "Mod" { &["fmod"] } else { &[] }
     }
 
     fn infer(&self, call: &Call<'_>) -> Result<Vec<TensorType>> {
@@ -147,9 +152,14 @@ fn whole(op: &str, dtype: DType, a: i64, b: i64) -> Result<i64> {
         "Add" => a.wrapping_add(b),
         "Sub" => a.wrapping_sub(b),
         "Mul" => a.wrapping_mul(b),
-        "Div" if b == 0 => return Err(Error::new(Kind::InvalidModel, "an integer is divided by 0")),
+        "Div" | "Mod" if b == 0 => return Err(Error::new(Kind::InvalidModel, "an integer is divided by 0")),
         "Div" if dtype == DType::Uint64 => (a as u64 / b as u64) as i64,
         "Div" => a.wrapping_div(b),
+        "Mod" if dtype == DType::Uint64 => (a as u64 % b as u64) as i64,
+        "Mod" => match a.wrapping_rem(b) {
+            left if left != 0 && (left < 0) != (b < 0) => left + b,
+            left => left,
+        },
         "Min" => {
             if order.is_lt() {
                 a
