@@ -5,10 +5,10 @@
 use super::Attention;
 use crate::error::Result;
 use crate::kernels::base::Class;
-use crate::kernels::base::cpu::math::exp;
-use crate::kernels::base::cpu::panels::{Packed, blocks, panel};
-use crate::kernels::base::cpu::sums::{greatest, sum};
-use crate::kernels::base::cpu::tile::{COLUMNS, ROWS, tile};
+use crate::kernels::base::cpu::math::exponentials;
+use crate::kernels::base::cpu::panels::{Packed, blocks};
+use crate::kernels::base::cpu::sums::greatest;
+use crate::kernels::base::cpu::tile::{Begin, COLUMNS, ROWS, Sums, ended};
 use crate::kernels::base::cpu::{Access, Operands, Routine, Steps};
 use crate::kernels::base::strides::{broadcast_strides, strided_places};
 use std::ops::Range;
@@ -79,39 +79,33 @@ impl Scored {
         self.of.queries.div_ceil(UNIT)
     }
 
-    /// `rows` of `c`, `stride` apart, from panels of rows at `a` and the packed columns at `b`.
+    /// `rows` of `c` from panels of rows at `a`, block by block, and the packed columns at `b`.
     fn product(a: &[f32], b: &[f32], of: Packed, rows: usize, c: &mut [f32]) {
-        assert!(a.len() >= rows.next_multiple_of(ROWS) * of.depth && b.len() >= of.floats::<COLUMNS>(), "panels");
+        let tall = rows.next_multiple_of(ROWS);
+        assert!(a.len() >= tall * of.depth && b.len() >= of.floats::<COLUMNS>(), "panels");
         assert!(c.len() >= rows * of.count, "sums beyond their rows");
         for block in blocks(of.depth) {
             for j in (0..of.count).step_by(COLUMNS) {
-                for i in (0..rows).step_by(ROWS) {
-                    let size = (ROWS.min(rows - i), COLUMNS.min(of.count - j));
-                    // SAFETY: panels are whole, and the sums within their rows, as was asserted.
-                    unsafe {
-                        let a = a.as_ptr().add(i * of.depth + block.start * ROWS);
-                        let b = b.as_ptr().add(of.at::<COLUMNS>(&block, j));
-                        let c = c.as_mut_ptr().add(i * of.count + j);
-                        tile(a, b, block.len(), c, of.count, size, block.start == 0);
-                    }
+                let size = (rows, COLUMNS.min(of.count - j));
+                // SAFETY: panels are whole, and the sums within their rows, as was asserted.
+                unsafe {
+                    let (a, to) = (a.as_ptr().add(tall * block.start), c.as_mut_ptr().add(j));
+                    let b = b.as_ptr().add(of.at::<COLUMNS>(&block, j));
+                    let begin = if block.start == 0 { Begin::Nothing } else { Begin::Each(to, of.count) };
+                    ended(a, b, block.len(), size, Sums { begin, within: None, to, stride: of.count });
                 }
             }
         }
     }
 
-    /// Scores to shares, a row that begins with the score `start`.
-    fn shares(&self, on: &Operands<'_>, start: usize, row: &mut [f32], aside: &mut [f32]) {
-        let scale = self.of.scale;
+    /// Scores to what their shares are in proportion to, a row that begins with the score `start`: what its shares add up to.
+    fn shares(&self, on: &Operands<'_>, start: usize, row: &mut [f32], aside: &mut [f32]) -> f32 {
         if let Some(mask) = &self.mask {
             mask.read(on.read(3), start, aside);
-            row.iter_mut().zip(aside).for_each(|(v, mask)| *v = *v * scale + *mask);
-        } else {
-            row.iter_mut().for_each(|v| *v *= scale);
+            row.iter_mut().zip(aside).for_each(|(v, mask)| *v += *mask);
         }
         let most = greatest(row, f32::NEG_INFINITY, |v| v);
-        row.iter_mut().for_each(|v| *v = exp(*v - most));
-        let factor = 1.0 / sum(row, |v| v);
-        row.iter_mut().for_each(|v| *v *= factor);
+        exponentials(row, most)
     }
 }
 
@@ -150,21 +144,26 @@ impl Routine for Scored {
             let (queries, rest) = on.scratch().split_at_mut(UNIT * of.depth);
             let (scores, rest) = rest.split_at_mut(UNIT * of.keys);
             let (shares, aside) = rest.split_at_mut(UNIT * of.keys);
-            for (i, to) in (0..rows).step_by(ROWS).zip(queries.chunks_mut(ROWS * of.depth)) {
-                let from = self.q.at[matrix] + (first + i) * self.q.row;
-                panel::<ROWS>(on.read(0), from, (self.q.col, self.q.row), of.depth, ROWS.min(rows - i), to);
-            }
+            let from = self.q.at[matrix] + first * self.q.row;
+            let of_rows = |depth: usize| Packed { count: rows, depth };
+            of_rows(of.depth).pack_into::<ROWS>(on.read(0), from, (self.q.col, self.q.row), queries);
+            queries.iter_mut().for_each(|q| *q *= of.scale);
             let (left, right) =
                 on.shared()[matrix * self.matrix()..(matrix + 1) * self.matrix()].split_at(keys.floats::<COLUMNS>());
             Scored::product(queries, left, keys, rows, scores);
-            for (i, row) in scores.chunks_exact_mut(of.keys).take(rows).enumerate() {
-                self.shares(on, (matrix * of.queries + first + i) * of.keys, row, &mut aside[..of.keys]);
+            let mut all = [0.0; UNIT];
+            for ((i, row), all) in scores.chunks_exact_mut(of.keys).take(rows).enumerate().zip(&mut all) {
+                *all = self.shares(on, (matrix * of.queries + first + i) * of.keys, row, &mut aside[..of.keys]);
             }
-            for (i, to) in (0..rows).step_by(ROWS).zip(shares.chunks_mut(ROWS * of.keys)) {
-                panel::<ROWS>(scores, i * of.keys, (1, of.keys), of.keys, ROWS.min(rows - i), to);
-            }
+            of_rows(of.keys).pack_into::<ROWS>(scores, 0, (1, of.keys), shares);
             let start = (matrix * of.queries + first) * of.width;
-            Scored::product(shares, right, values, rows, on.write(0, start..start + rows * of.width));
+            let y = on.write(0, start..start + rows * of.width);
+            Scored::product(shares, right, values, rows, y);
+            // Of so many results fewer than of shares.
+            for (row, all) in y.chunks_exact_mut(of.width).zip(all) {
+                let factor = 1.0 / all;
+                row.iter_mut().for_each(|v| *v *= factor);
+            }
         }
         Ok(())
     }

@@ -4,8 +4,8 @@ use super::rows;
 use crate::error::Result;
 use crate::graph::Call;
 use crate::kernels::base::Class;
-use crate::kernels::base::cpu::math::exp;
-use crate::kernels::base::cpu::sums::{greatest, sum};
+use crate::kernels::base::cpu::math::{exp, exponentials};
+use crate::kernels::base::cpu::sums::greatest;
 use crate::kernels::base::cpu::{Operands, Routine, Routines, Steps};
 use crate::kernels::base::rows::Rows;
 use std::ops::Range;
@@ -31,8 +31,8 @@ fn lower(call: &Call<'_>, steps: &mut Steps<'_>, log: bool) -> Result<bool> {
 impl Softmax {
     fn row(&self, x: &[f32], y: &mut [f32]) {
         let most = greatest(x, f32::NEG_INFINITY, |v| v);
-        y.iter_mut().zip(x).for_each(|(y, x)| *y = exp(x - most));
-        let all = sum(y, |v| v);
+        y.copy_from_slice(x);
+        let all = exponentials(y, most);
         if self.log {
             let shift = most + all.ln();
             y.iter_mut().zip(x).for_each(|(y, x)| *y = x - shift);

@@ -39,6 +39,32 @@ pub fn exp(x: f32) -> f32 {
     if x.is_nan() { x } else { y }
 }
 
+/// The same of what is not above 0.
+#[inline(always)]
+fn exp_below(x: f32) -> f32 {
+    let y = exp_within(if x < LEAST { LEAST } else { x });
+    let y = if x < LEAST { 0.0 } else { y };
+    if x.is_nan() { x } else { y }
+}
+
+/// Makes `e^(x - most)` of each, `most` being the greatest of them: their sum.
+#[inline(never)]
+pub fn exponentials(x: &mut [f32], most: f32) -> f32 {
+    let (parts, rest) = x.as_chunks_mut::<16>();
+    let mut sums = [0.0f32; 16];
+    for part in parts {
+        for (x, sum) in part.iter_mut().zip(&mut sums) {
+            *x = exp_below(*x - most);
+            *sum += *x;
+        }
+    }
+    for (x, sum) in rest.iter_mut().zip(&mut sums) {
+        *x = exp_below(*x - most);
+        *sum += *x;
+    }
+    sums.iter().sum()
+}
+
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
@@ -126,6 +152,10 @@ mod tests {
         assert!(worst(ln, f64::ln, 1e-6, 4.0) < 3e-7 && worst(ln, f64::ln, 4.0, 3e38) < 3e-7);
         assert!(worst(ln, f64::ln, 1e-44, 1e-37) < 3e-7 && (ln(0.0), ln(1.0)) == (f32::NEG_INFINITY, 0.0));
         assert!(ln(-1.0).is_nan() && ln(f32::NAN).is_nan() && ln(f32::INFINITY) == f32::INFINITY);
+        let mut row: Vec<f32> = (0..21).map(|i| -5.0 * i as f32).collect();
+        let all = exponentials(&mut row, 0.0);
+        assert!((0..21).all(|i| (f64::from(row[i]) - (-5.0 * i as f64).exp()).abs() < 1e-7) && row[20] == 0.0);
+        assert!((all - row.iter().sum::<f32>()).abs() < 1e-6 && exponentials(&mut [0.0, f32::NAN], 0.0).is_nan());
         assert!((exp(-200.0), exp(200.0), exp(f32::NEG_INFINITY)) == (0.0, f32::INFINITY, 0.0));
         assert!(exp(f32::NAN).is_nan() && tanh(f32::NAN).is_nan());
         assert!((sigmoid(100.0), tanh(50.0), tanh(-50.0)) == (1.0, 1.0, -1.0) && sigmoid(-100.0) < 1e-38);

@@ -201,30 +201,11 @@ unsafe fn part(a: *const f32, step: usize, b: *const f32, k: usize, (height, col
     }
 }
 
-/// The sums of one panel of each operand: `a` `[k][4]`, `b` `[k][8]`; of the first `rows` rows and `columns` columns.
-/// Added to what `c` holds where not `first`.
-/// # Safety
-/// `a` is good for reading `4 k` floats and `b` for `8 k`; `c` for reading and writing `columns` floats from each multiple of
-/// `stride` below `rows · stride`.
-#[inline(always)]
-pub unsafe fn tile(
-    a: *const f32,
-    b: *const f32,
-    k: usize,
-    c: *mut f32,
-    stride: usize,
-    size: (usize, usize),
-    first: bool,
-) {
-    let begin = if first { Begin::Nothing } else { Begin::Each(c, stride) };
-    // SAFETY: what the caller promises.
-    unsafe { part(a, ROWS, b, k, size, Sums { begin, within: None, to: c, stride }) };
-}
-
 /// Tiles below each other: `count` panels of `a`, that lie one after another, with one of `b`. A function of its own, as are the
 /// next ones: engines keep sums in registers better where there is little else.
 /// # Safety
-/// As of [`tile`], for `4 · count` rows of eight columns.
+/// `a` is good for reading `4 · count` rows of `k` floats and `b` for `8 k`; `c` for writing eight floats from each multiple of `stride`
+/// below so many rows.
 #[inline(never)]
 pub unsafe fn tiles(a: *const f32, b: *const f32, k: usize, c: *mut f32, stride: usize, count: usize) {
     for i in 0..count {
