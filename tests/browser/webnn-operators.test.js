@@ -170,8 +170,6 @@ test('webnn operators: what divisions of whole numbers leave', () =>
   both(async (pools) => {
     const numbers = [7, -7, 6, -6, 0, 1, 2 ** 30 + 1, -(2 ** 30) - 1];
     const divisors = [3, 3, -3, -3, 5, -2, 7, 7];
-    for (const type of ['int32', 'int64']) {
-      const tensors = { x: whole(type, [8], numbers), d: whole(type, [8], divisors) };
-      await agrees(pools, `Mod of ${type}`, { nodes: [{ op: 'Mod', inputs: ['x', 'd'], outputs: ['y'] }], tensors, outputs: { y: type } });
-    }
+    const tensors = { x: whole('int32', [8], numbers), d: whole('int32', [8], divisors) };
+    await agrees(pools, 'Mod of int32', { nodes: [{ op: 'Mod', inputs: ['x', 'd'], outputs: ['y'] }], tensors, outputs: { y: 'int32' } });
   }));

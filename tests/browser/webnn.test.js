@@ -278,9 +278,9 @@ test('webnn: a context that never answers is lost, and another lane answers its 
     await silence();
     const outputs = await Promise.all([one, two].map(({ session, feeds }) => session.run(feeds)));
     for (const [i, name] of ['face_onet', 'music_pitch'].entries()) assert(relativeError(entry(name), outputs[i]) <= 1e-3, name);
-    equal([one, two].map(({ session }) => session.lane), ['cpu', 'cpu']);
+    // Where their next calls run may be a context that was opened since.
     for (const { from, to, reason } of told) equal([from, to, /has not answered 'Execute' for \d+ s/.test(reason)], ['webnn', 'cpu', true], reason);
-    equal(told.length, 2, 'fallbacks');
+    equal(told.map((fallback) => fallback.session).sort(), ['face_onet', 'music_pitch'], 'fallbacks');
     await pool.close();
     return told[0].reason;
   }));
