@@ -6,7 +6,10 @@ use crate::error::Result;
 use crate::graph::{Call, DType};
 use crate::kernels::base::cpu::line::{Arithmetic, Gate, Line};
 use crate::kernels::base::cpu::links::Term;
-use crate::kernels::base::cpu::loops::{Loop, Loops, clamp, each, each_of_two, each_onto, each_within};
+use crate::kernels::base::cpu::loops::{
+    Loop, Loops, Parameters, clamp, each, each_four, each_four_within, each_of_two, each_onto, each_within,
+};
+use crate::kernels::base::cpu::math::Floats;
 use crate::kernels::base::cpu::{Routines, math};
 
 /// What computes those of this family that are no terms.
@@ -34,21 +37,31 @@ macro_rules! unary {
     };
 }
 
+/// A function of floats of which there are four at once.
+macro_rules! four {
+    ($by:path) => {
+        Loop { apart: |x, y, _| each_four(x, y, $by, $by), within: |y, _| each_four_within(y, $by, $by) }
+    };
+}
+
 macro_rules! gated {
-    (|$x:ident| $g:expr) => {
+    ($by:path) => {
         Gate {
             by: Loop {
-                apart: |x, y, p| each(x, y, |x| x * (gated!(@ x, p, $x, $g) * p[2] + p[3])),
-                within: |y, p| each_within(y, |x| x * (gated!(@ x, p, $x, $g) * p[2] + p[3])),
+                apart: |x, y, p| each_four(x, y, |x| gated(x, p, $by), |x| gated(x, p, $by)),
+                within: |y, p| each_four_within(y, |x| gated(x, p, $by), |x| gated(x, p, $by)),
             },
             of: (1.0, 0.0),
             bounds: [0.0; 2],
         }
     };
-    (@ $from:ident, $p:ident, $x:ident, $g:expr) => {{
-        let $x = $from * $p[0] + $p[1];
-        $g
-    }};
+}
+
+/// As [`Gate`] says.
+#[inline(always)]
+fn gated<T: Floats>(x: T, p: Parameters, by: impl Fn(T) -> T) -> T {
+    let of = T::all(p[1]).madd(x, T::all(p[0]));
+    x.times(T::all(p[3]).madd(by(of), T::all(p[2])))
 }
 
 macro_rules! binary {
@@ -98,19 +111,19 @@ pub fn term(op_type: &str, call: &Call<'_>) -> Result<Option<Term>> {
             flops = 16.0;
             match op_type {
                 "Sigmoid" => {
-                    gate = Some(gated!(|x| math::sigmoid(x)));
-                    unary!(|x, _| math::sigmoid(x))
+                    gate = Some(gated!(math::sigmoid));
+                    four!(math::sigmoid)
                 }
                 "Tanh" => {
-                    gate = Some(gated!(|x| math::tanh(x)));
-                    unary!(|x, _| math::tanh(x))
+                    gate = Some(gated!(math::tanh));
+                    four!(math::tanh)
                 }
                 "Erf" => {
-                    gate = Some(gated!(|x| math::erf(x)));
-                    unary!(|x, _| math::erf(x))
+                    gate = Some(gated!(math::erf));
+                    four!(math::erf)
                 }
                 "Log" => unary!(|x, _| math::ln(x)),
-                _ => unary!(|x, _| math::exp(x)),
+                _ => four!(math::exp),
             }
         }
         "LeakyRelu" => {

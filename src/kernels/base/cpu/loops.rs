@@ -1,5 +1,7 @@
 //! Loops over floats, written so that compilers make vectors of them. Knows slices; must never know an operator.
 
+use super::simd::F4;
+
 /// Parameters of a loop, as many as it has.
 pub type Parameters = [f32; 6];
 
@@ -56,6 +58,30 @@ pub fn each_within(y: &mut [f32], by: impl Fn(f32) -> f32) {
         }
     }
     rest.iter_mut().for_each(|y| *y = by(*y));
+}
+
+/// `y = four(x)`, four at once, and of what is left `one`, which is the same.
+#[inline(always)]
+pub fn each_four(x: &[f32], y: &mut [f32], four: impl Fn(F4) -> F4, one: impl Fn(f32) -> f32) {
+    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<WIDE>(), y.as_chunks_mut::<WIDE>());
+    for (y, x) in y.iter_mut().zip(x) {
+        for i in (0..WIDE).step_by(4) {
+            four(F4::of(&x[i..])).put(&mut y[i..]);
+        }
+    }
+    y_rest.iter_mut().zip(x_rest).for_each(|(y, &x)| *y = one(x));
+}
+
+/// The same within `y`.
+#[inline(always)]
+pub fn each_four_within(y: &mut [f32], four: impl Fn(F4) -> F4, one: impl Fn(f32) -> f32) {
+    let (y, rest) = y.as_chunks_mut::<WIDE>();
+    for y in y {
+        for i in (0..WIDE).step_by(4) {
+            four(F4::of(&y[i..])).put(&mut y[i..]);
+        }
+    }
+    rest.iter_mut().for_each(|y| *y = one(*y));
 }
 
 /// `y = by(y, b)`, several at once.

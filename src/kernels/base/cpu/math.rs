@@ -1,101 +1,190 @@
-//! Functions of floats that compilers turn into vectors: no branch, no call. Knows numbers only.
+//! Functions of one float or of four: no branch, no call. Knows numbers only.
+
+use super::simd::F4;
 
 /// Below it `e^x` is no normal float, above the other none at all.
 const LEAST: f32 = -87.336_54;
 const MOST: f32 = 88.722_83;
 
-/// `x` within bounds; what is no number stays none.
+/// One float, or several side by side.
+pub trait Floats: Copy {
+    /// `x` in each.
+    fn all(x: f32) -> Self;
+    /// Sum.
+    fn plus(self, b: Self) -> Self;
+    /// Difference.
+    fn minus(self, b: Self) -> Self;
+    /// Product.
+    fn times(self, b: Self) -> Self;
+    /// Quotient.
+    fn over(self, b: Self) -> Self;
+    /// `self + a · b`.
+    fn madd(self, a: Self, b: Self) -> Self;
+    /// `then` where it is below `b`, else `otherwise`.
+    fn below(self, b: Self, then: Self, otherwise: Self) -> Self;
+    /// `otherwise` where it is a number, else itself.
+    fn unless_number(self, otherwise: Self) -> Self;
+    /// Times two to the power that the lowest bits of `n` say.
+    fn times_two_to(self, n: Self) -> Self;
+    /// Not below `low`; what is no number stays none.
+    fn at_least(self, low: Self) -> Self;
+    /// Not above `high`; what is no number stays none.
+    fn at_most(self, high: Self) -> Self;
+}
+
+macro_rules! floats {
+    ($all:expr, $of:ty, $by:ident) => {
+        impl Floats for $of {
+            #[inline(always)]
+            fn all(x: f32) -> $of {
+                $all(x)
+            }
+            floats!(@ $of, $by, plus(b), minus(b), times(b), over(b), madd(a, b), below(b, then, otherwise));
+            floats!(@ $of, $by, unless_number(otherwise), times_two_to(n), at_least(low), at_most(high));
+        }
+    };
+    (@ $of:ty, $by:ident, $($name:ident($($given:ident),+)),+) => {
+        $(#[inline(always)]
+        fn $name(self, $($given: $of),+) -> $of {
+            $by::$name(self, $($given),+)
+        })+
+    };
+}
+
+floats!(F4::splat, F4, F4);
+floats!(|x| x, f32, one);
+
+/// The same of one float.
+mod one {
+    #[inline(always)]
+    pub fn plus(x: f32, b: f32) -> f32 {
+        x + b
+    }
+    #[inline(always)]
+    pub fn minus(x: f32, b: f32) -> f32 {
+        x - b
+    }
+    #[inline(always)]
+    pub fn times(x: f32, b: f32) -> f32 {
+        x * b
+    }
+    #[inline(always)]
+    pub fn over(x: f32, b: f32) -> f32 {
+        x / b
+    }
+    #[inline(always)]
+    pub fn madd(x: f32, a: f32, b: f32) -> f32 {
+        x + a * b
+    }
+    #[inline(always)]
+    pub fn below(x: f32, b: f32, then: f32, otherwise: f32) -> f32 {
+        if x < b { then } else { otherwise }
+    }
+    #[inline(always)]
+    pub fn unless_number(x: f32, otherwise: f32) -> f32 {
+        if x.is_nan() { x } else { otherwise }
+    }
+    #[inline(always)]
+    pub fn times_two_to(x: f32, n: f32) -> f32 {
+        f32::from_bits(x.to_bits().wrapping_add(n.to_bits() << 23))
+    }
+    #[inline(always)]
+    pub fn at_least(x: f32, low: f32) -> f32 {
+        if x < low { low } else { x }
+    }
+    #[inline(always)]
+    pub fn at_most(x: f32, high: f32) -> f32 {
+        if x > high { high } else { x }
+    }
+}
+
+/// The polynomial of `s` with these coefficients, the constant first.
 #[inline(always)]
-fn within(x: f32, low: f32, high: f32) -> f32 {
-    let above = if x < low { low } else { x };
-    if above > high { high } else { above }
+fn polynomial<T: Floats, const N: usize>(s: T, of: [f32; N]) -> T {
+    let last = T::all(of[N - 1]);
+    of[..N - 1].iter().rev().fold(last, |sum, &c| T::all(c).madd(sum, s))
 }
 
 /// `e^x` for what is between [`LEAST`] and [`MOST`].
 #[inline(always)]
-fn exp_within(x: f32) -> f32 {
+fn exp_within<T: Floats>(x: T) -> T {
     // 2^n · e^r with |r| ≤ ln 2 / 2; the coefficients are Cephes' expf's. 1.5 · 2^23 more leaves n in the lowest bits.
-    let shifted = x * std::f32::consts::LOG2_E + 12_582_912.0;
-    let n = shifted - 12_582_912.0;
-    let r = x - n * 0.693_359_4;
-    let r = r + n * 2.121_944_4e-4;
-    let mut p = 1.987_569_1e-4;
-    p = p * r + 1.398_199_9e-3;
-    p = p * r + 8.333_452e-3;
-    p = p * r + 4.166_579_6e-2;
-    p = p * r + 1.666_666_6e-1;
-    p = p * r + 0.5;
-    let e = p * r * r + r + 1.0;
-    // n more in the exponent.
-    f32::from_bits(e.to_bits().wrapping_add(shifted.to_bits() << 23))
+    let round = T::all(12_582_912.0);
+    let shifted = round.madd(x, T::all(std::f32::consts::LOG2_E));
+    let n = shifted.minus(round);
+    let r = x.madd(n, T::all(-0.693_359_4)).madd(n, T::all(2.121_944_4e-4));
+    let p = polynomial(r, [0.5, 1.666_666_6e-1, 4.166_579_6e-2, 8.333_452e-3, 1.398_199_9e-3, 1.987_569_1e-4]);
+    let e = r.plus(T::all(1.0)).madd(p, r.times(r));
+    e.times_two_to(shifted)
 }
 
 /// `e^x` within two units in the last place; 0 where it is no normal float, and infinity beyond what f32 holds.
 #[inline(always)]
-pub fn exp(x: f32) -> f32 {
-    let y = exp_within(within(x, LEAST, MOST));
-    let y = if x < LEAST { 0.0 } else { y };
-    let y = if x > MOST { f32::INFINITY } else { y };
-    if x.is_nan() { x } else { y }
+pub fn exp<T: Floats>(x: T) -> T {
+    let (least, most) = (T::all(LEAST), T::all(MOST));
+    let y = exp_within(x.at_least(least).at_most(most));
+    let y = x.below(least, T::all(0.0), y);
+    x.unless_number(most.below(x, T::all(f32::INFINITY), y))
 }
 
 /// The same of what is not above 0.
 #[inline(always)]
-fn exp_below(x: f32) -> f32 {
-    let y = exp_within(if x < LEAST { LEAST } else { x });
-    let y = if x < LEAST { 0.0 } else { y };
-    if x.is_nan() { x } else { y }
+fn exp_below<T: Floats>(x: T) -> T {
+    let least = T::all(LEAST);
+    x.unless_number(x.below(least, T::all(0.0), exp_within(x.at_least(least))))
 }
 
 /// Makes `e^(x - most)` of each, `most` being the greatest of them: their sum.
 #[inline(never)]
 pub fn exponentials(x: &mut [f32], most: f32) -> f32 {
-    let (parts, rest) = x.as_chunks_mut::<16>();
-    let mut sums = [0.0f32; 16];
+    let (parts, rest) = x.as_chunks_mut::<8>();
+    let mut sums = [F4::splat(0.0); 2];
     for part in parts {
-        for (x, sum) in part.iter_mut().zip(&mut sums) {
-            *x = exp_below(*x - most);
-            *sum += *x;
+        for (sum, part) in sums.iter_mut().zip(part.chunks_exact_mut(4)) {
+            let y = exp_below(F4::of(part).minus(F4::splat(most)));
+            y.put(part);
+            *sum = sum.plus(y);
         }
     }
-    for (x, sum) in rest.iter_mut().zip(&mut sums) {
+    let mut all: f32 = sums[0].plus(sums[1]).lanes().iter().sum();
+    for x in rest {
         *x = exp_below(*x - most);
-        *sum += *x;
+        all += *x;
     }
-    sums.iter().sum()
+    all
 }
 
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
-pub fn sigmoid(x: f32) -> f32 {
-    let y = 1.0 / (1.0 + exp_within(within(-x, LEAST, MOST)));
-    if x.is_nan() { x } else { y }
+pub fn sigmoid<T: Floats>(x: T) -> T {
+    let e = exp_within(T::all(0.0).minus(x).at_least(T::all(LEAST)).at_most(T::all(MOST)));
+    x.unless_number(T::all(1.0).over(e.plus(T::all(1.0))))
 }
 
-/// The polynomial of `s` with these coefficients, the constant first.
+/// `y` within one and its opposite, that where `x` is beyond `most` to either side.
 #[inline(always)]
-fn polynomial<const N: usize>(s: f32, of: [f32; N]) -> f32 {
-    of.into_iter().rev().fold(0.0, |sum, c| sum * s + c)
+fn bounded<T: Floats>(x: T, most: f32, y: T) -> T {
+    let (one, other) = (T::all(1.0), T::all(-1.0));
+    let y = y.at_least(other).at_most(one);
+    x.below(T::all(-most), other, T::all(most).below(x, one, y))
 }
 
 /// Hyperbolic tangent: a quotient of polynomials, least squares of the relative error in turns, 3e-8 off; ±1 beyond 8.8.
 #[inline(always)]
-pub fn tanh(x: f32) -> f32 {
-    let s = x * x;
+pub fn tanh<T: Floats>(x: T) -> T {
+    let s = x.times(x);
     let p = polynomial(s, [0.999_999_98, 1.338_100_7e-1, 3.495_566_5e-3, 2.060_873_7e-5, 1.335_421e-8]);
     let q = polynomial(s, [1.0, 4.671_432_3e-1, 2.587_69e-2, 3.285_599_8e-4, 7.776_368e-7]);
-    let y = within(x * p / q, -1.0, 1.0);
-    if x.abs() > 8.8 { 1f32.copysign(x) } else { y }
+    bounded(x, 8.8, x.times(p).over(q))
 }
 
 /// The error function: as [`tanh`], 3e-7 off; ±1 beyond 3.75.
 #[inline(always)]
-pub fn erf(x: f32) -> f32 {
-    let s = x * x;
+pub fn erf<T: Floats>(x: T) -> T {
+    let s = x.times(x);
     let p = polynomial(s, [1.128_378_9, 3.060_579e-1, 6.627_938e-2, 8.194_719e-3, 2.933_075e-4]);
     let q = polynomial(s, [1.0, 6.045_628e-1, 1.602_967_8e-1, 2.397_407_4e-2, 2.062_537_8e-3, 1.720_978_6e-5]);
-    let y = within(x * p / q, -1.0, 1.0);
-    if x.abs() > 3.75 { 1f32.copysign(x) } else { y }
+    bounded(x, 3.75, x.times(p).over(q))
 }
 
 /// The natural logarithm within two units in the last place; none of what is below 0, and minus infinity of 0.

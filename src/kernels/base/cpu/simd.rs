@@ -71,6 +71,30 @@ mod vector {
             F4(f32x4_sub(self.0, b.0))
         }
 
+        /// Quotient lane by lane.
+        #[inline(always)]
+        pub fn over(self, b: F4) -> F4 {
+            F4(f32x4_div(self.0, b.0))
+        }
+
+        /// `then` where a lane of `self` is below that of `b`, else `otherwise`.
+        #[inline(always)]
+        pub fn below(self, b: F4, then: F4, otherwise: F4) -> F4 {
+            F4(v128_bitselect(then.0, otherwise.0, f32x4_lt(self.0, b.0)))
+        }
+
+        /// `otherwise` where a lane of `self` is a number, else that lane.
+        #[inline(always)]
+        pub fn unless_number(self, otherwise: F4) -> F4 {
+            F4(v128_bitselect(otherwise.0, self.0, f32x4_eq(self.0, self.0)))
+        }
+
+        /// Times two to the power that the lowest bits of `n` say.
+        #[inline(always)]
+        pub fn times_two_to(self, n: F4) -> F4 {
+            F4(i32x4_add(self.0, i32x4_shl(n.0, 23)))
+        }
+
         /// Rows as columns.
         #[inline(always)]
         pub fn transposed([a, b, c, d]: [F4; 4]) -> [F4; 4] {
@@ -187,6 +211,30 @@ mod vector {
         #[inline(always)]
         pub fn minus(self, b: F4) -> F4 {
             F4(std::array::from_fn(|i| self.0[i] - b.0[i]))
+        }
+
+        /// Quotient lane by lane.
+        #[inline(always)]
+        pub fn over(self, b: F4) -> F4 {
+            F4(std::array::from_fn(|i| self.0[i] / b.0[i]))
+        }
+
+        /// `then` where a lane of `self` is below that of `b`, else `otherwise`.
+        #[inline(always)]
+        pub fn below(self, b: F4, then: F4, otherwise: F4) -> F4 {
+            F4(std::array::from_fn(|i| if self.0[i] < b.0[i] { then.0[i] } else { otherwise.0[i] }))
+        }
+
+        /// `otherwise` where a lane of `self` is a number, else that lane.
+        #[inline(always)]
+        pub fn unless_number(self, otherwise: F4) -> F4 {
+            F4(std::array::from_fn(|i| if self.0[i].is_nan() { self.0[i] } else { otherwise.0[i] }))
+        }
+
+        /// Times two to the power that the lowest bits of `n` say.
+        #[inline(always)]
+        pub fn times_two_to(self, n: F4) -> F4 {
+            F4(std::array::from_fn(|i| f32::from_bits(self.0[i].to_bits().wrapping_add(n.0[i].to_bits() << 23))))
         }
 
         /// Rows as columns.
