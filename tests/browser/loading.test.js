@@ -88,7 +88,9 @@ test('loading: cut at 20 random bytes, 20 of 20 loads are resumed and compute th
     const all = await data.asked();
     equal(all.length, round % 3 ? 2 : 3, `requests, ${at}`);
     const [, resumed] = all;
-    if (round % 4) {
+    // What was cut before the page heard of a byte is asked for anew, if need be by what the browser itself kept.
+    const anew = resumed.range === null || /^bytes=(\d+)-\1$/.test(resumed.range);
+    if (round % 4 && !anew) {
       const from = Number(/^bytes=(\d+)-$/.exec(resumed.range)?.[1]);
       assert(from <= second && resumed.status === 206 && resumed.ifRange, `resumed from ${resumed.range}, ${resumed.status}, ${at}`);
       parts++;
@@ -96,6 +98,7 @@ test('loading: cut at 20 random bytes, 20 of 20 loads are resumed and compute th
       equal(resumed.status, 200, `a server that gives no parts, ${at}`);
     }
   }
+  assert(parts > 10, `${parts} of 15 resumed by parts, seed ${SEED}`);
   return `${parts} by parts; seed ${SEED}`;
 });
 
