@@ -56,6 +56,13 @@ impl World {
         self.run_in(predictor, costs, strategy, Machine::default());
     }
 
+    /// The mean error of forecasts of two programs in turns: one, the other, and both.
+    fn mean(&mut self, predictor: &mut Predictor, (a, b): (&ProgramCost, &ProgramCost), runs: usize) -> f64 {
+        let sets: [&[&ProgramCost]; 3] = [&[a], &[b], &[a, b]];
+        let run = |i: usize| self.run_in(predictor, sets[i % 3], Strategy::Sequential, Machine::default());
+        (0..runs).map(run).sum::<f64>() / runs as f64
+    }
+
     /// The error of the forecast.
     pub(super) fn run_in(
         &mut self,
@@ -150,13 +157,7 @@ fn a_load_on_the_machine_is_followed_within_ten_runs_and_so_is_its_end() {
     let (a, b) = (cost("a", Class::Conv, 2e7), cost("b", Class::Matmul, 3e7));
     for (seed, load) in [(1, 1.8f64), (2, 1.3), (3, 3.0), (4, 0.6)] {
         let (mut predictor, mut world) = (Predictor::new(rates()), World::new(seed * 104_729));
-        let mut mean = |world: &mut World, runs: usize| {
-            let run = |i: usize| {
-                let sets: [&[&ProgramCost]; 3] = [&[&a], &[&b], &[&a, &b]];
-                world.run_in(&mut predictor, sets[i % 3], Strategy::Sequential, Machine::default())
-            };
-            (0..runs).map(run).sum::<f64>() / runs as f64
-        };
+        let mut mean = |world: &mut World, runs: usize| world.mean(&mut predictor, (&a, &b), runs);
         mean(&mut world, 50);
         let calm = mean(&mut world, 10);
         for log in [load.ln(), 0.0] {
@@ -176,13 +177,7 @@ fn the_end_of_a_load_is_seen_within_ten_runs_though_its_times_were_far_apart() {
         let (mut calm, mut then) = (0.0, 0.0);
         for seed in 1..9 {
             let (mut predictor, mut world) = (Predictor::new(rates()), World::new(seed * 104_729));
-            let mut mean = |world: &mut World, runs: usize| {
-                let run = |i: usize| {
-                    let sets: [&[&ProgramCost]; 3] = [&[&a], &[&b], &[&a, &b]];
-                    world.run_in(&mut predictor, sets[i % 3], Strategy::Sequential, Machine::default())
-                };
-                (0..runs).map(run).sum::<f64>() / runs as f64
-            };
+            let mut mean = |world: &mut World, runs: usize| world.mean(&mut predictor, (&a, &b), runs);
             mean(&mut world, 80);
             calm += mean(&mut world, 10) / 8.0;
             // Who shares its cores has turns that come sooner or later.
