@@ -245,7 +245,8 @@ export async function open(proposals, threads) {
     rest() {
       clearTimeout(resting);
       resting = setTimeout(() => {
-        if (waiting.size > 0) return;
+        // It hears last that it is to let go, and may be slow to.
+        if (waiting.size > 0) return processor.rest();
         short.end();
         if (bytes > REST_BYTES) stop();
       }, REST_MS);
