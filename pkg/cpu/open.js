@@ -162,10 +162,11 @@ export async function open(proposals, threads) {
       [apart, threads] = [false, 1];
       return lead().catch((error) => end(String(error.message)));
     };
+    const helpers = [];
     let first;
     const answered = ({ ready, id, head, parts, used, memory }) => {
       if (ready) {
-        for (const helper of ready.helpers) told(begun(() => {}), { module: code, memory: ready.memory, helper });
+        helpers.forEach((worker, i) => told(worker, { module: code, memory: ready.memory, helper: ready.helpers[i] }));
         leader = first;
         if (ready.memory) {
           word = new Int32Array(ready.memory.buffer, ready.stopAt, 1);
@@ -182,6 +183,8 @@ export async function open(proposals, threads) {
     };
     try {
       first = begun(answered, here);
+      // What helps it begins beside it.
+      while (helpers.length < threads - 1) helpers.push(begun(() => {}, (why) => (leader ? end : here)(why)));
     } catch (error) {
       return here(String(error.message));
     }

@@ -40,13 +40,15 @@ async function take({ module, threads, memory, helper, lock, id, head, parts }) 
   busy = true;
   clearTimeout(idle);
   try {
+    // It comes to be while the browser is asked for the lock.
+    const coming = module && !helper && Processor.create(module, threads);
     if (lock) {
       await hold(lock);
       postMessage({ lives: lock });
     }
     if (helper) return await Processor.help(module, memory, helper);
     if (module) {
-      processor = await Processor.create(module, threads);
+      processor = await coming;
       const helpers = Array.from({ length: threads - 1 }, (_, i) => processor.helper(i + 1));
       if (processor.memory) slice = Infinity;
       postMessage({ ready: { memory: processor.memory, stopAt: processor.stopAt, helpers } });

@@ -13,9 +13,11 @@ use std::hint::black_box;
 /// Milliseconds on a clock that only goes forward.
 pub type Clock = fn() -> f64;
 
-/// What is measured grows until it takes so long, so that the clock is small beside it: as many of the clock's steps, between these.
+/// What is measured grows until it takes so long, so that the clock is small beside it: as many of the clock's steps, between these
+/// where an engine makes it fast meanwhile, and less where it is fast from the start.
 const STEPS: f64 = 50.0;
 const LONG_ENOUGH_MS: [f64; 2] = [1.0, 3.0];
+const FAST_MS: [f64; 2] = [0.3, 3.0];
 /// It is run until so many in a row were not faster than what was the fastest by then, which counts, as it was disturbed least; an
 /// engine may still be making it fast.
 const STEADY: usize = 4;
@@ -50,13 +52,13 @@ fn step(clock: Clock) -> f64 {
 }
 
 /// Seconds of one turn of `run`, which is told how many to make.
-fn seconds(clock: Clock, mut run: impl FnMut(usize) -> Result<()>) -> Result<f64> {
+fn seconds(clock: Clock, [least, most]: [f64; 2], mut run: impl FnMut(usize) -> Result<()>) -> Result<f64> {
     let mut timed = |turns: usize| {
         let began = clock();
         run(turns)?;
         Ok::<f64, Error>(clock() - began)
     };
-    let long_enough = (STEPS * step(clock)).clamp(LONG_ENOUGH_MS[0], LONG_ENOUGH_MS[1]);
+    let long_enough = (STEPS * step(clock)).clamp(least, most);
     let mut turns = 1;
     let mut best = timed(turns)?;
     while best < long_enough && turns < MOST_TURNS {
@@ -82,7 +84,7 @@ fn seconds(clock: Clock, mut run: impl FnMut(usize) -> Result<()>) -> Result<f64
 #[inline(never)]
 pub fn ceilings(team: &dyn Team, clock: Clock) -> Result<Ceilings> {
     let threads = team.threads();
-    let turn = seconds(clock, |turns| {
+    let turn = seconds(clock, LONG_ENOUGH_MS, |turns| {
         team.run(threads, &|_, units| {
             for _ in units {
                 // Called often: an engine makes a function fast between two calls of it.
@@ -94,14 +96,14 @@ pub fn ceilings(team: &dyn Team, clock: Clock) -> Result<Ceilings> {
         })
     })?;
     let (from, mut to) = (vec![1.0f32; COPIED], vec![0.0; COPIED]);
-    let copied = seconds(clock, |turns| {
+    let copied = seconds(clock, FAST_MS, |turns| {
         for _ in 0..turns {
             to.copy_from_slice(black_box(&from));
             black_box(&to);
         }
         Ok(())
     })?;
-    let nothing = seconds(clock, |turns| {
+    let nothing = seconds(clock, LONG_ENOUGH_MS, |turns| {
         (0..turns).try_for_each(|_| {
             team.run(threads, &|_, units| {
                 black_box(units);
@@ -127,7 +129,7 @@ pub fn utilisation(class: Class, ceilings: &Ceilings, team: &dyn Team, clock: Cl
         .map(|s| (s.cost.flops / ceilings.flops_per_s).max(s.cost.bytes / ceilings.bytes_per_s))
         .sum();
     let mut arena = Arena::default();
-    let took = seconds(clock, |turns| {
+    let took = seconds(clock, LONG_ENOUGH_MS, |turns| {
         (0..turns).try_for_each(|_| execute(&loaded, &mut arena, team, &[&input], &|_| String::new()).map(drop))
     })?;
     Ok((ideal / took).clamp(1e-4, 1.0))

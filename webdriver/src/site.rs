@@ -16,8 +16,17 @@ use std::time::Duration;
 /// What the page takes of npm's packages, by the name that it has there, and whose licence lies beside.
 const VENDORED: [(&str, &str); 2] = [("d3/dist/d3.min.js", "d3"), ("@observablehq/plot/dist/plot.umd.min.js", "plot")];
 /// What nobody fetches.
-const LEFT: [&str; 7] =
-    ["draw.py", "index.d.ts", "types", "README.md", "consort.min.js", "consort.min.js.map", "parquet.min.js.map"];
+const LEFT: [&str; 9] = [
+    "draw.py",
+    "index.d.ts",
+    "types",
+    "README.md",
+    "consort.min.js",
+    "consort.min.js.map",
+    "parquet.min.js.map",
+    "worker.min.js",
+    "worker.min.js.map",
+];
 /// What a page takes at most, on a machine that is busy with others.
 const MOST: Duration = Duration::from_secs(180);
 

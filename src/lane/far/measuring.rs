@@ -11,7 +11,7 @@ use crate::processor::wire::{Answer, Request};
 /// Floats that are sent there and back to see how fast that is.
 const SENT: usize = 1 << 18;
 /// How often each way is measured; the median counts.
-const REPEATS: usize = 5;
+const REPEATS: usize = 3;
 
 /// Times what `request` asks, in seconds: the median.
 async fn seconds(held: &Held, request: &Request, parts: &[&HostTensor]) -> Result<f64> {
