@@ -14,9 +14,10 @@ const MOST_MS = 0.5;
 const OF_THE_WAY = 0.6;
 /** What takes longer with that way is not looked at. */
 const WAY_MS = 2;
-/** Calls of which the mean counts, as a clock may be coarse; such windows before the best of them is known, and until it is hopeless. */
+/** Calls of which the mean counts, as a clock may be coarse; fewer at first, as a lane may be tried for a few calls only; and such windows
+ * until it is hopeless. */
 const WINDOW = 8;
-const WINDOWS = 2;
+const FIRST = 3;
 const HOPELESS = 16;
 /** So often one is run, each time a while later, for the engine to make it fast; and no longer than that at a time. */
 const ROUNDS = 12;
@@ -41,13 +42,19 @@ const same = (a, b) =>
 class Mean {
   #calls = 0;
   #ms = 0;
+  #window;
+
+  constructor(window = WINDOW) {
+    this.#window = window;
+  }
 
   /** The mean of the window that this ends, if it ends one. */
   took(ms) {
     this.#ms += ms;
-    if (++this.#calls < WINDOW) return undefined;
-    const mean = this.#ms / WINDOW;
+    if (++this.#calls < this.#window) return undefined;
+    const mean = this.#ms / this.#calls;
     this.#calls = this.#ms = 0;
+    this.#window = WINDOW;
     return mean;
   }
 }
@@ -68,7 +75,7 @@ class Known {
   returns = 0;
   /** The least mean of what it takes by way of the worker. */
   way = Infinity;
-  times = new Mean();
+  times = new Mean(FIRST);
 }
 
 export class Short {
@@ -100,7 +107,7 @@ export class Short {
   /** A copy of a request that runs a program, for `took`, where the next answer decides whether it comes here. */
   sample(about, number, head, parts) {
     const known = about === RUNS && this.#programs.get(number);
-    const wanted = known?.made && !known.settled && known.windows >= WINDOWS && known.way <= WAY_MS;
+    const wanted = known?.made && !known.settled && known.windows > 0 && known.way <= WAY_MS;
     return wanted && size(head, parts) <= MOST_BYTES ? copy(head, parts) : undefined;
   }
 

@@ -14,6 +14,11 @@ const TRIED_SHORT: usize = RECENT;
 /// It is tried once more where the last such call took so much less of the time of the one before: it is not warm yet.
 const WARMING: f64 = 0.8;
 const SHORT_MS: f64 = 2.0;
+/// It is tried for so many where calls take less than so many milliseconds: a lane may bring what is so short nearer while it is called. A
+/// lane that then takes at most so much of the time needs no more of them.
+const TRIED_SHORTEST: usize = 14;
+const SHORTEST_MS: f64 = 1.0;
+const CLEARLY: f64 = 0.8;
 /// Another lane is tried where its forecast is at most so many times what calls take now.
 const WORTH: f64 = 1.2;
 /// A call that took so many times as long, and is no short one, ends the trial.
@@ -39,7 +44,23 @@ pub(super) enum Next {
 
 /// What calls took, by the number of a lane's opening and their shapes.
 #[derive(Debug, Default)]
-pub(super) struct Routes(RefCell<BTreeMap<(u64, Shapes), VecDeque<f64>>>);
+pub(super) struct Routes(RefCell<BTreeMap<(u64, Shapes), Took>>);
+
+/// What calls took on one lane: the last of them, and how many there were.
+#[derive(Debug, Default)]
+struct Took {
+    recent: VecDeque<f64>,
+    calls: usize,
+}
+
+/// Calls that a lane is tried for, beside one that takes `usual`.
+fn tried(usual: f64) -> usize {
+    match usual {
+        ms if ms < SHORTEST_MS => TRIED_SHORTEST,
+        ms if ms < SHORT_MS => TRIED_SHORT,
+        _ => TRIED,
+    }
+}
 
 fn median(times: &VecDeque<f64>) -> f64 {
     let mut sorted: Vec<f64> = times.iter().copied().collect();
@@ -59,16 +80,21 @@ impl Routes {
         if all.len() >= MOST {
             all.clear();
         }
-        let times = all.entry((lane, shapes.clone())).or_default();
-        if times.len() == RECENT {
-            times.pop_front();
+        let took = all.entry((lane, shapes.clone())).or_default();
+        if took.recent.len() == RECENT {
+            took.recent.pop_front();
         }
-        times.push_back(ms);
+        took.recent.push_back(ms);
+        took.calls += 1;
     }
 
     /// What a call takes on a lane, where enough were seen.
     pub(super) fn usual(&self, lane: u64, shapes: &Shapes) -> Option<f64> {
-        self.0.borrow().get(&(lane, shapes.clone())).filter(|times| times.len() >= ENOUGH).map(median)
+        self.0
+            .borrow()
+            .get(&(lane, shapes.clone()))
+            .filter(|took| took.calls >= ENOUGH)
+            .map(|took| median(&took.recent))
     }
 
     /// What to do with a call of `shapes` whose session runs on the lane `now`, and could run on `other`, where it is forecast to
@@ -76,15 +102,16 @@ impl Routes {
     pub(super) fn next(&self, now: u64, other: u64, shapes: &Shapes, forecast: impl FnOnce() -> Option<f64>) -> Next {
         let Some(usual) = self.usual(now, shapes) else { return Next::Stay };
         let all = self.0.borrow();
-        let warming = |times: &VecDeque<f64>| {
-            let last: Vec<f64> = times.iter().rev().take(2).copied().collect();
-            times.len() < RECENT && matches!(last[..], [last, before] if last < WARMING * before && before > SHORT_MS)
+        let warming = |Took { recent, calls }: &Took| {
+            let last: Vec<f64> = recent.iter().rev().take(2).copied().collect();
+            *calls < RECENT && matches!(last[..], [last, before] if last < WARMING * before && before > SHORT_MS)
         };
         match all.get(&(other, shapes.clone())) {
-            Some(times) if warming(times) => Next::Try,
-            Some(times) if times.iter().any(|&ms| ms > usual * HOPELESS && ms > usual + SHORT_MS) => Next::Stay,
-            Some(times) if times.len() < if usual < SHORT_MS { TRIED_SHORT } else { TRIED } => Next::Try,
-            Some(times) if latest(times) < usual * BETTER => Next::Move,
+            Some(took) if warming(took) => Next::Try,
+            Some(took) if took.recent.iter().any(|&ms| ms > usual * HOPELESS && ms > usual + SHORT_MS) => Next::Stay,
+            Some(took) if took.calls >= TRIED_SHORT && latest(&took.recent) < usual * CLEARLY => Next::Move,
+            Some(took) if took.calls < tried(usual) => Next::Try,
+            Some(took) if latest(&took.recent) < usual * BETTER => Next::Move,
             Some(_) => Next::Stay,
             None if forecast().is_some_and(|ms| ms <= usual * WORTH) => Next::Try,
             None => Next::Stay,
@@ -139,6 +166,18 @@ mod tests {
         assert_eq!(routes.next(0, 1, &shapes, || None), Next::Move);
         routes.took(1, &shapes, 4.0);
         assert_eq!(routes.next(0, 1, &shapes, || None), Next::Stay, "that was none");
+    }
+
+    #[test]
+    fn what_comes_nearer_while_it_is_tried_is_moved_to() {
+        let (routes, shapes) = (Routes::default(), vec![vec![1, 8]]);
+        (0..ENOUGH).for_each(|_| routes.took(0, &shapes, 0.5));
+        for ms in [0.6, 0.6, 0.7, 0.6, 0.6, 0.6, 0.2, 0.2] {
+            assert_eq!(routes.next(0, 1, &shapes, || Some(0.6)), Next::Try);
+            routes.took(1, &shapes, ms);
+        }
+        assert_eq!(routes.next(0, 1, &shapes, || None), Next::Move);
+        assert_eq!(twenty(&Routes::default(), [0.5, 0.6], 0.6), (0, TRIED_SHORTEST), "it never does");
     }
 
     #[test]
