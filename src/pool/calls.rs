@@ -358,6 +358,8 @@ impl Calls {
         let home = home.unwrap_or_else(|| self.settled(session, desk));
         let (session, desk, form) = (Rc::clone(session), Rc::clone(desk), form.clone());
         spawn(Box::pin(async move {
+            // Until it is warm its calls take from those of the other lanes.
+            let _under_way = Counted::new(&desk.activity.preparing);
             if let Ok(ready) = desk.prepare(&session, &home, form.clone(), None).await {
                 // Lanes of one name share what a browser compiled.
                 if session.home().is_some_and(|home| home.lane.name() != desk.lane.name()) {

@@ -91,7 +91,6 @@ pub struct Desk {
     pub(super) activity: Rc<Activity>,
     /// Counts preparations begun and ended: an execution beside one is no clean observation.
     pub(super) preparations: Cell<u64>,
-    pub(super) preparing: Cell<usize>,
     pub(super) goal: Goal,
     pub(super) measure: Measure,
     pub(super) budget: Option<u64>,
@@ -155,7 +154,6 @@ impl Desk {
             at_work,
             activity: Rc::clone(activity),
             preparations: Cell::new(0),
-            preparing: Cell::new(0),
             goal: options.goal,
             measure: options.measure,
             budget: options.memory_budget,

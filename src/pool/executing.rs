@@ -188,7 +188,9 @@ impl Desk {
         if self.queue.unwanted.get() {
             return Err(Error::new(Kind::Aborted, "nobody waits for the call any more"));
         }
-        let (before, quiet) = (self.preparations.get(), self.preparing.get() == 0);
+        // What is made ready on any lane takes from what all share.
+        let quiet = || self.activity.preparing.get() == 0;
+        let (before, quiet_before) = (self.preparations.get(), quiet());
         let began_ms = now_ms();
         let active = self.activity.begin(began_ms, plan.forecast.total_ms);
         let working = self.at_work.begin(began_ms, plan.forecast.total_ms);
@@ -197,7 +199,7 @@ impl Desk {
         let outcome = self.lane.execute(&works, &plan.schedule, share).await?;
         drop(working);
         let conditions = active.conditions(now_ms());
-        let exclusive = quiet && self.preparations.get() == before;
+        let exclusive = quiet_before && quiet() && self.preparations.get() == before;
         // Every program is warm from now on, also those behind one that was not.
         let cold = items.iter().filter(|item| !item.ready.warm.replace(true)).count();
         let clean = cold == 0 && exclusive && outcome.awaited;

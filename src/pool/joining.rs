@@ -132,7 +132,7 @@ impl Desk {
         let held = Held { lane: Rc::clone(&self.lane), holder };
         let residency = Residency { halves, short: self.budget.is_some(), ..Residency::default() };
         self.preparations.set(self.preparations.get() + 1);
-        let _under_way = (Counted::new(&self.preparing), Counted::new(&self.activity.preparing));
+        let _under_way = Counted::new(&self.activity.preparing);
         let (outputs, compiling) = {
             let graphs: Vec<Ref<'_, Graph>> = set.iter().map(|asked| asked.session.graph.borrow()).collect();
             let part = |i: usize| Part { graph: &graphs[i], shapes: &set[i].shapes, inputs: &fed[i] };

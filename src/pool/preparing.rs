@@ -90,7 +90,7 @@ impl Desk {
     ) -> Result<Rc<Ready>> {
         self.preparations.set(self.preparations.get() + 1);
         // It may be dropped at any wait.
-        let _under_way = (Counted::new(&self.preparing), Counted::new(&self.activity.preparing));
+        let _under_way = Counted::new(&self.activity.preparing);
         self.compile_now(session, home, form, progress).await.map_err(|e| e.in_model(&session.name))
     }
 
