@@ -119,8 +119,8 @@ impl Calls {
                             let precision = session.precision(&*desk.lane);
                             session.answered.set(Some(Answered { lane: desk.lane.name(), precision }));
                         }
-                        if let ([place], true) = (&places[..], execution.clean) {
-                            let (call, ms) = (&calls[*place], execution.outcome.total_ms);
+                        if let ([place], Some(ms)) = (&places[..], execution.took_ms) {
+                            let call = &calls[*place];
                             call.session.routes.took(desk.lane.opening(), &call.shapes(), ms);
                         }
                         places.into_iter().zip(execution.outputs).for_each(|(place, own)| answers[place] = Some(own));

@@ -71,10 +71,13 @@ async fn execute_batch(desk: &Rc<Desk>, mut batch: Vec<Job>) {
     match execute_wanted(desk, &mut batch).await {
         Ok(execution) => {
             let mut outputs = execution.outputs.into_iter();
+            let all_ms: f64 = batch.iter().map(Job::cost_ms).sum();
             for job in batch {
                 let outputs = outputs.by_ref().take(job.items.len()).collect();
                 let outcome = Rc::clone(&execution.outcome);
-                let own = Execution { outputs, outcome, ..execution };
+                let share = (job.cost_ms() / all_ms).min(1.0);
+                let took_ms = (execution.warm && job.items.len() == 1).then_some(outcome.total_ms * share);
+                let own = Execution { outputs, outcome, took_ms, ..execution };
                 let _ = job.reply.send(desk.open().map(|()| own));
             }
         }
@@ -124,7 +127,7 @@ impl Desk {
                 return Err(Error::new(Kind::Internal, "outputs of several requests could not be taken apart"));
             }
         }
-        Ok(Execution { outputs, clean: false, ..execution })
+        Ok(Execution { outputs, ..execution })
     }
 
     /// Executes `items` as they are.
@@ -160,8 +163,8 @@ impl Desk {
             .zip(items)
             .map(|(tensors, item)| item.ready.compiled.outputs.iter().cloned().zip(tensors).collect())
             .collect();
-        let (warm, clean, forecast_ms) = (clean, clean && items.len() == 1, plan.forecast.total_ms);
-        Ok(Execution { outputs, outcome: Rc::new(outcome), warm, clean, began_ms, forecast_ms })
+        let (warm, forecast_ms) = (clean, plan.forecast.total_ms);
+        Ok(Execution { outputs, outcome: Rc::new(outcome), warm, took_ms: None, began_ms, forecast_ms })
     }
 
     /// The strategy by which `items` run, `forecast` being the best of `plans`: what they took counts more, and where threads may make a

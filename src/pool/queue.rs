@@ -72,6 +72,11 @@ impl Job {
         self.options.strategy.is_none()
     }
 
+    /// What it was forecast to take when it came.
+    pub(super) fn cost_ms(&self) -> f64 {
+        self.claim.cost_ms
+    }
+
     fn sessions(&self) -> impl Iterator<Item = u64> + Clone {
         self.items.iter().map(|item| item.session.id)
     }
@@ -276,8 +281,8 @@ pub struct Execution {
     pub(super) outcome: Rc<Outcome>,
     /// Whether its requests ran before, and nothing else was under way on its lane.
     pub(super) warm: bool,
-    /// Whether it had one request only, too.
-    pub(super) clean: bool,
+    /// What the call's one request took of that, where it was so: of several by what each was forecast to take.
+    pub(super) took_ms: Option<f64>,
     /// When it began.
     pub(super) began_ms: f64,
     /// What it was forecast to take.
