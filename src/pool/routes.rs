@@ -13,7 +13,7 @@ const TRIED: usize = 2;
 const TRIED_SHORT: usize = RECENT;
 /// It is tried once more where the last such call took so much less of the time of the one before: it is not warm yet.
 const WARMING: f64 = 0.8;
-const SHORT_MS: f64 = 2.0;
+const SHORT_MS: f64 = 4.0;
 /// It is tried for so many where calls take less than so many milliseconds: a lane may bring what is so short nearer while it is called. A
 /// lane that then takes at most so much of the time needs no more of them.
 const TRIED_SHORTEST: usize = 14;
@@ -164,7 +164,7 @@ mod tests {
             routes.took(1, &shapes, ms);
         }
         assert_eq!(routes.next(0, 1, &shapes, || None), Next::Move);
-        routes.took(1, &shapes, 4.0);
+        routes.took(1, &shapes, 9.0);
         assert_eq!(routes.next(0, 1, &shapes, || None), Next::Stay, "that was none");
     }
 
