@@ -9,6 +9,20 @@ export const timed = async (what) => {
   return [performance.now() - start, value];
 };
 
+/** Each is called so often in a row, in turns with the other. */
+const ROW = 5;
+/** A row begins so long after the other's: threads that ended their work look for more for a while, and hold a core. */
+const REST_MS = 20;
+
+/** The times of a row of calls; the first wakes what rested and does not count. */
+export async function row(call) {
+  await new Promise((done) => setTimeout(done, REST_MS));
+  await call();
+  const times = [];
+  while (times.length < ROW) times.push((await timed(call))[0]);
+  return times;
+}
+
 /** Fails after `ms`, whatever `promise` does. */
 export const within = (ms, promise) => {
   let timer;
