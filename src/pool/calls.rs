@@ -16,7 +16,7 @@ use super::tensors::{Feed, Keep};
 use super::warming::warm;
 use crate::error::{Error, Kind, Result};
 use crate::graph::HostTensor;
-use crate::lane::host::spawn;
+use crate::lane::host::{now_ms, spawn};
 use crate::lane::{Input, Resident};
 use crate::predict::{Goal, Strategy};
 use futures_util::future::join_all;
@@ -121,7 +121,7 @@ impl Calls {
                         }
                         if let ([place], Some(ms)) = (&places[..], execution.took_ms) {
                             let call = &calls[*place];
-                            call.session.routes.took(desk.lane.opening(), &call.shapes(), ms);
+                            call.session.routes.took(desk.lane.opening(), &call.shapes(), ms, now_ms());
                         }
                         places.into_iter().zip(execution.outputs).for_each(|(place, own)| answers[place] = Some(own));
                     }

@@ -7,22 +7,23 @@ use std::collections::{BTreeMap, VecDeque};
 const RECENT: usize = 5;
 /// Measured calls before a lane is compared with another.
 const ENOUGH: usize = 3;
-/// Measured calls that another lane is tried for: more of them where they are so short, in milliseconds, that what else the
-/// machine does is as long as they are.
-const TRIED: usize = 2;
-const TRIED_SHORT: usize = RECENT;
+/// Measured calls that another lane is tried for, and for how many milliseconds at least: more where they are so short, in milliseconds,
+/// that what else the machine does is as long as they are, and an engine still makes them fast; and most where a lane may bring what is so
+/// short nearer while it is called.
+const TRIED: (usize, f64) = (2, 0.0);
+const SHORT_MS: f64 = 4.0;
+const TRIED_SHORT: (usize, f64) = (RECENT, 200.0);
+const SHORTEST_MS: f64 = 1.0;
+const TRIED_SHORTEST: (usize, f64) = (14, 400.0);
+/// A lane on which short calls take at most so much of the time needs no more of them.
+const CLEARLY: f64 = 0.8;
 /// It is tried once more where the last such call took so much less of the time of the one before: it is not warm yet.
 const WARMING: f64 = 0.8;
-const SHORT_MS: f64 = 4.0;
-/// It is tried for so many where calls take less than so many milliseconds: a lane may bring what is so short nearer while it is called. A
-/// lane that then takes at most so much of the time needs no more of them.
-const TRIED_SHORTEST: usize = 14;
-const SHORTEST_MS: f64 = 1.0;
-const CLEARLY: f64 = 0.8;
 /// Another lane is tried where its forecast is at most so many times what calls take now: that of a lane on which little ran yet is off by
 /// as much.
 const WORTH: f64 = 2.0;
-/// A call that took so many times as long, and is no short one, ends the trial.
+/// Where no call took less than so many times as long, and they are no short ones, the trial ends; and with the first that took the square
+/// of it.
 const HOPELESS: f64 = 2.0;
 /// Another lane is taken where it takes at most so much of the time: less is noise.
 const BETTER: f64 = 0.97;
@@ -47,19 +48,40 @@ pub(super) enum Next {
 #[derive(Debug, Default)]
 pub(super) struct Routes(RefCell<BTreeMap<(u64, Shapes), Took>>);
 
-/// What calls took on one lane: the last of them, and how many there were.
+/// What calls took on one lane: the last of them, how many there were, and when the first and the last ended.
 #[derive(Debug, Default)]
 struct Took {
     recent: VecDeque<f64>,
     calls: usize,
+    since_ms: f64,
+    until_ms: f64,
 }
 
-/// Calls that a lane is tried for, beside one that takes `usual`.
-fn tried(usual: f64) -> usize {
-    match usual {
-        ms if ms < SHORTEST_MS => TRIED_SHORTEST,
-        ms if ms < SHORT_MS => TRIED_SHORT,
-        _ => TRIED,
+impl Took {
+    /// Whether these were enough to compare it with a lane on which calls take `usual`.
+    fn tried(&self, usual: f64) -> bool {
+        let (calls, ms) = match usual {
+            short if short < SHORTEST_MS => TRIED_SHORTEST,
+            short if short < SHORT_MS => TRIED_SHORT,
+            _ => TRIED,
+        };
+        self.calls >= calls && self.until_ms - self.since_ms >= ms
+    }
+
+    fn warming(&self) -> bool {
+        let last: Vec<f64> = self.recent.iter().rev().take(2).copied().collect();
+        self.calls < RECENT && matches!(last[..], [last, before] if last < WARMING * before && before > SHORT_MS)
+    }
+
+    fn hopeless(&self, usual: f64) -> bool {
+        let least = self.recent.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = if self.calls < 2 { HOPELESS * HOPELESS } else { HOPELESS };
+        least > usual * most && least > usual + SHORT_MS
+    }
+
+    /// The median of the last three: those before may have been cold.
+    fn latest(&self) -> f64 {
+        median(&self.recent.iter().rev().take(ENOUGH).copied().collect())
     }
 }
 
@@ -69,14 +91,9 @@ fn median(times: &VecDeque<f64>) -> f64 {
     sorted[sorted.len() / 2]
 }
 
-/// The median of the last three: those before may have been cold.
-fn latest(times: &VecDeque<f64>) -> f64 {
-    median(&times.iter().rev().take(ENOUGH).copied().collect())
-}
-
 impl Routes {
-    /// Takes in that a call of `shapes` took so long on a lane, its first there not counted.
-    pub(super) fn took(&self, lane: u64, shapes: &Shapes, ms: f64) {
+    /// Takes in that a call of `shapes` took so long on a lane, its first there not counted, and ended at `now_ms`.
+    pub(super) fn took(&self, lane: u64, shapes: &Shapes, ms: f64, now_ms: f64) {
         let mut all = self.0.borrow_mut();
         if all.len() >= MOST {
             all.clear();
@@ -86,7 +103,10 @@ impl Routes {
             took.recent.pop_front();
         }
         took.recent.push_back(ms);
-        took.calls += 1;
+        if took.calls == 0 {
+            took.since_ms = now_ms;
+        }
+        (took.calls, took.until_ms) = (took.calls + 1, now_ms);
     }
 
     /// What a call takes on a lane, where enough were seen.
@@ -103,16 +123,12 @@ impl Routes {
     pub(super) fn next(&self, now: u64, other: u64, shapes: &Shapes, forecast: impl FnOnce() -> Option<f64>) -> Next {
         let Some(usual) = self.usual(now, shapes) else { return Next::Stay };
         let all = self.0.borrow();
-        let warming = |Took { recent, calls }: &Took| {
-            let last: Vec<f64> = recent.iter().rev().take(2).copied().collect();
-            *calls < RECENT && matches!(last[..], [last, before] if last < WARMING * before && before > SHORT_MS)
-        };
         match all.get(&(other, shapes.clone())) {
-            Some(took) if warming(took) => Next::Try,
-            Some(took) if took.recent.iter().any(|&ms| ms > usual * HOPELESS && ms > usual + SHORT_MS) => Next::Stay,
-            Some(took) if took.calls >= TRIED_SHORT && latest(&took.recent) < usual * CLEARLY => Next::Move,
-            Some(took) if took.calls < tried(usual) => Next::Try,
-            Some(took) if latest(&took.recent) < usual * BETTER => Next::Move,
+            Some(took) if took.warming() => Next::Try,
+            Some(took) if took.hopeless(usual) => Next::Stay,
+            Some(took) if took.calls >= RECENT && took.latest() < usual * CLEARLY => Next::Move,
+            Some(took) if !took.tried(usual) => Next::Try,
+            Some(took) if took.latest() < usual * BETTER => Next::Move,
             Some(_) => Next::Stay,
             None if forecast().is_some_and(|ms| ms <= usual * WORTH) => Next::Try,
             None => Next::Stay,
@@ -127,7 +143,7 @@ mod tests {
     /// Runs 20 calls whose time on two lanes is `of`: the lane of the last, and how often the other was tried.
     fn twenty(routes: &Routes, of: [f64; 2], forecast: f64) -> (usize, usize) {
         let (shapes, mut now, mut tried) = (vec![vec![1, 8]], 0, 0);
-        for _ in 0..20 {
+        for call in 0..20 {
             let other = 1 - now;
             let at = match routes.next(now as u64, other as u64, &shapes, || Some(forecast)) {
                 Next::Stay => now,
@@ -140,7 +156,7 @@ mod tests {
                     other
                 }
             };
-            routes.took(at as u64, &shapes, of[at]);
+            routes.took(at as u64, &shapes, of[at], 30.0 * call as f64);
         }
         (now, tried)
     }
@@ -150,7 +166,7 @@ mod tests {
         assert_eq!(twenty(&Routes::default(), [10.0, 5.0], 12.0), (1, 2));
         assert_eq!(twenty(&Routes::default(), [10.0, 11.0], 8.0), (0, 2));
         assert_eq!(twenty(&Routes::default(), [10.0, 5.0], 20.1), (0, 0), "it is not hoped for");
-        assert_eq!(twenty(&Routes::default(), [10.0, 30.0], 8.0), (0, 1), "one such is enough");
+        assert_eq!(twenty(&Routes::default(), [10.0, 41.0], 8.0), (0, 1), "one such is enough");
         assert_eq!(twenty(&Routes::default(), [10.0, 9.9], 8.0), (0, 2), "too little to move for");
     }
 
@@ -158,27 +174,38 @@ mod tests {
     fn one_hiccup_of_a_short_call_is_not_what_its_lane_takes() {
         let (routes, shapes) = (Routes::default(), vec![vec![1, 8]]);
         for _ in 0..ENOUGH {
-            routes.took(0, &shapes, 0.5);
+            routes.took(0, &shapes, 0.5, 0.0);
         }
         for ms in [0.3, 1.9, 0.3, 0.3, 0.3] {
             assert_eq!(routes.next(0, 1, &shapes, || Some(0.4)), Next::Try);
-            routes.took(1, &shapes, ms);
+            routes.took(1, &shapes, ms, 0.0);
         }
         assert_eq!(routes.next(0, 1, &shapes, || None), Next::Move);
-        routes.took(1, &shapes, 9.0);
-        assert_eq!(routes.next(0, 1, &shapes, || None), Next::Stay, "that was none");
+        routes.took(1, &shapes, 9.0, 0.0);
+        assert_eq!(routes.next(0, 1, &shapes, || None), Next::Move, "nor is a longer one");
     }
 
     #[test]
     fn what_comes_nearer_while_it_is_tried_is_moved_to() {
         let (routes, shapes) = (Routes::default(), vec![vec![1, 8]]);
-        (0..ENOUGH).for_each(|_| routes.took(0, &shapes, 0.5));
+        (0..ENOUGH).for_each(|_| routes.took(0, &shapes, 0.5, 0.0));
         for ms in [0.6, 0.6, 0.7, 0.6, 0.6, 0.6, 0.2, 0.2] {
             assert_eq!(routes.next(0, 1, &shapes, || Some(0.6)), Next::Try);
-            routes.took(1, &shapes, ms);
+            routes.took(1, &shapes, ms, 0.0);
         }
         assert_eq!(routes.next(0, 1, &shapes, || None), Next::Move);
-        assert_eq!(twenty(&Routes::default(), [0.5, 0.6], 0.6), (0, TRIED_SHORTEST), "it never does");
+        assert_eq!(twenty(&Routes::default(), [0.5, 0.6], 0.6), (0, 15), "it never does, in 400 ms");
+    }
+
+    #[test]
+    fn a_first_call_that_was_cold_does_not_end_a_trial() {
+        let (routes, shapes) = (Routes::default(), vec![vec![1, 8]]);
+        (0..ENOUGH).for_each(|_| routes.took(0, &shapes, 7.0, 0.0));
+        for ms in [15.0, 4.0, 4.0] {
+            assert_eq!(routes.next(0, 1, &shapes, || Some(9.0)), Next::Try);
+            routes.took(1, &shapes, ms, 0.0);
+        }
+        assert_eq!(routes.next(0, 1, &shapes, || None), Next::Move);
     }
 
     #[test]
@@ -187,7 +214,7 @@ mod tests {
         assert_eq!(twenty(&routes, [10.0, 5.0], 5.0), (1, 2));
         let shapes = vec![vec![1, 8]];
         for _ in 0..RECENT {
-            routes.took(1, &shapes, 15.0);
+            routes.took(1, &shapes, 15.0, 700.0);
         }
         assert_eq!(routes.next(1, 0, &shapes, || None), Next::Move);
         assert_eq!(routes.next(1, 0, &vec![vec![2, 8]], || None), Next::Stay, "of other shapes nothing is known");
