@@ -18,6 +18,8 @@ type Told = Rc<RefCell<Vec<Fallback>>>;
 async fn slow(builds_ms: usize, own: PoolOptions) -> ([Rc<Reference>; 2], Pool, Rc<Session>, Told) {
     let lanes = [Reference::new("first"), Reference::new("second")];
     lanes[0].faults.builds_ms.set(builds_ms);
+    // Calls are no short ones, which are tried by the clock.
+    lanes.iter().for_each(|lane| lane.faults.slower.set(50.0));
     let (all, told) = (lanes.iter().map(|lane| Rc::clone(lane) as Rc<dyn Lane>).collect(), Told::default());
     let note = Rc::clone(&told);
     let listener = Listener::new(move |fallback| note.borrow_mut().push(fallback.clone()));

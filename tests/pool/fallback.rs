@@ -261,7 +261,8 @@ pub async fn a_model_that_no_open_lane_takes_opens_one_that_does() {
 
 pub async fn a_lane_that_was_lost_comes_back_when_it_is_faster() {
     let (pool, lanes, told) = pool_of(&["first", "second"], &["first", "second"], 0).await;
-    lanes.borrow()[1].faults.slower.set(3.0);
+    // Long enough to be no short call, which is tried for longer.
+    lanes.borrow()[1].faults.slower.set(150.0);
     let session = loaded(&pool, again(source("wide", wide()))).await;
     lose(&lanes.borrow()[0]);
     for i in 0..12 {

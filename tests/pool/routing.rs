@@ -9,10 +9,13 @@ use consort::pool::{Keep, Pool, PoolOptions, Request, Session, Source};
 use consort::predict::Goal;
 use std::rc::Rc;
 
+/// Calls take so many times what a lane of tests says: those of a few milliseconds are tried for a while by the clock.
+const LONG: f64 = 50.0;
+
 /// A pool on two lanes of equal forecasts that take `slower` times as long, and a session on the first.
 async fn raced(slower: [f64; 2], goal: Goal) -> ([Rc<Reference>; 2], Pool, Rc<Session>) {
     let lanes = [Reference::new("first"), Reference::new("second")];
-    lanes.iter().zip(slower).for_each(|(lane, slower)| lane.faults.slower.set(slower));
+    lanes.iter().zip(slower).for_each(|(lane, slower)| lane.faults.slower.set(LONG * slower));
     let all = lanes.iter().map(|lane| Rc::clone(lane) as Rc<dyn Lane>).collect();
     let pool = Pool::on(all, None, PoolOptions { goal, ..options() }, None).await.unwrap();
     let session = pool.load(source("net", dense(1)), &|_, _, _| {}).await.unwrap();
@@ -40,7 +43,7 @@ pub async fn a_session_moves_to_the_lane_that_is_measured_to_be_faster() {
     assert_eq!(lanes[0].counts().weights, 0, "weights lie on a lane only when it is used there");
     assert!(lanes[1].counts().weights > 0);
     // It is corrected by what it measures.
-    lanes[1].faults.slower.set(4.0);
+    lanes[1].faults.slower.set(4.0 * LONG);
     forty(&pool, &session, &lanes, Keep::Nothing).await;
     assert_eq!(session.lane(), "first");
     assert_eq!(lanes[1].counts().weights, 0);
