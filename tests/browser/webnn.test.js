@@ -280,9 +280,8 @@ test('webnn: a context that never answers is lost, and another lane answers its 
     for (const [i, name] of ['face_onet', 'music_pitch'].entries()) assert(relativeError(entry(name), outputs[i]) <= 1e-3, name);
     // Where their next calls run may be a context that was opened since.
     for (const { from, to, reason } of told) equal([from, to, /has not answered 'Execute' for \d+ s/.test(reason)], ['webnn', 'cpu', true], reason);
-    // One of them may find a context again that was opened for the other since.
     const answered = [one, two].map(({ session }) => session.answered.lane);
-    assert(told.length > 0, `no fallback, answered on ${answered}`);
+    equal(told.map((fallback) => fallback.session).sort(), ['face_onet', 'music_pitch'], `fallbacks, answered on ${answered}`);
     await pool.close();
-    return `${told[0].reason}; ${told.length} fallbacks, answered on ${answered}`;
+    return told[0].reason;
   }));
