@@ -3,7 +3,7 @@
 
 use crate::lane::Moment;
 use crate::lane::host::{now_ms, sleep};
-use crate::predict::{Conditions, Machine};
+use crate::predict::{Conditions, Machine, Pressure};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -32,7 +32,7 @@ pub struct Activity {
     moments: Cell<(bool, u64)>,
     /// When the next moment is, if calls do not pause.
     next_ms: Cell<Option<f64>>,
-    pub(super) machine: Cell<Machine>,
+    machine: Cell<Machine>,
     /// Whether it leaves the machine to others while nobody sees the page.
     pub(super) yields: Cell<bool>,
 }
@@ -97,6 +97,18 @@ impl Activity {
         self.preparing.get() == 0 && !self.yielding() && (quiet || now_ms >= next_ms)
     }
 
+    /// Takes in how the machine is. A processor of which nothing is told is pressed as it was last.
+    pub(super) fn told(&self, machine: Machine) {
+        let pressure = machine.pressure.or(self.machine.get().pressure);
+        self.machine.set(Machine { pressure, ..machine });
+    }
+
+    /// Takes in how hard the processor was pressed before anything was told: the browser tells some time after it is asked.
+    pub(super) fn recalls(&self, pressure: Option<Pressure>) {
+        let machine = self.machine.get();
+        self.machine.set(Machine { pressure: machine.pressure.or(pressure), ..machine });
+    }
+
     /// Whether the pool is to do no more than it must.
     pub(super) fn yielding(&self) -> bool {
         self.yields.get() && self.machine.get().hidden
@@ -155,8 +167,18 @@ mod tests {
         let alone = all.begin(20.0, 10.0);
         let conditions = alone.conditions(30.0).unwrap();
         assert_eq!((conditions.busy, conditions.now_ms), (0.0, 20.0));
-        all.machine.set(Machine { hidden: true, ..Machine::default() });
+        all.told(Machine { hidden: true, ..Machine::default() });
         assert_eq!(alone.conditions(31.0), None, "it ran in both");
+        all.recalls(Some(Pressure::Serious));
+        assert_eq!(all.alone(31.0).machine.pressure, Some(Pressure::Serious), "as it was for the pool before");
+        all.told(Machine { pressure: Some(Pressure::Fair), ..Machine::default() });
+        all.recalls(Some(Pressure::Critical));
+        all.told(Machine::default());
+        assert_eq!(
+            all.alone(31.0).machine,
+            Machine { pressure: Some(Pressure::Fair), ..Machine::default() },
+            "as it was told"
+        );
     }
 
     #[test]

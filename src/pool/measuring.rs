@@ -22,6 +22,7 @@ impl Desk {
         let mut predictor = self.predictor.borrow_mut();
         known.shares.iter().for_each(|(&class, &share)| predictor.reaches(class, share));
         predictor.recall(&known.learned, now_ms(), time_origin());
+        self.activity.recalls(predictor.earlier().last().and_then(|last| last.terms.conditions.machine.pressure));
         self.probing.known.replace(Some(known.clone()));
         self.probing.done.set(true);
     }

@@ -243,7 +243,7 @@ impl Pool {
     /// the machine to others.
     pub fn told(&self, machine: Machine, yields: bool) {
         let activity = self.inner.lanes.activity();
-        activity.machine.set(machine);
+        activity.told(machine);
         activity.yields.set(yields);
     }
 
