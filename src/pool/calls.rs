@@ -322,7 +322,8 @@ impl Calls {
             }
             // The same work at the other lane's rates: what it makes of the graph is not known yet.
             let forecast = || Some(other.forecast_ms(&home.ready_for(&form)?.compiled.cost));
-            let next = session.routes.next(now, at, &form.shapes, forecast);
+            let build_ms = session.builds.ms(at, false).unwrap_or(0.0);
+            let next = session.routes.next((now, at), &form.shapes, (now_ms(), build_ms), forecast);
             let there = session.home_at(at);
             let ready = there.as_ref().is_some_and(|there| there.ready_for(&form).is_some());
             match (next, there) {

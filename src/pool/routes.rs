@@ -27,6 +27,9 @@ const WORTH: f64 = 2.0;
 const HOPELESS: f64 = 2.0;
 /// Another lane is taken where it takes at most so much of the time: less is noise.
 const BETTER: f64 = 0.97;
+/// A lane that was left is tried once more when that, and making it ready, would take so small a part of the time since; the next time after
+/// twice as long. What was measured while an engine made it fast, or other work was on, is no reason for good.
+const AGAIN: f64 = 64.0;
 /// Sets of shapes that are remembered at most.
 const MOST: usize = 64;
 
@@ -48,13 +51,14 @@ pub(super) enum Next {
 #[derive(Debug, Default)]
 pub(super) struct Routes(RefCell<BTreeMap<(u64, Shapes), Took>>);
 
-/// What calls took on one lane: the last of them, how many there were, and when the first and the last ended.
+/// What calls took on one lane: the last of them, how many there were, when the first and the last ended, and how often it was tried again.
 #[derive(Debug, Default)]
 struct Took {
     recent: VecDeque<f64>,
     calls: usize,
     since_ms: f64,
     until_ms: f64,
+    again: i32,
 }
 
 impl Took {
@@ -77,6 +81,13 @@ impl Took {
         let least = self.recent.iter().copied().fold(f64::INFINITY, f64::min);
         let most = if self.calls < 2 { HOPELESS * HOPELESS } else { HOPELESS };
         least > usual * most && least > usual + SHORT_MS
+    }
+
+    /// Whether it was left so long ago that it is to be tried again, where calls take `usual` now.
+    fn due(&self, usual: f64, now_ms: f64, build_ms: f64) -> bool {
+        let took: f64 = self.recent.iter().sum();
+        let patience = AGAIN * 2_f64.powi(self.again) * (build_ms + took);
+        self.calls > 0 && self.latest() <= usual * HOPELESS * HOPELESS && now_ms - self.until_ms > patience
     }
 
     /// The median of the last three: those before may have been cold.
@@ -118,12 +129,26 @@ impl Routes {
             .map(|took| median(&took.recent))
     }
 
-    /// What to do with a call of `shapes` whose session runs on the lane `now`, and could run on `other`, where it is forecast to
-    /// take what `forecast` says.
-    pub(super) fn next(&self, now: u64, other: u64, shapes: &Shapes, forecast: impl FnOnce() -> Option<f64>) -> Next {
+    /// What to do with a call of `shapes`, at `now_ms`, whose session runs on the lane `now`, and could run on `other`, where it takes
+    /// `build_ms` to be made ready and is forecast to take what `forecast` says.
+    pub(super) fn next(
+        &self,
+        (now, other): (u64, u64),
+        shapes: &Shapes,
+        (now_ms, build_ms): (f64, f64),
+        forecast: impl FnOnce() -> Option<f64>,
+    ) -> Next {
         let Some(usual) = self.usual(now, shapes) else { return Next::Stay };
-        let all = self.0.borrow();
-        match all.get(&(other, shapes.clone())) {
+        let mut all = self.0.borrow_mut();
+        let took = all.get_mut(&(other, shapes.clone()));
+        let took = took.map(|took| {
+            if took.due(usual, now_ms, build_ms) {
+                *took = Took { again: took.again + 1, ..Took::default() };
+            }
+            &*took
+        });
+        match took {
+            Some(took) if took.calls == 0 => Next::Try,
             Some(took) if took.warming() => Next::Try,
             Some(took) if took.hopeless(usual) => Next::Stay,
             Some(took) if took.calls >= RECENT && took.latest() < usual * CLEARLY => Next::Move,
@@ -145,17 +170,18 @@ mod tests {
         let (shapes, mut now, mut tried) = (vec![vec![1, 8]], 0, 0);
         for call in 0..20 {
             let other = 1 - now;
-            let at = match routes.next(now as u64, other as u64, &shapes, || Some(forecast)) {
-                Next::Stay => now,
-                Next::Try => {
-                    tried += 1;
-                    other
-                }
-                Next::Move => {
-                    now = other;
-                    other
-                }
-            };
+            let at =
+                match routes.next((now as u64, other as u64), &shapes, (30.0 * call as f64, 0.0), || Some(forecast)) {
+                    Next::Stay => now,
+                    Next::Try => {
+                        tried += 1;
+                        other
+                    }
+                    Next::Move => {
+                        now = other;
+                        other
+                    }
+                };
             routes.took(at as u64, &shapes, of[at], 30.0 * call as f64);
         }
         (now, tried)
@@ -177,12 +203,12 @@ mod tests {
             routes.took(0, &shapes, 0.5, 0.0);
         }
         for ms in [0.3, 1.9, 0.3, 0.3, 0.3] {
-            assert_eq!(routes.next(0, 1, &shapes, || Some(0.4)), Next::Try);
+            assert_eq!(routes.next((0, 1), &shapes, (0.0, 0.0), || Some(0.4)), Next::Try);
             routes.took(1, &shapes, ms, 0.0);
         }
-        assert_eq!(routes.next(0, 1, &shapes, || None), Next::Move);
+        assert_eq!(routes.next((0, 1), &shapes, (0.0, 0.0), || None), Next::Move);
         routes.took(1, &shapes, 9.0, 0.0);
-        assert_eq!(routes.next(0, 1, &shapes, || None), Next::Move, "nor is a longer one");
+        assert_eq!(routes.next((0, 1), &shapes, (0.0, 0.0), || None), Next::Move, "nor is a longer one");
     }
 
     #[test]
@@ -190,10 +216,10 @@ mod tests {
         let (routes, shapes) = (Routes::default(), vec![vec![1, 8]]);
         (0..ENOUGH).for_each(|_| routes.took(0, &shapes, 0.5, 0.0));
         for ms in [0.6, 0.6, 0.7, 0.6, 0.6, 0.6, 0.2, 0.2] {
-            assert_eq!(routes.next(0, 1, &shapes, || Some(0.6)), Next::Try);
+            assert_eq!(routes.next((0, 1), &shapes, (0.0, 0.0), || Some(0.6)), Next::Try);
             routes.took(1, &shapes, ms, 0.0);
         }
-        assert_eq!(routes.next(0, 1, &shapes, || None), Next::Move);
+        assert_eq!(routes.next((0, 1), &shapes, (0.0, 0.0), || None), Next::Move);
         assert_eq!(twenty(&Routes::default(), [0.5, 0.6], 0.6), (0, 15), "it never does, in 400 ms");
     }
 
@@ -202,10 +228,33 @@ mod tests {
         let (routes, shapes) = (Routes::default(), vec![vec![1, 8]]);
         (0..ENOUGH).for_each(|_| routes.took(0, &shapes, 7.0, 0.0));
         for ms in [15.0, 4.0, 4.0] {
-            assert_eq!(routes.next(0, 1, &shapes, || Some(9.0)), Next::Try);
+            assert_eq!(routes.next((0, 1), &shapes, (0.0, 0.0), || Some(9.0)), Next::Try);
             routes.took(1, &shapes, ms, 0.0);
         }
-        assert_eq!(routes.next(0, 1, &shapes, || None), Next::Move);
+        assert_eq!(routes.next((0, 1), &shapes, (0.0, 0.0), || None), Next::Move);
+    }
+
+    #[test]
+    fn a_lane_that_was_left_is_tried_again_the_less_often_and_may_be_the_faster_by_then() {
+        let (routes, shapes) = (Routes::default(), vec![vec![1, 8]]);
+        let next = |now_ms: f64| routes.next((0, 1), &shapes, (now_ms, 100.0), || Some(15.0));
+        (0..ENOUGH).for_each(|_| routes.took(0, &shapes, 10.0, 0.0));
+        let tried = |now_ms: f64, ms: f64| {
+            for _ in 0..2 {
+                assert_eq!(next(now_ms), Next::Try, "at {now_ms} ms");
+                routes.took(1, &shapes, ms, now_ms);
+            }
+        };
+        tried(0.0, 14.0);
+        // It took 28 ms, and 100 to make it ready.
+        assert_eq!((next(0.0), next(64.0 * 128.0)), (Next::Stay, Next::Stay));
+        tried(64.0 * 128.0 + 1.0, 14.0);
+        assert_eq!(next(2.5 * 64.0 * 128.0), Next::Stay, "twice as long");
+        tried(4.0 * 64.0 * 128.0, 6.0);
+        assert_eq!(next(4.0 * 64.0 * 128.0), Next::Move);
+        // One that took many times as long is left for good.
+        routes.took(2, &shapes, 41.0, 0.0);
+        assert_eq!(routes.next((0, 2), &shapes, (1e9, 0.0), || Some(10.0)), Next::Stay);
     }
 
     #[test]
@@ -216,7 +265,11 @@ mod tests {
         for _ in 0..RECENT {
             routes.took(1, &shapes, 15.0, 700.0);
         }
-        assert_eq!(routes.next(1, 0, &shapes, || None), Next::Move);
-        assert_eq!(routes.next(1, 0, &vec![vec![2, 8]], || None), Next::Stay, "of other shapes nothing is known");
+        assert_eq!(routes.next((1, 0), &shapes, (0.0, 0.0), || None), Next::Move);
+        assert_eq!(
+            routes.next((1, 0), &vec![vec![2, 8]], (0.0, 0.0), || None),
+            Next::Stay,
+            "of other shapes nothing is known"
+        );
     }
 }
