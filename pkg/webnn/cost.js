@@ -2,7 +2,7 @@
 
 import { bytesOf, length } from './graph.js';
 
-const MOVES = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity', 'Transpose', 'Expand', 'Concat', 'Gather', 'Slice', 'Split', 'Pad', 'Trilu', 'Cast']);
+const MOVES = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity', 'Transpose', 'Expand', 'Concat', 'Gather', 'GatherElements', 'GatherND', 'ScatterElements', 'ScatterND', 'Slice', 'Split', 'Pad', 'Trilu', 'Cast']);
 const REDUCES = /^(Reduce|Global|Softmax|LogSoftmax|LayerNormalization|Arg)/;
 
 /** The class, floating-point operations and bytes of a node of an order. */

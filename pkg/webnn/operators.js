@@ -2,10 +2,10 @@
 // context.
 
 import { cast, chosen, chosenBy, clip, compared, computed, left, named, parametric, power } from './operators/elementwise.js';
-import { expanded, gathered, joined, pad, seen, slice, split, transposed, triangle } from './operators/moves.js';
+import { expanded, gathered, gatheredElements, gatheredSlices, joined, pad, placed, seen, slice, split, transposed, triangle } from './operators/moves.js';
 import { recurrent } from './operators/recurrent.js';
 import { resize } from './operators/resize.js';
-import { ended, gemm, normal, normalBatch, place, product2, reduced, softmax } from './operators/rows.js';
+import { ended, gemm, normal, normalBatch, place, product2, reduced, softmax, summed } from './operators/rows.js';
 import { convolution, pool, unconvolution } from './operators/windows.js';
 
 export { Unsupported } from './operators/common.js';
@@ -32,5 +32,7 @@ export const OPERATORS = {
   LayerNormalization: normal, BatchNormalization: normalBatch, ArgMax: place('argMax'), ArgMin: place('argMin'),
   Resize: resize, LSTM: recurrent, GRU: recurrent, RNN: recurrent,
   Reshape: seen, Flatten: seen, Squeeze: seen, Unsqueeze: seen, Transpose: transposed, Expand: expanded, Concat: joined, Gather: gathered,
-  Slice: slice, Split: split, Pad: pad, Trilu: triangle,
+  Slice: slice, Split: split, Pad: pad, Trilu: triangle, CumSum: summed,
+  GatherElements: gatheredElements, GatherND: gatheredSlices,
+  ScatterElements: placed('scatterElements'), ScatterND: placed('scatterND'),
 };

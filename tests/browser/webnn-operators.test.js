@@ -166,6 +166,48 @@ for (const last of [0, 1]) {
     }));
 }
 
+/** Nodes that take and place elements by places, the last two without any twice, and those of elements by constant ones: `[what, tensors]`. */
+const BY_PLACES = {
+  GatherElements: [
+    [{ axis: { int: 0 } }, { x: floats(3, 4, 2), w: whole('int64', [2, 4, 1], [0, 1, 2, -1, -3, 2, 1, 0]) }],
+    [{ axis: { int: -1 } }, { x: floats(2, 5), w: whole('int32', [2, 6], [0, 1, -5, -1, 4, 4, 3, 2, 1, 0, -2, -3]) }],
+    [{ axis: { int: 1 } }, { x: whole('int64', [2, 3], [2 ** 40, -1, 5, 6, 7, -(2 ** 40)]), w: whole('int64', [2, 2], [0, -1, 2, 1]) }],
+  ],
+  GatherND: [
+    [{}, { x: floats(3, 4, 2), i: whole('int64', [2, 1, 1], [-1, 0]) }],
+    [{}, { x: floats(3, 4, 2), i: whole('int32', [2, 2, 2], [0, 3, -1, -4, 2, 1, 1, -1]) }],
+    [{}, { x: whole('int32', [3, 4], Array.from({ length: 12 }, (_, i) => i)), w: whole('int64', [5, 2], [0, 0, -3, -1, 2, 3, 1, 1, -1, 0]) }],
+  ],
+  ScatterElements: [
+    [{ axis: { int: 0 } }, { x: floats(3, 4, 1), w: whole('int64', [2, 4, 1], [0, 1, 2, -1, 1, -1, -3, 0]), u: floats(2, 4, 1) }],
+    [{ axis: { int: -1 } }, { x: floats(2, 5), w: whole('int64', [2, 3], [0, -1, 2, 4, 3, -3]), u: floats(2, 3) }],
+  ],
+  ScatterND: [
+    [{}, { x: floats(4, 2, 3), i: whole('int64', [2, 1], [-1, 1]), u: floats(2, 2, 3) }],
+    [{}, { x: floats(4, 2, 3), w: whole('int64', [3, 1, 2], [0, 1, -1, -2, 1, 0]), u: floats(3, 1, 3) }],
+    [{}, { x: whole('int32', [3, 4], Array.from({ length: 12 }, (_, i) => i)), i: whole('int64', [2, 2], [2, 3, 0, -2]), u: whole('int32', [2], [-7, 2 ** 30]) }],
+  ],
+};
+
+test('webnn operators: elements by places, and sums along an axis', () =>
+  both(async (pools) => {
+    let count = 0;
+    const one = async (op, attributes, tensors) => {
+      const { x } = tensors;
+      const model = { nodes: [{ op, inputs: Object.keys(tensors), outputs: ['y'], attributes }], tensors, outputs: { y: x.type } };
+      await agrees(pools, `${op} ${JSON.stringify(attributes)} of ${x.type} [${x.dims}]`, model);
+      count++;
+    };
+    for (const [op, cases] of Object.entries(BY_PLACES)) {
+      for (const [attributes, tensors] of cases) await one(op, attributes, tensors);
+    }
+    for (const [exclusive, reverse, axis] of [[0, 0, 0], [1, 0, 1], [0, 1, -1], [1, 1, -2]]) {
+      const attributes = { exclusive: { int: exclusive }, reverse: { int: reverse } };
+      for (const x of [floats(3, 4, 2), whole('int32', [2, 3], [1, -2, 3, 2 ** 20, 5, 6])]) await one('CumSum', attributes, { x, w: whole('int64', [], [axis]) });
+    }
+    return `${count} nodes`;
+  }));
+
 test('webnn operators: what divisions of whole numbers leave', () =>
   both(async (pools) => {
     const numbers = [7, -7, 6, -6, 0, 1, 2 ** 30 + 1, -(2 ** 30) - 1];

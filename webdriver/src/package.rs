@@ -1,8 +1,8 @@
 //! Builds wasm: cargo, then wasm-bindgen, and wasm-opt for the npm package. Knows the build; must never know browsers.
 
-use crate::licences;
 use crate::setup::{npm, npm_packages, rust_source, wasm_target};
 use crate::tools::{cargo, put, quietly, run};
+use crate::{licences, likeness, shorter};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,13 +21,17 @@ const FEATURES: [&str; 8] = [
     "--enable-simd",
 ];
 
+/// What a processor's wasm uses besides.
+const VECTORS: [&str; 2] = ["--enable-relaxed-simd", "--enable-threads"];
+
 /// What makes the page's wasm smaller by brotli than a plain `-O3` or `-Oz`: a pointer's offset is part of the load, as nothing
-/// lies in the first KB (the stack's far end does), only small functions of one caller are taken in by it, and locals are
-/// counted anew at the end, so that the same code names the same ones.
-const SMALL: [&str; 5] = [
+/// lies in the first KB (the stack's far end does), only small functions of one caller are taken in by it, what no value can be by
+/// the whole file is not asked, and locals are counted anew at the end, so that the same code names the same ones.
+const SMALL: [&str; 6] = [
     "-O2",
     "--low-memory-unused",
     "--one-caller-inline-max-function-size=100",
+    "--gufa",
     "--coalesce-locals",
     "--reorder-locals",
 ];
@@ -60,10 +64,20 @@ fn build_page(root: &Path) -> Result<()> {
     let tool = npm_packages(root).join("binaryen/bin/wasm-opt");
     println!("building the npm package");
     wasm(root, "consort", "npm", &out)?;
-    let small = out.join("consort_small.wasm");
-    run(Command::new(tool).args(SMALL).args(FEATURES).arg(&done).arg("-o").arg(&small))?;
-    std::fs::rename(&small, &done)?;
+    optimised(&tool, &SMALL, &done, &done)?;
     downloads(&done, PAGE_BYTES)
+}
+
+/// `wasm` after these passes of `tool`, and with like functions beside each other, as `done`.
+fn optimised(tool: &Path, passes: &[&str], wasm: &Path, done: &Path) -> Result<()> {
+    let part = done.with_extension("part");
+    let wasm_opt = |passes: &[&str], from: &Path, to: &Path| {
+        run(Command::new(tool).args(passes).args(FEATURES).args(VECTORS).arg(from).arg("-o").arg(to))
+    };
+    wasm_opt(passes, wasm, &part)?;
+    std::fs::write(&part, likeness::named(&std::fs::read(&part)?)?)?;
+    wasm_opt(&["--reorder-functions-by-name"], &part, done)?;
+    Ok(std::fs::remove_file(&part)?)
 }
 
 /// Most bytes that the wasm of the page, and that of its workers, take on their way, by brotli.
@@ -139,8 +153,7 @@ fn build_workers(root: &Path) -> Result<()> {
         }
         quietly(cargo.env("RUSTFLAGS", flags))?;
         let built = target.join("wasm32-unknown-unknown/worker/consort_worker.wasm");
-        let vectors = ["--enable-relaxed-simd", "--enable-threads"];
-        run(Command::new(&tool).args(["-O3", APART]).args(FEATURES).args(vectors).arg(&built).arg("-o").arg(&done))?;
+        optimised(&tool, &["-O3", APART], &built, &done)?;
         downloads(&done, WORKER_BYTES)?;
     }
     Ok(())
@@ -162,7 +175,7 @@ fn build_codec(root: &Path) -> Result<()> {
     quietly(cargo.arg(target(root).join("worker/codec")))?;
     let built = target(root).join("worker/codec/wasm32-unknown-unknown/npm/consort_codec.wasm");
     let tool = npm_packages(root).join("binaryen/bin/wasm-opt");
-    run(Command::new(tool).arg("-Oz").args(FEATURES).arg(&built).arg("-o").arg(&done))?;
+    optimised(&tool, &["-Oz"], &built, &done)?;
     downloads(&done, CODEC_BYTES)
 }
 
@@ -198,7 +211,8 @@ fn wasm(root: &Path, package: &str, profile: &str, out: &Path) -> Result<()> {
     let mut bindgen = Bindgen::new();
     bindgen.input_path(folder.join(format!("{name}.wasm")));
     bindgen.web(true)?.typescript(false).omit_default_module_path(false).out_name(&name);
-    bindgen.generate(out).context("wasm-bindgen")
+    bindgen.generate(out).context("wasm-bindgen")?;
+    if profile == "npm" { shorter::names(out, &name) } else { Ok(()) }
 }
 
 fn target(root: &Path) -> PathBuf {

@@ -22,6 +22,7 @@ pub fn cases(rng: &mut Rng) -> Vec<Case> {
         cases.push(split(rng, &shape));
         cases.push(trilu(rng));
         cases.push(pad(rng, &shape));
+        cases.extend(indexed(rng));
     }
     let pads: &[i64] = &[0, 0, 1, 2, 0, 0, 3, 1];
     cases.push(Case::new("Pad").random(&[2, 3, 17, 40]).constant_i64(pads));
@@ -128,6 +129,44 @@ fn concat(rng: &mut Rng, shape: &[usize]) -> Case {
         case = case.random(&part);
     }
     case
+}
+
+/// By places: what is taken from some and put at others, each once, and sums along an axis.
+fn indexed(rng: &mut Rng) -> Vec<Case> {
+    let shape = dims(rng, 1..5, 1..7);
+    let along = rng.usize(0..shape.len());
+    let signed = |rng: &mut Rng, i: usize, size: usize| i as i64 - if rng.bool() { size as i64 } else { 0 };
+    // One order along the axis for all lines, of which some elements are left out.
+    let mut order: Vec<usize> = (0..shape[along]).collect();
+    rng.shuffle(&mut order);
+    let mut few: Vec<usize> = shape.iter().map(|&size| rng.usize(1..=size)).collect();
+    if rng.bool() {
+        few.clone_from(&shape);
+    }
+    let inner: usize = few[along + 1..].iter().product();
+    let count = few.iter().product::<usize>();
+    let elements: Vec<i64> = (0..count).map(|i| signed(rng, order[i / inner % few[along]], shape[along])).collect();
+    let axis = signed(rng, along, shape.len());
+    // Places in the first axes, each once.
+    let depth = rng.usize(1..=shape.len());
+    let mut places: Vec<usize> = (0..shape[..depth].iter().product()).collect();
+    rng.shuffle(&mut places);
+    places.truncate(rng.usize(1..=places.len()));
+    let tuple = |rng: &mut Rng, place: usize| -> Vec<i64> {
+        let at = |i: usize| place / shape[i + 1..depth].iter().product::<usize>() % shape[i];
+        (0..depth).map(|i| signed(rng, at(i), shape[i])).collect()
+    };
+    let tuples: Vec<i64> = places.iter().flat_map(|&place| tuple(rng, place)).collect();
+    let slices = i64s(&[places.len(), depth], &tuples);
+    let updates = [&[places.len()], &shape[depth..]].concat();
+    let sum = Case::new("CumSum").int("exclusive", i64::from(rng.bool())).int("reverse", i64::from(rng.bool()));
+    vec![
+        Case::new("GatherElements").int("axis", axis).random(&shape).input(i64s(&few, &elements)),
+        Case::new("ScatterElements").int("axis", axis).random(&shape).input(i64s(&few, &elements)).random(&few),
+        Case::new("GatherND").random(&shape).input(slices.clone()),
+        Case::new("ScatterND").random(&shape).input(slices).random(&updates),
+        sum.random(&shape).constant(i64s(&[], &[axis])),
+    ]
 }
 
 /// What must be refused.

@@ -1,6 +1,6 @@
 // Operators that move elements and change none, by MLGraphBuilder. Knows axes and places; must never know another family.
 
-import { constant, distinct, from, moved, product, refuse, reshaped, taken, turned } from './common.js';
+import { constant, distinct, from, moved, product, refuse, reshaped, taken, turned, widened } from './common.js';
 
 const { min, max } = Math;
 
@@ -12,6 +12,32 @@ export const expanded = (n) => n.builder.expand(n.x(0), n.result(0));
 
 export const gathered = (n) =>
   moved(n, 'gather', n.x(0), (x) => n.builder.gather(x, n.x(1), { axis: from(n.int('axis', 0), n.shape(0).length) }));
+
+/** Along which axis indices count, for those operators that look at one. */
+const along = (n) => ({ axis: from(n.int('axis', 0), n.shape(0).length) });
+
+/** Indices in a type that the operator takes; no axis is so long that they are others then. */
+function indices(n, name) {
+  if (n.takes(name, 'indices', n.type(1))) return n.x(1);
+  const known = n.known(1);
+  return known ? constant(n, 'int32', n.shape(1), Int32Array.from(known)) : n.builder.cast(n.x(1), 'int32');
+}
+
+/** What lies at the indices, which need not reach as far along the other axes: the rest is cut off first. */
+export function gatheredElements(n) {
+  const { axis } = along(n);
+  const sizes = n.shape(0).map((size, i) => (i === axis ? size : n.shape(1)[i]));
+  const cut = (x) => (String(sizes) === String(x.shape) ? x : n.builder.slice(x, sizes.map(() => 0), sizes));
+  return moved(n, 'gatherElements', n.x(0), (x) => n.builder.gatherElements(cut(x), indices(n, 'gatherElements'), { axis }));
+}
+
+export const gatheredSlices = (n) => moved(n, 'gatherND', n.x(0), (x) => n.builder.gatherND(x, indices(n, 'gatherND')));
+
+export const placed = (name) => (n) => {
+  const [x, updates] = widened(n, name, 'input', [n.x(0), n.x(2)]);
+  const y = n.builder[name](x, indices(n, name), updates, along(n));
+  return y.dataType === n.type(0) ? y : n.builder.cast(y, n.type(0));
+};
 
 export const triangle = (n) =>
   moved(n, 'triangular', n.x(0), (x) => n.builder.triangular(x, { upper: n.int('upper', 1) === 1, diagonal: n.has(1) ? n.values(1)[0] : 0 }));

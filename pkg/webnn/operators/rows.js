@@ -46,6 +46,9 @@ export const reduced = (name, whole) => (n) => {
   return n.builder[name](n.x(0), { axes, keepDimensions: whole || n.int('keepdims', 1) === 1, label: n.name });
 };
 
+export const summed = (n) =>
+  n.builder.cumulativeSum(n.x(0), from(n.values(1)[0], n.shape(0).length), { exclusive: n.int('exclusive', 0) !== 0, reversed: n.int('reverse', 0) !== 0 });
+
 /** Where along an axis the greatest or least element lies, the first or last of equal ones. */
 export const place = (name) => (n) => {
   const axis = from(n.int('axis', 0), n.shape(0).length);

@@ -4,6 +4,7 @@
 pub mod concat;
 pub mod cpu;
 pub mod gather;
+pub mod indexed;
 pub mod moves;
 pub mod pad;
 pub mod shape;
@@ -17,6 +18,7 @@ use super::base::Entry;
 pub const OPERATORS: &[&[&Entry]] = &[
     concat::OPERATORS,
     gather::OPERATORS,
+    indexed::OPERATORS,
     moves::OPERATORS,
     pad::OPERATORS,
     shape::OPERATORS,
