@@ -29,7 +29,7 @@ const HOPELESS: f64 = 2.0;
 const BETTER: f64 = 0.97;
 /// A lane that was left is tried once more when that, and making it ready, would take so small a part of the time since; the next time after
 /// twice as long. What was measured while an engine made it fast, or other work was on, is no reason for good.
-const AGAIN: f64 = 64.0;
+const AGAIN: f64 = 32.0;
 /// Sets of shapes that are remembered at most.
 const MOST: usize = 64;
 
@@ -85,9 +85,22 @@ impl Took {
 
     /// Whether it was left so long ago that it is to be tried again, where calls take `usual` now.
     fn due(&self, usual: f64, now_ms: f64, build_ms: f64) -> bool {
-        let took: f64 = self.recent.iter().sum();
+        let trial_ms = (self.until_ms - self.since_ms).min(TRIED_SHORTEST.1);
+        let took = self.recent.iter().sum::<f64>().max(trial_ms);
         let patience = AGAIN * 2_f64.powi(self.again) * (build_ms + took);
-        self.calls > 0 && self.latest() <= usual * HOPELESS * HOPELESS && now_ms - self.until_ms > patience
+        self.latest() <= usual * HOPELESS * HOPELESS && now_ms - self.until_ms > patience
+    }
+
+    /// What to do with the next call of a session that runs elsewhere, where calls take `usual`.
+    fn next(&self, usual: f64) -> Next {
+        match self.latest() {
+            _ if self.calls == 0 || self.warming() => Next::Try,
+            _ if self.hopeless(usual) => Next::Stay,
+            ms if self.calls >= RECENT && ms < usual * CLEARLY => Next::Move,
+            _ if !self.tried(usual) => Next::Try,
+            ms if ms < usual * BETTER => Next::Move,
+            _ => Next::Stay,
+        }
     }
 
     /// The median of the last three: those before may have been cold.
@@ -99,7 +112,7 @@ impl Took {
 fn median(times: &VecDeque<f64>) -> f64 {
     let mut sorted: Vec<f64> = times.iter().copied().collect();
     sorted.sort_unstable_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::INFINITY)
 }
 
 impl Routes {
@@ -140,21 +153,15 @@ impl Routes {
     ) -> Next {
         let Some(usual) = self.usual(now, shapes) else { return Next::Stay };
         let mut all = self.0.borrow_mut();
-        let took = all.get_mut(&(other, shapes.clone()));
-        let took = took.map(|took| {
-            if took.due(usual, now_ms, build_ms) {
+        match all.get_mut(&(other, shapes.clone())) {
+            Some(took) => {
+                let next = took.next(usual);
+                if next != Next::Stay || !took.due(usual, now_ms, build_ms) {
+                    return next;
+                }
                 *took = Took { again: took.again + 1, ..Took::default() };
+                Next::Try
             }
-            &*took
-        });
-        match took {
-            Some(took) if took.calls == 0 => Next::Try,
-            Some(took) if took.warming() => Next::Try,
-            Some(took) if took.hopeless(usual) => Next::Stay,
-            Some(took) if took.calls >= RECENT && took.latest() < usual * CLEARLY => Next::Move,
-            Some(took) if !took.tried(usual) => Next::Try,
-            Some(took) if took.latest() < usual * BETTER => Next::Move,
-            Some(_) => Next::Stay,
             None if forecast().is_some_and(|ms| ms <= usual * WORTH) => Next::Try,
             None => Next::Stay,
         }
@@ -241,17 +248,28 @@ mod tests {
         (0..ENOUGH).for_each(|_| routes.took(0, &shapes, 10.0, 0.0));
         let tried = |now_ms: f64, ms: f64| {
             for _ in 0..2 {
-                assert_eq!(next(now_ms), Next::Try, "at {now_ms} ms");
+                // As calls that come at once ask.
+                assert_eq!([next(now_ms), next(now_ms)], [Next::Try; 2], "at {now_ms} ms");
                 routes.took(1, &shapes, ms, now_ms);
             }
         };
         tried(0.0, 14.0);
         // It took 28 ms, and 100 to make it ready.
-        assert_eq!((next(0.0), next(64.0 * 128.0)), (Next::Stay, Next::Stay));
-        tried(64.0 * 128.0 + 1.0, 14.0);
-        assert_eq!(next(2.5 * 64.0 * 128.0), Next::Stay, "twice as long");
-        tried(4.0 * 64.0 * 128.0, 6.0);
-        assert_eq!(next(4.0 * 64.0 * 128.0), Next::Move);
+        assert_eq!((next(0.0), next(AGAIN * 128.0)), (Next::Stay, Next::Stay));
+        tried(AGAIN * 128.0 + 1.0, 14.0);
+        assert_eq!(next(2.5 * AGAIN * 128.0), Next::Stay, "twice as long");
+        tried(4.0 * AGAIN * 128.0, 6.0);
+        assert_eq!(next(4.0 * AGAIN * 128.0), Next::Move);
+        // Nor does a trial begin anew that goes on.
+        (0..ENOUGH).for_each(|_| routes.took(3, &shapes, 0.5, 0.0));
+        for call in 0..14 {
+            let now_ms = 30.0 * f64::from(call);
+            assert_eq!(routes.next((3, 4), &shapes, (now_ms, 0.0), || Some(0.5)), Next::Try);
+            routes.took(4, &shapes, 0.6, now_ms);
+        }
+        assert_eq!(routes.next((3, 4), &shapes, (420.0, 0.0), || None), Next::Try, "400 ms are not over");
+        routes.took(4, &shapes, 0.6, 420.0);
+        assert_eq!(routes.next((3, 4), &shapes, (450.0, 0.0), || None), Next::Stay);
         // One that took many times as long is left for good.
         routes.took(2, &shapes, 41.0, 0.0);
         assert_eq!(routes.next((0, 2), &shapes, (1e9, 0.0), || Some(10.0)), Next::Stay);
