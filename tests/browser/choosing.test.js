@@ -40,7 +40,7 @@ const leaving = (work) =>
   };
 
 /** What copies elements, and what is asked of a processor. */
-const MOVES = /^__wbg_(apply|prototypesetcall|set_call|new_from_slice)/;
+const MOVES = /^(apply|prototypesetcall|set_call|new_from_slice)/;
 
 const wrapped = (all, by, which) =>
   Object.fromEntries(Object.entries(all).map(([name, of]) => [name, typeof of === 'function' && which(name) ? by(of) : of]));
