@@ -21,7 +21,7 @@ const FEATURES: [&str; 8] = [
     "--enable-simd",
 ];
 
-/// What a processor's wasm uses besides.
+/// What a processor's wasm uses besides; no other has any of it by being allowed to.
 const VECTORS: [&str; 2] = ["--enable-relaxed-simd", "--enable-threads"];
 
 /// What makes the page's wasm smaller by brotli than a plain `-O3` or `-Oz`: a pointer's offset is part of the load, as nothing

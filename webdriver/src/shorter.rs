@@ -33,22 +33,19 @@ fn imported(wasm: &[u8]) -> Result<BTreeSet<String>> {
     Ok(names)
 }
 
-/// For each name that ends in a hash one without, and a number where several would be the same.
+/// For each name that ends in a hash one without, and with a number, as several may be the same then.
 fn short(names: &BTreeSet<String>) -> BTreeMap<&str, String> {
-    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
-    let stem = |name: &String| -> Option<usize> {
-        let (stem, hash) = name.rsplit_once('_')?;
-        (hash.len() == HASH && hash.bytes().all(|digit| digit.is_ascii_hexdigit())).then_some(stem.len())
-    };
-    let mut all = BTreeMap::new();
+    let (mut taken, mut all) = (BTreeMap::<&str, usize>::new(), BTreeMap::new());
     for name in names {
-        if let Some(length) = stem(name) {
-            let stem = name[..length].trim_start_matches('_');
-            let stem = stem.split_once('_').map_or(stem, |(_, stem)| stem);
-            let count = taken.entry(stem).or_default();
-            *count += 1;
-            all.insert(name.as_str(), format!("{stem}${count}"));
+        let Some((stem, hash)) = name.rsplit_once('_') else { continue };
+        if hash.len() != HASH || !hash.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            continue;
         }
+        let stem = stem.trim_start_matches('_');
+        let stem = stem.split_once('_').map_or(stem, |(_, stem)| stem);
+        let count = taken.entry(stem).or_default();
+        *count += 1;
+        all.insert(name.as_str(), format!("{stem}${count}"));
     }
     all
 }
