@@ -3,12 +3,11 @@
 
 mod choose;
 mod conditions;
+mod forecast;
 mod model;
 
 pub use crate::program::Strategy;
 pub use choose::{Candidate, Choice, Goal, choose};
 pub use conditions::{Conditions, Machine, Pressure};
-pub use model::{
-    CONDITIONS, Coefficients, FIXED, Forecast, MACHINE, OVERLAP, Rates, RequestTerms, Span, SpanKind, Terms,
-    longest_first,
-};
+pub use forecast::{Forecast, Span, SpanKind};
+pub use model::{CONDITIONS, Coefficients, FIXED, MACHINE, OVERLAP, Rates, RequestTerms, Terms, longest_first};

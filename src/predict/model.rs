@@ -45,9 +45,9 @@ fn one() -> usize {
 /// conditions, and the machine's.
 pub const FIXED: usize = MACHINE + 1;
 const DISPATCH: usize = Class::ALL.len();
-const SUBMIT: usize = DISPATCH + 1;
-const WAIT: usize = DISPATCH + 2;
-const TRANSFER: usize = DISPATCH + 3;
+pub(super) const SUBMIT: usize = DISPATCH + 1;
+pub(super) const WAIT: usize = DISPATCH + 2;
+pub(super) const TRANSFER: usize = DISPATCH + 3;
 /// Of the shorter of requests that are interleaved; of requests that are each run by one thread.
 pub const OVERLAP: usize = DISPATCH + 4;
 /// The first of the conditions'.
@@ -103,52 +103,6 @@ pub struct Terms {
     pub wait_ms: f64,
     /// What it runs under.
     pub conditions: Conditions,
-}
-
-/// What a stretch of time is spent on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SpanKind {
-    /// Recording and submitting.
-    Host,
-    /// Inputs to the GPU.
-    Upload,
-    /// Dispatches.
-    Gpu,
-    /// The map of the outputs.
-    Readback,
-}
-
-/// One stretch of a timeline, in milliseconds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Span {
-    /// What it is.
-    pub kind: SpanKind,
-    /// Name of the model; empty where it belongs to all.
-    pub model: String,
-    /// Where, if not all is at one place.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub place: String,
-    /// Start.
-    pub start_ms: f64,
-    /// End.
-    pub end_ms: f64,
-}
-
-/// What one strategy is expected to take.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Forecast {
-    /// The strategy.
-    pub strategy: Strategy,
-    /// Milliseconds until all outputs are there.
-    pub total_ms: f64,
-    /// Where 90 % of measurements are expected, in milliseconds.
-    pub interval_ms: [f64; 2],
-    /// Requests per second when the set is run again and again.
-    pub throughput: f64,
-    /// What happens when.
-    pub timeline: Vec<Span>,
 }
 
 /// The places of `ms`, of equal ones the first before the others.
@@ -207,7 +161,7 @@ impl Terms {
 }
 
 impl Coefficients {
-    fn factor(&self, i: usize) -> f64 {
+    pub(super) fn factor(&self, i: usize) -> f64 {
         self.fixed[i].exp()
     }
 
@@ -216,7 +170,7 @@ impl Coefficients {
     }
 
     /// A request's own time on the device: of its classes, and of dispatching.
-    fn parts_ms(&self, request: &RequestTerms) -> (f64, f64) {
+    pub(super) fn parts_ms(&self, request: &RequestTerms) -> (f64, f64) {
         let classes: f64 = request.class_ms.iter().enumerate().map(|(c, ms)| ms * self.factor(c)).sum();
         let of_model = self.model_factor(&request.model);
         (classes * of_model, request.dispatch_ms * self.factor(DISPATCH) * of_model)
@@ -228,7 +182,7 @@ impl Coefficients {
     }
 
     /// How many times as long all takes under its conditions, and as the machine is.
-    fn slowed(&self, terms: &Terms) -> f64 {
+    pub(super) fn slowed(&self, terms: &Terms) -> f64 {
         let levels = terms.conditions.levels();
         let log: f64 = levels.iter().zip(&self.fixed[CONDITIONS..]).map(|(level, by)| level * by).sum();
         (log + self.fixed[MACHINE]).exp()
@@ -236,7 +190,7 @@ impl Coefficients {
 
     /// How much of each request's device time counts, of its classes and of dispatching: less or more than all where others run in
     /// between.
-    fn weights(&self, terms: &Terms) -> Vec<(f64, f64)> {
+    pub(super) fn weights(&self, terms: &Terms) -> Vec<(f64, f64)> {
         if terms.strategy != Strategy::Parallel || terms.requests.len() < 2 {
             return vec![(1.0, 1.0); terms.requests.len()];
         }
@@ -249,11 +203,25 @@ impl Coefficients {
         (0..device.len()).map(|i| (weight(i), weight(i))).collect()
     }
 
-    /// The weights where each request is run by one thread, the longest first: those of the thread that is done last count.
+    /// The weights where each request is run by one thread: those of the thread that is done last count.
     fn side_by_side(&self, terms: &Terms) -> Vec<(f64, f64)> {
         let alone = terms.threads as f64 * self.factor(OVERLAP);
+        let threads = self.threads(terms).into_iter();
+        let last = threads.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, own)| own).unwrap_or_default();
+        let one = |i| if last.contains(&i) { (alone, 1.0) } else { (0.0, 0.0) };
+        (0..terms.requests.len()).map(one).collect()
+    }
+
+    /// What each request takes by one thread.
+    pub(super) fn alone_ms(&self, terms: &Terms) -> Vec<f64> {
+        let alone = terms.threads as f64 * self.factor(OVERLAP);
         let parts = terms.requests.iter().map(|r| self.parts_ms(r));
-        let ms: Vec<f64> = parts.map(|(classes, dispatching)| classes * alone + dispatching).collect();
+        parts.map(|(classes, dispatching)| classes * alone + dispatching).collect()
+    }
+
+    /// When each thread is done, and with which requests in turn: the longest first, each where it begins soonest.
+    pub(super) fn threads(&self, terms: &Terms) -> Vec<(f64, Vec<usize>)> {
+        let ms = self.alone_ms(terms);
         let mut threads: Vec<(f64, Vec<usize>)> = vec![(0.0, vec![]); terms.threads];
         for i in longest_first(&ms) {
             if let Some((end, own)) = threads.iter_mut().min_by(|a, b| a.0.total_cmp(&b.0)) {
@@ -261,8 +229,7 @@ impl Coefficients {
                 own.push(i);
             }
         }
-        let last = threads.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, own)| own).unwrap_or_default();
-        (0..ms.len()).map(|i| if last.contains(&i) { (alone, 1.0) } else { (0.0, 0.0) }).collect()
+        threads
     }
 
     /// Time of an execution in milliseconds, with the derivative of its logarithm by each fixed coefficient and, in
@@ -305,41 +272,6 @@ impl Coefficients {
             && terms.requests.len() > 1
             && terms.requests.iter().any(|r| self.device_ms(r) > self.device_ms(request))
     }
-
-    /// What happens when: uploads, each model's dispatches, the wait for the outputs.
-    pub fn timeline(&self, terms: &Terms) -> Vec<Span> {
-        let mut spans = vec![];
-        let (mut now, slowed) = (0.0, self.slowed(terms));
-        let mut push = |kind, model: &str, ms: f64| {
-            let (model, place, ms) = (model.to_owned(), String::new(), ms * slowed);
-            spans.push(Span { kind, model, place, start_ms: now, end_ms: now + ms });
-            now += ms;
-        };
-        let transfer = self.factor(TRANSFER);
-        push(SpanKind::Upload, "", terms.requests.iter().map(|r| r.upload_ms).sum::<f64>() * transfer);
-        let device = |(r, (weight, dispatching)): (&RequestTerms, (f64, f64))| {
-            let (classes, dispatched) = self.parts_ms(r);
-            classes * weight + dispatched * dispatching
-        };
-        let gpu: Vec<f64> = terms.requests.iter().zip(self.weights(terms)).map(device).collect();
-        let submits = terms.submit_ms * self.factor(SUBMIT);
-        match terms.strategy {
-            Strategy::Sequential | Strategy::Split | Strategy::Batched => {
-                let all: f64 = gpu.iter().sum();
-                for (request, ms) in terms.requests.iter().zip(&gpu) {
-                    let share = if all > 0.0 { ms / all } else { 0.0 };
-                    push(SpanKind::Gpu, &request.model, ms + submits * share);
-                }
-            }
-            Strategy::Parallel => {
-                let model = if let [only] = terms.requests.as_slice() { only.model.as_str() } else { "" };
-                push(SpanKind::Gpu, model, gpu.iter().sum::<f64>() + submits);
-            }
-        }
-        let down = terms.requests.iter().map(|r| r.download_ms).sum::<f64>() * transfer;
-        push(SpanKind::Readback, "", terms.wait_ms * self.factor(WAIT) + down);
-        spans
-    }
 }
 
 #[cfg(test)]
@@ -373,8 +305,6 @@ mod tests {
         let (total, _) = Coefficients::default().total(&terms, &[]);
         // 10 × 2 ms + 10 × 4 ms, 20 dispatches, 2 submits more, 1 ms wait, 2 MB.
         assert!((total - (20.0 + 40.0 + 2.0 + 0.4 + 1.0 + 2.0)).abs() < 1e-9, "{total}");
-        let timeline = Coefficients::default().timeline(&terms);
-        assert!((timeline.last().unwrap().end_ms - total).abs() < 1e-9);
     }
 
     #[test]

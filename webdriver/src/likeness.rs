@@ -9,7 +9,7 @@ use wasmparser::{Parser, Payload, TypeRef};
 /// So many bytes in a row are compared: an instruction or two.
 const RUN: usize = 4;
 /// The least hashes of its runs that stand for a function (Broder 1997): the share that two have in common is that of all their runs.
-const HASHES: usize = 128;
+const HASHES: usize = 256;
 /// An odd number of 64 bits without a pattern: 2^64 by the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 /// A function twice as long has so many of these less in common: what is long has more of everything.
@@ -64,11 +64,12 @@ fn chain(wasm: &[u8], bodies: &[Range<usize>]) -> Vec<usize> {
 fn signs(body: &[u8]) -> [u32; HASHES] {
     let mut least = [u32::MAX; HASHES];
     for run in body.windows(RUN) {
-        let run = run.iter().fold(0, |run, &byte| run << 8 | u64::from(byte));
+        let run = run.iter().fold(0, |run: u64, &byte| run << 8 | u64::from(byte)).wrapping_mul(GOLDEN);
+        let run = run ^ run >> 32;
         let mut factor = GOLDEN;
         for least in &mut least {
             *least = (*least).min((run.wrapping_mul(factor) >> 32) as u32);
-            factor = factor.wrapping_add(GOLDEN << 1);
+            factor = factor.wrapping_mul(GOLDEN);
         }
     }
     least
