@@ -29,9 +29,15 @@ pub fn result(call: &Call<'_>, shape: impl Into<Vec<usize>>, values: &[f64]) -> 
     HostTensor::from_f64(ty.dtype, ty.shape, values)
 }
 
+/// Input `i` of an evaluation.
+pub fn given<'a>(inputs: &[Option<&'a HostTensor>], i: usize) -> Result<&'a HostTensor> {
+    let missing = || Error::new(Kind::InvalidModel, format!("input {i} is missing"));
+    inputs.get(i).copied().flatten().ok_or_else(missing)
+}
+
 /// The elements of input `i` of an evaluation.
 pub fn values(inputs: &[Option<&HostTensor>], i: usize) -> Result<Vec<f64>> {
-    optional_values(inputs, i).ok_or_else(|| Error::new(Kind::InvalidModel, format!("input {i} is missing")))
+    given(inputs, i).map(HostTensor::to_f64)
 }
 
 /// The elements of input `i` of an evaluation, if it is given.

@@ -5,7 +5,7 @@ pub mod cpu;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
 use crate::kernels::base::map::Map;
-use crate::kernels::base::operand::{broadcast, values};
+use crate::kernels::base::operand::{broadcast, given, values};
 use crate::kernels::base::strides::Strided;
 use crate::kernels::base::strides::places;
 use crate::kernels::base::wgsl::literal;
@@ -56,14 +56,7 @@ impl Operator for Where {
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let ty = self.infer(call)?.remove(0);
-        let given = |i: usize| {
-            inputs
-                .get(i)
-                .copied()
-                .flatten()
-                .ok_or_else(|| Error::new(Kind::InvalidModel, format!("input {i} is missing")))
-        };
-        let (holds, x, y) = (values(inputs, 0)?, given(1)?, given(2)?);
+        let (holds, x, y) = (values(inputs, 0)?, given(inputs, 1)?, given(inputs, 2)?);
         let at = |i: usize| call.input(i).map(|operand| places(&operand.ty.shape, &ty.shape));
         let taken = at(0)?.zip(at(1)?.zip(at(2)?)).map(|(c, (a, b))| if holds[c] != 0.0 { a } else { x.len() + b });
         Ok(vec![HostTensor::joined(ty.dtype, &[x, y])?.pick(ty.shape.clone(), taken)?])

@@ -5,7 +5,7 @@ mod gpu;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, Follows, HostTensor, Operator, TensorType, apart};
 use crate::kernels::base::Entry;
-use crate::kernels::base::operand::axis;
+use crate::kernels::base::operand::{axis, given};
 
 /// The operators of this family.
 pub const OPERATORS: &[&Entry] = &[&Gather];
@@ -62,9 +62,9 @@ impl Operator for Gather {
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let (axis, ty) = rule(call)?;
-        let missing = || Error::new(Kind::InvalidModel, "an input is missing");
-        let x = inputs.first().copied().flatten().ok_or_else(missing)?;
-        let at = inputs.get(1).copied().flatten().and_then(HostTensor::to_i64).ok_or_else(missing)?;
+        let missing = || Error::new(Kind::InvalidModel, "indices are of no integers");
+        let x = given(inputs, 0)?;
+        let at = given(inputs, 1)?.to_i64().ok_or_else(missing)?;
         let size = x.shape()[axis] as i64;
         let at: Vec<usize> = at
             .into_iter()

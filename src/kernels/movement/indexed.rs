@@ -6,6 +6,8 @@ use crate::error::{Error, Kind, Result};
 use crate::graph::HostTensor;
 use crate::graph::{Call, DType, Operator, TensorType};
 use crate::kernels::base::operand::axis;
+#[cfg(feature = "references")]
+use crate::kernels::base::operand::given;
 use crate::kernels::base::{Entry, Kernel, Lowering};
 
 /// The operators of this family.
@@ -139,11 +141,7 @@ impl Operator for Indexed {
 
     #[cfg(feature = "references")]
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
-        let given = |i: usize| {
-            let missing = || Error::new(Kind::InvalidModel, format!("input {i} is missing"));
-            inputs.get(i).copied().flatten().ok_or_else(missing)
-        };
-        let (x, at) = (given(0)?, given(1)?);
+        let (x, at) = (given(inputs, 0)?, given(inputs, 1)?);
         if self.op == "CumSum" {
             return Ok(vec![Self::summed(call, x, at)?]);
         }
@@ -153,7 +151,7 @@ impl Operator for Indexed {
         }
         let mut all: Vec<usize> = (0..x.len()).collect();
         places.into_iter().enumerate().for_each(|(i, place)| all[place] = x.len() + i);
-        Ok(vec![HostTensor::joined(x.dtype(), &[x, given(2)?])?.pick(x.shape(), all.into_iter())?])
+        Ok(vec![HostTensor::joined(x.dtype(), &[x, given(inputs, 2)?])?.pick(x.shape(), all.into_iter())?])
     }
 }
 

@@ -5,7 +5,7 @@ mod gpu;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, Follows, HostTensor, Operator, TensorType};
 use crate::kernels::base::Entry;
-use crate::kernels::base::operand::{axis, broadcast};
+use crate::kernels::base::operand::{axis, broadcast, given};
 use crate::kernels::base::strides::{broadcast_strides, contiguous, strided_places};
 
 /// The operators of this family.
@@ -135,7 +135,7 @@ impl Operator for Move {
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let read = (self.rule)(call)?;
-        let x = inputs.first().copied().flatten().ok_or_else(|| invalid("input 0 is missing".to_owned()))?;
+        let x = given(inputs, 0)?;
         Ok(vec![x.pick(read.shape.clone(), strided_places(read.shape, read.strides, read.base))?])
     }
 }

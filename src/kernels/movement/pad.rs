@@ -6,7 +6,7 @@ mod gpu;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
 use crate::kernels::base::Entry;
-use crate::kernels::base::operand::axis;
+use crate::kernels::base::operand::{axis, given};
 use crate::kernels::base::strides::contiguous;
 
 /// The operators of this family.
@@ -131,7 +131,7 @@ impl Operator for Pad {
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
         let rule = rule(call)?;
-        let x = inputs.first().copied().flatten().ok_or_else(|| invalid("input 0 is missing".to_owned()))?;
+        let x = given(inputs, 0)?;
         let (own, to) = (contiguous(&rule.from), contiguous(&rule.shape));
         let place = |i: usize| {
             let along = |axis: usize| rule.source(axis, i / to[axis].max(1) as usize % rule.shape[axis]);

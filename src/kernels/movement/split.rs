@@ -3,7 +3,7 @@
 use super::moves::Read;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, HostTensor, Operator, TensorType};
-use crate::kernels::base::{Entry, operand::axis, strides::contiguous, strides::strided_places};
+use crate::kernels::base::{Entry, operand::axis, operand::given, strides::contiguous, strides::strided_places};
 #[cfg(feature = "wgsl")]
 use crate::kernels::base::{Kernel, Lowering, map::Map, strides::Strided};
 
@@ -64,8 +64,7 @@ impl Operator for Split {
     }
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
-        let x = inputs.first().copied().flatten();
-        let x = x.ok_or_else(|| Error::new(Kind::InvalidModel, "input 0 is missing"))?;
+        let x = given(inputs, 0)?;
         let part = |part: Read| x.pick(part.shape.clone(), strided_places(part.shape, part.strides, part.base));
         parts(call)?.into_iter().map(part).collect()
     }

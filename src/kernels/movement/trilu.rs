@@ -5,6 +5,7 @@ mod gpu;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, DType, HostTensor, Operator, TensorType};
 use crate::kernels::base::Entry;
+use crate::kernels::base::operand::given;
 
 /// The operators of this family.
 pub const OPERATORS: &[&Entry] = &[&Trilu];
@@ -55,8 +56,7 @@ impl Operator for Trilu {
     }
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
-        let x = inputs.first().copied().flatten();
-        let x = x.ok_or_else(|| Error::new(Kind::InvalidModel, "input 0 is missing"))?;
+        let x = given(inputs, 0)?;
         let k = inputs.get(1).copied().flatten().and_then(HostTensor::to_i64).map_or(0, |k| k[0]);
         let upper = upper(call)?;
         let [.., rows, columns] = *x.shape() else { return Err(Error::new(Kind::InvalidInput, "no matrices")) };

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, Follows, HostTensor, Operator, TensorType, renamed};
-use crate::kernels::base::operand::axis;
+use crate::kernels::base::operand::{axis, given};
 use crate::kernels::base::{Entry, Kernel, Lowering};
 
 /// The operators of this family.
@@ -114,7 +114,7 @@ impl Operator for View {
     }
 
     fn evaluate(&self, call: &Call<'_>, inputs: &[Option<&HostTensor>]) -> Result<Vec<HostTensor>> {
-        let x = inputs.first().copied().flatten().ok_or_else(|| invalid("input 0 is missing".to_owned()))?;
+        let x = given(inputs, 0)?;
         Ok(vec![x.reshaped((self.shape)(call)?)?])
     }
 }
