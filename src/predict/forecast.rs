@@ -51,7 +51,7 @@ pub struct Forecast {
     pub timeline: Vec<Span>,
 }
 
-/// Events as they happen: each begins when what it waits for has ended and its place is free.
+/// Events as they happen: each begins when what it waits for has ended, what its place did before among that.
 #[derive(Default)]
 struct Events {
     spans: Vec<Span>,
@@ -60,10 +60,8 @@ struct Events {
 }
 
 impl Events {
-    /// What takes `ms` at `place`, not before `after_ms`: when it ends.
-    fn happens(&mut self, (kind, model, place): (SpanKind, &str, &str), ms: f64, after_ms: f64) -> f64 {
-        let here = self.spans.iter().filter(|span| span.place == place);
-        let start_ms = here.map(|span| span.end_ms).fold(after_ms, f64::max);
+    /// What takes `ms` at `place` from `start_ms` on: when it ends.
+    fn happens(&mut self, (kind, model, place): (SpanKind, &str, &str), ms: f64, start_ms: f64) -> f64 {
         let end_ms = start_ms + ms * self.slowed;
         self.spans.push(Span { kind, model: model.to_owned(), place: place.to_owned(), start_ms, end_ms });
         end_ms
@@ -111,10 +109,10 @@ impl Coefficients {
         let mut last = begin;
         for (thread, (_, own)) in self.threads(terms).into_iter().enumerate() {
             let place = format!("thread {}", thread + 1);
-            for i in own {
-                let end = events.happens((SpanKind::Gpu, &terms.requests[i].model, &place), ms[i], begin);
-                last = last.max(end);
-            }
+            let end = own.into_iter().fold(begin, |after, i| {
+                events.happens((SpanKind::Gpu, &terms.requests[i].model, &place), ms[i], after)
+            });
+            last = last.max(end);
         }
         last
     }
