@@ -17,6 +17,7 @@ use consort::program::{Residency, cpu};
 use consort_models::MODELS;
 use models::graph;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -184,8 +185,8 @@ fn agrees(plan: &[(u8, usize, usize)], outputs: &[usize]) -> Result<(), String> 
     Ok(())
 }
 
-#[test]
-fn a_normalisation_by_constants_joins_the_convolution_before_it() {
+/// A convolution of an image of `channels` and `size` by `filters` of `taps`, a normalisation by constants, and Relu, with an input.
+fn normalised(channels: usize, [filters, of, taps]: [usize; 3], size: usize) -> (Graph, Specialised, HostTensor) {
     let mut random = 0u32;
     let mut floats = |shape: &[usize]| {
         let data = (0..shape.iter().product()).map(|_| {
@@ -194,35 +195,83 @@ fn a_normalisation_by_constants_joins_the_convolution_before_it() {
         });
         HostTensor::f32(shape, data.collect()).unwrap()
     };
-    let given = vec![floats(&[2, 3, 6, 5])];
-    let constants = [&[4, 3, 3, 3][..], &[4], &[4], &[4], &[4]].map(floats);
+    let constants = [&[filters, of, taps, taps][..], &[filters], &[filters], &[filters], &[filters]].map(&mut floats);
+    let given = floats(&[2, channels, size, size + 1]);
     let tensor = |shape: &[usize], source| SpecialTensor {
         name: String::new(),
         ty: TensorType::new(DType::Float32, shape),
         source,
     };
-    let mut tensors = vec![tensor(&[2, 3, 6, 5], Source::Input(0))];
+    let mut tensors = vec![tensor(given.shape(), Source::Input(0))];
     for constant in constants {
         let shape = constant.shape().to_vec();
         tensors.push(tensor(&shape, Source::Constant(content_hash(&constant), Some(Arc::new(constant)))));
     }
-    (0..3).for_each(|_| tensors.push(tensor(&[2, 4, 4, 3], Source::Node)));
+    (0..3).for_each(|_| tensors.push(tensor(&[2, filters, size + 1 - taps, size + 2 - taps], Source::Node)));
     let (mut nodes, mut all) = (vec![], vec![]);
     for (op_type, reads, writes) in
         [("Conv", vec![0, 1], 6), ("BatchNormalization", vec![6, 2, 3, 4, 5], 7), ("Relu", vec![7], 8)]
     {
         let inputs = reads.into_iter().map(|id| Some(TensorId(id))).collect();
         nodes.push(SpecialNode { node: all.len(), inputs, outputs: vec![Some(TensorId(writes))] });
-        all.push(Node { name: op_type.to_owned(), op_type: op_type.to_owned(), ..Node::default() });
+        let mut node = Node { name: op_type.to_owned(), op_type: op_type.to_owned(), ..Node::default() };
+        if op_type == "Conv" {
+            node.attributes = Attributes::new([("group".to_owned(), Attribute::Int((channels / of) as i64))]);
+        }
+        all.push(node);
     }
     let opset = [(String::new(), 17)].into();
     let graph = Graph { name: "joined".into(), opset, nodes: all, ..Graph::default() };
     let special = Specialised { tensors, nodes, inputs: vec![TensorId(0)], outputs: vec![TensorId(8)] };
-    let expected = reference::evaluate(&graph, &Registry, &special, &given).unwrap();
+    (graph, special, given)
+}
+
+#[test]
+fn a_normalisation_by_constants_is_part_of_the_convolution_before_it() {
+    // By windows, in groups, by planes of one filter, point by point, and by Winograd, where the second size is not.
+    let convolutions =
+        [(3, [4, 3, 3]), (8, [6, 4, 3]), (5, [5, 1, 3]), (4, [8, 1, 5]), (7, [9, 7, 1]), (16, [16, 16, 3])];
+    let mut ways = BTreeSet::new();
+    for (channels, filters) in convolutions {
+        let mut store = Store::default();
+        for (number, size) in [17, 9].into_iter().enumerate() {
+            let (graph, mut special, given) = normalised(channels, filters, size);
+            let inputs = std::slice::from_ref(&given);
+            let expected = reference::evaluate(&graph, &Registry, &special, inputs).unwrap();
+            if number > 0 {
+                // Of what is held in another form the host has no copy any more.
+                let Source::Constant(_, value) = &mut special.tensors[1].source else { panic!("no weight") };
+                *value = None;
+            }
+            let program = cpu::build(&graph, &special, &Residency::default()).unwrap();
+            let [step] = program.steps.as_slice() else { panic!("{:?}", program.steps) };
+            let said = format!("{:?}", step.routine);
+            assert!(step.node == 0 && said.contains("Relu") && said.contains("ops: []"), "{said}");
+            ways.extend(said.split_whitespace().next().map(str::to_owned));
+            let loaded = store.load(0, program).unwrap();
+            let name = |node: usize| node.to_string();
+            let outputs = execute(&loaded, &mut Arena::default(), &Alone, &[&given], &name).unwrap();
+            for (a, e) in outputs[0].to_f64().iter().zip(expected[0].to_f64()) {
+                assert!((a - e).abs() <= 2e-5 * e.abs().max(1.0), "{filters:?} of {size}: {a} is not {e}");
+            }
+        }
+    }
+    assert!(ways.iter().eq(["Depthwise", "Product", "Window", "Winograd"]), "{ways:?}");
+}
+
+#[test]
+fn a_normalisation_that_weights_cannot_be_had_back_from_stays() {
+    let (graph, mut special, given) = normalised(3, [4, 3, 3], 9);
+    let mut scale = vec![1.5; 4];
+    scale[2] = 0.0;
+    let scale = HostTensor::f32([4], scale).unwrap();
+    special.tensors[2].source = Source::Constant(content_hash(&scale), Some(Arc::new(scale)));
+    let expected = reference::evaluate(&graph, &Registry, &special, std::slice::from_ref(&given)).unwrap();
     let program = cpu::build(&graph, &special, &Residency::default()).unwrap();
-    assert_eq!(program.steps.iter().map(|step| step.node).collect::<Vec<_>>(), [0]);
+    assert!(!format!("{:?}", program.steps[0].routine).contains("ops: []"));
     let loaded = Store::default().load(0, program).unwrap();
-    let outputs = execute(&loaded, &mut Arena::default(), &Alone, &[&given[0]], &|node| node.to_string()).unwrap();
+    let name = |node: usize| node.to_string();
+    let outputs = execute(&loaded, &mut Arena::default(), &Alone, &[&given], &name).unwrap();
     for (a, e) in outputs[0].to_f64().iter().zip(expected[0].to_f64()) {
         assert!((a - e).abs() <= 1e-5 * e.abs().max(1.0), "{a} is not {e}");
     }

@@ -50,25 +50,10 @@ impl std::fmt::Debug for Form {
     }
 }
 
-/// Bits of an index that a float holds exactly.
-const EXACT_BITS: usize = 20;
-
 impl Form {
     /// The weight whose form `floats` is.
     fn undone(&self, floats: &[f32]) -> Result<HostTensor> {
-        if let Some(undo) = &self.pack.undo {
-            return HostTensor::f32(self.shape.clone(), undo(floats));
-        }
-        let len: usize = self.shape.iter().product();
-        // Where each element went is seen from where its index goes; what is padded gets none.
-        let low = (self.pack.make)(&(0..len).map(|i| (i % (1 << EXACT_BITS) + 1) as f32).collect::<Vec<_>>());
-        let high = (self.pack.make)(&(0..len).map(|i| (i >> EXACT_BITS) as f32).collect::<Vec<_>>());
-        let mut whole = vec![0.0; len];
-        for ((&value, low), high) in floats.iter().zip(low).zip(high) {
-            if low > 0.0 {
-                whole[((high as usize) << EXACT_BITS) + low as usize - 1] = value;
-            }
-        }
+        let whole = self.pack.undone(floats, self.shape.iter().product());
         HostTensor::f32(self.shape.clone(), whole)
     }
 }

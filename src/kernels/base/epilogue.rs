@@ -41,6 +41,15 @@ impl Activation {
         }
     }
 
+    /// That of these bounds, if there are any.
+    pub fn within(low: f32, high: f32) -> Activation {
+        match (low, high) {
+            (f32::NEG_INFINITY, f32::INFINITY) => Activation::Identity,
+            (0.0, f32::INFINITY) => Activation::Relu,
+            (low, high) => Activation::Clip(low, high),
+        }
+    }
+
     /// The WGSL expression over `v`, which is of `ty`: `f32` or a vector of it.
     pub fn wgsl(self, ty: &str) -> String {
         match self {

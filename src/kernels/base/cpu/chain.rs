@@ -74,6 +74,19 @@ pub struct Chain {
     pub flops: f64,
 }
 
+/// A number for each channel that the channel is multiplied by, and one that is added then, by their operands; and the bounds of that.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Affine {
+    /// What is multiplied by.
+    pub factor: Option<usize>,
+    /// What is added.
+    pub offset: Option<usize>,
+    /// The least that it may come to.
+    pub low: f32,
+    /// The most.
+    pub high: f32,
+}
+
 /// The registers of one thread while a chain runs; the first is none, as the block is that.
 #[derive(Debug)]
 pub struct Registers {
@@ -256,22 +269,64 @@ impl Chain {
         self.ops.is_empty()
     }
 
+    /// Whether rows of the result that lie next to each other may be one: no operand has a number for a row, or lies otherwise.
+    pub fn is_flat(&self) -> bool {
+        let value = |value: &Value| !matches!(value, Value::Given(from) if !from.alike());
+        let number = |number: &Number| !matches!(number, Number::Given(from) if !from.axes.is_empty());
+        self.ops.iter().all(|op| match op {
+            Op::Unary { x, .. } => value(x),
+            Op::Binary { a, b, .. } => value(a) && value(b),
+            Op::Line { x, line, .. } => value(x) && number(&line.factor) && number(&line.offset),
+        })
+    }
+
+    /// Takes out the line that it begins with where that is by `channels` numbers, one for each channel of an image, or adds such.
+    pub fn take_affine(&mut self, channels: usize) -> Option<Affine> {
+        let Some(Op::Line { to: 0, x: Value::Register(0), line }) = self.ops.first() else { return None };
+        let of = |access: &Access| {
+            let axes = match access.axes.as_slice() {
+                [(_, 0), axes @ ..] => axes,
+                axes => axes,
+            };
+            (matches!(axes, [(n, 1), (_, 0)] if *n == channels) && access.base == 0).then_some(access.operand)
+        };
+        let (factor, offset) = match (&line.factor, &line.offset) {
+            (Number::Given(factor), Number::Given(offset)) => (Some(of(factor)?), Some(of(offset)?)),
+            (Number::Given(factor), Number::Known(0.0)) => (Some(of(factor)?), None),
+            (Number::Known(1.0), Number::Given(offset)) => (None, Some(of(offset)?)),
+            _ => return None,
+        };
+        let affine = Affine { factor, offset, low: line.low, high: line.high };
+        let steps = [factor.is_some(), offset.is_some(), line.is_bounded()];
+        self.flops -= steps.into_iter().filter(|&step| step).count() as f64;
+        self.ops.remove(0);
+        Some(affine)
+    }
+
+    /// What its operations read of operands.
+    pub fn accesses(&mut self) -> Vec<&mut Access> {
+        let mut all = vec![];
+        for op in &mut self.ops {
+            let (values, numbers) = match op {
+                Op::Unary { x, .. } => ([Some(x), None], [None, None]),
+                Op::Binary { a, b, .. } => ([Some(a), Some(b)], [None, None]),
+                Op::Line { x, line, .. } => ([Some(x), None], [Some(&mut line.factor), Some(&mut line.offset)]),
+            };
+            all.extend(values.into_iter().flatten().filter_map(|value| match value {
+                Value::Given(from) => Some(from),
+                Value::Register(_) => None,
+            }));
+            all.extend(numbers.into_iter().flatten().filter_map(|number| match number {
+                Number::Given(from) => Some(from),
+                Number::Known(_) => None,
+            }));
+        }
+        all
+    }
+
     /// Its operands lie `by` places further on among what a routine reads.
     pub fn shift(&mut self, by: usize) {
-        for op in &mut self.ops {
-            for value in op.reads() {
-                if let Value::Given(from) = value {
-                    from.operand += by;
-                }
-            }
-            if let Op::Line { line: Line { factor, offset, .. }, .. } = op {
-                for number in [factor, offset] {
-                    if let Number::Given(from) = number {
-                        from.operand += by;
-                    }
-                }
-            }
-        }
+        self.accesses().into_iter().for_each(|from| from.operand += by);
     }
 
     /// Registers for it.

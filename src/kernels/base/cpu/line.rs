@@ -145,7 +145,8 @@ impl Line {
         self.is_bounded().then_some(Gate { by, of: (*factor, *offset), bounds: [self.low, self.high] })
     }
 
-    fn is_bounded(&self) -> bool {
+    /// Whether it has bounds.
+    pub fn is_bounded(&self) -> bool {
         self.low > f32::NEG_INFINITY || self.high < f32::INFINITY
     }
 

@@ -1,7 +1,7 @@
 //! From nodes to routines: which tensor each reads and writes, what is only another's elements under another shape, what is
 //! made of a weight once. Knows tensors by number; must never know where they lie or one operator.
 
-use super::chain::Chain;
+use super::chain::{self, Chain};
 use super::routine::Routine;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Call, ContentHash, DType, HostTensor, Source, Specialised, TensorId, TensorType};
@@ -53,6 +53,11 @@ pub struct Step {
     pub node: usize,
 }
 
+/// Bits of an index that a float holds exactly.
+const EXACT_BITS: usize = 20;
+/// What multiplies weights is neither less than this nor more than its inverse: they can be had back.
+const LEAST_FACTOR: f32 = 1e-12;
+
 /// Makes floats of floats.
 pub type Make = Box<dyn Fn(&[f32]) -> Vec<f32> + Send + Sync>;
 
@@ -69,6 +74,52 @@ impl Pack {
     pub fn moves(make: impl Fn(&[f32]) -> Vec<f32> + Send + Sync + 'static) -> Pack {
         Pack { make: Box::new(make), undo: None }
     }
+}
+
+impl Pack {
+    /// The `len` elements of the weight whose form `floats` is.
+    pub fn undone(&self, floats: &[f32], len: usize) -> Vec<f32> {
+        if let Some(undo) = &self.undo {
+            return undo(floats);
+        }
+        // Where each element went is seen from where its index goes; what is padded gets none.
+        let low = (self.make)(&(0..len).map(|i| (i % (1 << EXACT_BITS) + 1) as f32).collect::<Vec<_>>());
+        let high = (self.make)(&(0..len).map(|i| (i >> EXACT_BITS) as f32).collect::<Vec<_>>());
+        let mut whole = vec![0.0; len];
+        for ((&value, low), high) in floats.iter().zip(low).zip(high) {
+            if low > 0.0 {
+                whole[((high as usize) << EXACT_BITS) + low as usize - 1] = value;
+            }
+        }
+        whole
+    }
+
+    /// The same of a weight whose parts, of equal length, are multiplied by `factors` first.
+    pub fn of_scaled(self, factors: Arc<HostTensor>, len: usize) -> Pack {
+        let each = |from: &[f32], factors: &HostTensor, by: fn(f32, f32) -> f32| -> Vec<f32> {
+            let factors = factors.as_f32().unwrap_or_default();
+            let parts = from.chunks((from.len() / factors.len().max(1)).max(1));
+            parts.zip(factors).flat_map(|(part, &factor)| part.iter().map(move |&x| by(x, factor))).collect()
+        };
+        let inner = Arc::new(self);
+        let (made, scales) = (Arc::clone(&inner), Arc::clone(&factors));
+        let make = move |from: &[f32]| (made.make)(&each(from, &scales, |x, factor| x * factor));
+        let undo = move |floats: &[f32]| each(&inner.undone(floats, len), &factors, |x, factor| x / factor);
+        Pack { make: Box::new(make), undo: Some(Box::new(undo)) }
+    }
+}
+
+/// What each channel of a result is multiplied by, and what is added then, and the bounds of that.
+#[derive(Clone, Debug)]
+pub struct Affine {
+    /// A weight of one factor for each channel, with its name.
+    pub factor: Option<(ContentHash, Arc<HostTensor>)>,
+    /// A weight of one element for each.
+    pub offset: Option<TensorId>,
+    /// The least that it may come to.
+    pub low: f32,
+    /// The most.
+    pub high: f32,
 }
 
 /// A weight in another form.
@@ -240,6 +291,37 @@ impl<'a> Steps<'a> {
     /// Appends a routine.
     pub fn push(&mut self, routine: impl Routine + 'static, reads: Vec<TensorId>, writes: Vec<TensorId>) {
         self.steps.push(Step { routine: Box::new(routine), reads, writes, node: self.node });
+    }
+
+    /// Takes out of the chain that the result goes through what each of its `channels` is multiplied by and what is added then, where the
+    /// chain begins with that: factors can be part of weights, of which they can be taken out again.
+    pub fn take_affine(&mut self, channels: usize) -> Option<Affine> {
+        let (chain, operands) = self.chain.as_mut()?;
+        let mut left = chain.clone();
+        let chain::Affine { factor, offset, low, high } = left.take_affine(channels)?;
+        let factor = match factor.map(|at| &self.tensors[operands[at].0].home) {
+            None => None,
+            Some(Home::Constant(name, Some(value))) => Some((*name, Arc::clone(value))),
+            Some(_) => return None,
+        };
+        let fit = |value: &f32| value.is_normal() && (LEAST_FACTOR..1.0 / LEAST_FACTOR).contains(&value.abs());
+        if let Some((_, value)) = &factor
+            && !value.as_f32().is_some_and(|floats| floats.len() == channels && floats.iter().all(fit))
+        {
+            return None;
+        }
+        let offset = offset.map(|at| operands[at]);
+        // What only the line read goes.
+        let mut kept = vec![];
+        for access in left.accesses() {
+            let id = operands[access.operand];
+            access.operand = kept.iter().position(|&other| other == id).unwrap_or(kept.len());
+            if access.operand == kept.len() {
+                kept.push(id);
+            }
+        }
+        (*chain, *operands) = (left, kept);
+        Some(Affine { factor, offset, low, high })
     }
 
     /// The chain that the result goes through, whose operands follow the `reads` of a routine; they are appended.

@@ -355,19 +355,25 @@ impl Routine for Product {
             if ends.is_some() && self.chain.is_empty() {
                 continue;
             }
-            for i in rows {
-                let start = (batch * self.m + i) * self.n + columns.start;
-                let y = on.write(0, start..start + columns.len());
-                if ends.is_none() {
-                    if self.alpha != 1.0 && self.k > 0 {
-                        y.iter_mut().for_each(|v| *v *= self.alpha);
-                    }
-                    if let (Some(addend), None) = (self.addend, begun) {
-                        addend.each(on, i, columns.start, y, |v, c| *v += c);
-                    }
-                    activate(self.activation, y);
+            let start = |i: usize| (batch * self.m + i) * self.n + columns.start;
+            for i in rows.clone().filter(|_| ends.is_none()) {
+                let y = on.write(0, start(i)..start(i) + columns.len());
+                if self.alpha != 1.0 && self.k > 0 {
+                    y.iter_mut().for_each(|v| *v *= self.alpha);
                 }
-                self.chain.run(on, &mut registers, start, y);
+                if let (Some(addend), None) = (self.addend, begun) {
+                    addend.each(on, i, columns.start, y, |v, c| *v += c);
+                }
+                activate(self.activation, y);
+            }
+            // Whole rows lie next to each other.
+            let (at_once, len) = match columns.len() == self.n && self.chain.is_flat() {
+                true => (rows.len(), rows.len() * self.n),
+                false => (1, columns.len()),
+            };
+            for i in rows.step_by(at_once) {
+                let y = on.write(0, start(i)..start(i) + len);
+                self.chain.run(on, &mut registers, start(i), y);
             }
         }
         Ok(())

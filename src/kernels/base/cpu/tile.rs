@@ -38,20 +38,6 @@ impl Begin {
             }
         }
     }
-
-    /// The first float.
-    /// # Safety
-    /// It is there.
-    #[inline(always)]
-    unsafe fn first(self) -> f32 {
-        // SAFETY: the caller's promise.
-        unsafe {
-            match self {
-                Begin::Nothing => 0.0,
-                Begin::Each(from, _) | Begin::Row(from, _) => *from,
-            }
-        }
-    }
 }
 
 /// What sums are put within at the end.
@@ -186,18 +172,44 @@ unsafe fn part(a: *const f32, step: usize, b: *const f32, k: usize, (height, col
             return all(of);
         }
         let mut aside = [0.0f32; ROWS * COLUMNS];
-        all(Sums { begin: Begin::Nothing, within: None, to: aside.as_mut_ptr(), stride: COLUMNS });
-        for i in 0..height {
-            for j in 0..columns {
-                let of = of.at(i, j);
-                let sum = of.begin.first() + aside[i * COLUMNS + j];
-                *of.to = match of.within {
-                    Some(Within(low, _)) if sum < low => low,
-                    Some(Within(_, high)) if high < sum => high,
-                    _ => sum,
-                };
+        let lies = aside.as_mut_ptr();
+        let begin = match of.begin {
+            Begin::Each(from, step) => {
+                for i in 0..height {
+                    (0..columns).for_each(|j| *lies.add(i * COLUMNS + j) = *from.add(i * step + j));
+                }
+                Begin::Each(lies, COLUMNS)
             }
+            begin => begin,
+        };
+        let sums = Sums { begin, to: lies, stride: COLUMNS, ..of };
+        if height == ROWS && columns <= COLUMNS / 2 {
+            half(a, step, b, k, sums);
+        } else {
+            all(sums);
         }
+        for i in 0..height {
+            (0..columns).for_each(|j| *of.to.add(i * of.stride + j) = *lies.add(i * COLUMNS + j));
+        }
+    }
+}
+
+/// The first four columns of four rows of sums.
+/// # Safety
+/// As of [`rows`].
+#[inline(always)]
+unsafe fn half(mut a: *const f32, step: usize, mut b: *const f32, k: usize, of: Sums) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = of.begun::<ROWS>().map(|[left, _]| left);
+        for _ in 0..k {
+            let left = F4::load(b);
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum = sum.madd(F4::load_splat(a.add(i)), left);
+            }
+            (a, b) = (a.wrapping_add(step), b.wrapping_add(COLUMNS));
+        }
+        of.end(sums.map(|left| [left; 2]));
     }
 }
 

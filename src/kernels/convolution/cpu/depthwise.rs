@@ -5,6 +5,7 @@
 use super::nine::{Filter, Planes};
 use crate::error::Result;
 use crate::kernels::base::Class;
+use crate::kernels::base::cpu::chain::BLOCK;
 use crate::kernels::base::cpu::image::{Layout, SLACK};
 use crate::kernels::base::cpu::product::activate;
 use crate::kernels::base::cpu::seen::{Seen, window};
@@ -27,6 +28,8 @@ pub struct Depthwise {
 
 /// Rows of outputs that are summed side by side.
 const SIDE_BY_SIDE: usize = 4;
+/// Sums that are finished at once: as many as a chain takes, and still in the nearest cache.
+const FINISHED: usize = BLOCK;
 /// Units that threads share out, where rows suffice for so many.
 const UNITS: usize = 16;
 /// Rows of a part of a plane at least: what a window sees beyond it is laid out twice.
@@ -68,7 +71,7 @@ impl Depthwise {
         let (down, apart) = (axis.dilation * self.layout.row(), axis.stride * self.layout.row());
         let (height, channels, channel) = (axis.kernel, self.conv.group_channels(), self.layout.channel());
         let start = rows.start;
-        let (mut at, mut laid) = (start, start * axis.stride);
+        let (mut at, mut laid, mut finished) = (start, start * axis.stride, start);
         while at < rows.end {
             // The last rows are those at the end: some are summed twice.
             let count = SIDE_BY_SIDE.min(rows.len());
@@ -84,15 +87,19 @@ impl Depthwise {
             let (first, taken) = (taken.start, taken.len());
             let (factors, places) = (of.filter, of.places);
             let seen = Seen { factors, first, rows: taken, height, places, down, channels, channel, apart };
-            let y = &mut y[(begin - start) * width..(begin - start + count) * width];
+            let sums = &mut y[(begin - start) * width..(begin - start + count) * width];
             match count {
-                1 => self.rows::<1, K, NEAR>(seen, image, of.bias, y),
-                2 => self.rows::<2, K, NEAR>(seen, image, of.bias, y),
-                3 => self.rows::<3, K, NEAR>(seen, image, of.bias, y),
-                _ => self.rows::<SIDE_BY_SIDE, K, NEAR>(seen, image, of.bias, y),
+                1 => self.rows::<1, K, NEAR>(seen, image, of.bias, sums),
+                2 => self.rows::<2, K, NEAR>(seen, image, of.bias, sums),
+                3 => self.rows::<3, K, NEAR>(seen, image, of.bias, sums),
+                _ => self.rows::<SIDE_BY_SIDE, K, NEAR>(seen, image, of.bias, sums),
             }
-            finish(begin * width, y);
             at = begin + count;
+            if at == rows.end || (at - finished) * width >= FINISHED {
+                let from = finished.min(begin);
+                finish(from * width, &mut y[(from - start) * width..(at - start) * width]);
+                finished = at;
+            }
         }
     }
 

@@ -12,14 +12,16 @@ use self::window::{Window, taps};
 use self::winograd::Winograd;
 use super::Convolution;
 use crate::error::Result;
-use crate::graph::Call;
+use crate::graph::{Call, ContentHash, HostTensor, TensorId};
 use crate::kernels::base::cpu::image::Layout;
 use crate::kernels::base::cpu::lowering::Pack;
 use crate::kernels::base::cpu::panels::Packed;
 use crate::kernels::base::cpu::product::{Addend, Product, Side};
 use crate::kernels::base::cpu::tile::ROWS;
 use crate::kernels::base::cpu::{Routines, Steps};
+use crate::kernels::base::epilogue::Activation;
 use crate::kernels::base::window::Axis;
+use std::sync::Arc;
 
 /// What computes this family on a processor.
 pub const ROUTINES: Routines = &[("Conv", conv)];
@@ -27,19 +29,36 @@ pub const ROUTINES: Routines = &[("Conv", conv)];
 /// Floats of what a filter over several channels sees at most: each thread lays it out by itself.
 const FLOATS: usize = 1 << 20;
 
+/// A factor for each filter, with its name among weights.
+type Scale = Option<(ContentHash, Arc<HostTensor>)>;
+
 fn conv(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
-    let conv = Convolution::of(call)?;
+    let mut conv = Convolution::of(call)?;
     let (x, w, y) = (steps.input(0)?, steps.input(1)?, steps.output(0)?);
     let nothing = conv.shape.contains(&0) || steps.ty(x).is_empty() || conv.y.kernel * conv.x.kernel == 0;
     if nothing || !steps.constant(w) {
         return Ok(false);
     }
-    let given = steps.optional_input(2);
+    let mut given = steps.optional_input(2);
+    let mut scale = None;
+    // What follows channel by channel is part of the weights and the bias, if there is none yet.
+    if given.is_none()
+        && conv.activation == Activation::Identity
+        && let Some(affine) = steps.take_affine(conv.filters)
+    {
+        (given, scale, conv.activation) = (affine.offset, affine.factor, Activation::within(affine.low, affine.high));
+    }
     let bias = given.is_some();
     let layout = Layout::new(conv.y, conv.x);
     let alone = conv.group_channels() == 1;
     let few = layout.channel() * conv.group_channels() <= FLOATS && !(still(&conv.y) && still(&conv.x));
     if conv.group_filters() == 1 && (alone || few) {
+        let w = match scale {
+            Some(_) => {
+                packed(steps, w, &scale, ("filters".to_owned(), steps.ty(w).len(), Pack::moves(<[f32]>::to_vec)))
+            }
+            None => w,
+        };
         let mut reads = vec![x, w];
         reads.extend(given);
         let chain = steps.take_chain(&mut reads);
@@ -47,8 +66,7 @@ fn conv(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
         return Ok(true);
     }
     if winograd::pays(&conv) {
-        let (form, floats, pack) = winograd::packed(&conv);
-        let mut reads = vec![x, steps.pack(w, form, floats, pack)];
+        let mut reads = vec![x, packed(steps, w, &scale, winograd::packed(&conv))];
         reads.extend(given);
         let chain = steps.take_chain(&mut reads);
         steps.push(Winograd { conv, bias, chain }, reads, vec![y]);
@@ -61,7 +79,7 @@ fn conv(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
         (0..group).flat_map(|g| of.pack::<ROWS>(from, g * filters * depth, (1, depth))).collect()
     };
     let form = format!("filters {group} {filters} {depth}");
-    let packed = steps.pack(w, form, group * of.floats::<ROWS>(), Pack::moves(pack));
+    let packed = packed(steps, w, &scale, (form, group * of.floats::<ROWS>(), Pack::moves(pack)));
     let mut reads = vec![x, packed];
     if group == 1 && still(&conv.y) && still(&conv.x) {
         let plane = conv.y.input * conv.x.input;
@@ -86,6 +104,13 @@ fn conv(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
     let (taps, chain) = (taps(&conv, &layout), steps.take_chain(&mut reads));
     steps.push(Window { conv, layout, taps, bias, chain }, reads, vec![y]);
     Ok(true)
+}
+
+/// The weights `w` in a form, each filter times its factor.
+fn packed(steps: &mut Steps<'_>, w: TensorId, scale: &Scale, (form, floats, pack): (String, usize, Pack)) -> TensorId {
+    let Some((name, factors)) = scale else { return steps.pack(w, form, floats, pack) };
+    let pack = pack.of_scaled(Arc::clone(factors), steps.ty(w).len());
+    steps.pack(w, format!("{form} by {name}"), floats, pack)
 }
 
 /// Whether every output is under one tap, in its own place.

@@ -196,9 +196,14 @@ impl Routine for Window {
             if self.chain.is_empty() {
                 continue;
             }
-            for filter in 0..filters.len() {
+            // Whole planes lie next to each other.
+            let (at_once, len) = match outputs.len() == self.outputs() && self.chain.is_flat() {
+                true => (filters.len(), filters.len() * outputs.len()),
+                false => (1, outputs.len()),
+            };
+            for filter in (0..filters.len()).step_by(at_once) {
                 let start = y + filter * self.outputs();
-                let row: &mut [f32] = on.write(0, start..start + outputs.len());
+                let row: &mut [f32] = on.write(0, start..start + len);
                 self.chain.run(on, &mut registers, start, row);
             }
         }
