@@ -246,11 +246,9 @@ impl Server {
             });
             advance(&ready.loaded, arena, team, &mut Cursor::default(), &|_| String::new(), &mut watch)?;
         }
-        let named = steps.iter().map(|step| {
-            let routine = format!("{:?}", step.routine);
-            let kind = routine.split([' ', '{', '(']).next().unwrap_or_default();
-            format!("{kind} {}", ready.nodes.get(step.node).map_or("", String::as_str))
-        });
+        let named = steps
+            .iter()
+            .map(|step| format!("{} {}", step.routine.name(), ready.nodes.get(step.node).map_or("", String::as_str)));
         Ok(named.zip(least).collect())
     }
 

@@ -14,6 +14,10 @@ use std::ops::Range;
 pub const ROUTINES: Routines =
     &[("Softmax", |call, steps| lower(call, steps, false)), ("LogSoftmax", |call, steps| lower(call, steps, true))];
 
+/// Elements of a row that are no vectors by themselves, and so many such rows at once.
+const SHORT: usize = 8;
+const TOGETHER: usize = 64;
+
 /// Rows of a tensor.
 #[derive(Debug)]
 struct Softmax {
@@ -39,6 +43,22 @@ impl Softmax {
         } else {
             let factor = 1.0 / all;
             y.iter_mut().for_each(|y| *y *= factor);
+        }
+    }
+
+    /// Rows of a few elements: the powers of many at once.
+    fn short(&self, x: &[f32], y: &mut [f32]) {
+        let len = self.rows.len;
+        for (x, y) in x.chunks(len * TOGETHER).zip(y.chunks_mut(len * TOGETHER)) {
+            for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(len)) {
+                let most = x.iter().fold(f32::NEG_INFINITY, |most, &x| if x > most { x } else { most });
+                y.iter_mut().zip(x).for_each(|(y, x)| *y = x - most);
+            }
+            exponentials(y, 0.0);
+            for y in y.chunks_exact_mut(len) {
+                let factor = 1.0 / y.iter().sum::<f32>();
+                y.iter_mut().for_each(|y| *y *= factor);
+            }
         }
     }
 
@@ -71,6 +91,11 @@ impl Routine for Softmax {
 
     fn run(&self, _: usize, units: Range<usize>, on: &Operands<'_>) -> Result<()> {
         let floats = self.rows.len * self.rows.inner;
+        if self.rows.inner == 1 && self.rows.len < SHORT && !self.log {
+            let range = units.start * floats..units.end * floats;
+            self.short(&on.read::<f32>(0)[range.clone()], on.write(0, range));
+            return Ok(());
+        }
         for unit in units {
             let range = unit * floats..(unit + 1) * floats;
             let (x, y) = (&on.read::<f32>(0)[range.clone()], on.write(0, range));

@@ -70,6 +70,7 @@ impl Access {
             match step {
                 0 => part.fill(from[first]),
                 1 => part.copy_from_slice(&from[first..first + run]),
+                2.. => part.iter_mut().zip(from[first..].chunks(step as usize)).for_each(|(y, x)| *y = x[0]),
                 _ => {
                     part.iter_mut().enumerate().for_each(|(i, y)| *y = from[(first as i64 + i as i64 * step) as usize])
                 }

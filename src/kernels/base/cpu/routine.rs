@@ -10,8 +10,32 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::ops::Range;
 
+/// What tests see of a routine; a page sees its name, and need not download what tells more.
+#[cfg(not(target_arch = "wasm32"))]
+pub trait Shown: Debug {}
+#[cfg(not(target_arch = "wasm32"))]
+impl<T: Debug> Shown for T {}
+
+/// What tests see of a routine; a page sees its name, and need not download what tells more.
+#[cfg(target_arch = "wasm32")]
+pub trait Shown {}
+#[cfg(target_arch = "wasm32")]
+impl<T> Shown for T {}
+#[cfg(target_arch = "wasm32")]
+impl Debug for dyn Routine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// A computation over operands, divided into units that threads share out among themselves.
-pub trait Routine: Debug + Send + Sync {
+pub trait Routine: Shown + Send + Sync {
+    /// Its type, as it is written.
+    fn name(&self) -> &'static str {
+        let path = std::any::type_name::<Self>();
+        path.split('<').next().and_then(|path| path.rsplit(':').next()).unwrap_or(path)
+    }
+
     /// Steps after each of which all threads wait for one another.
     fn phases(&self) -> usize {
         1

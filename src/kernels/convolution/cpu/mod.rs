@@ -110,7 +110,8 @@ fn conv(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
 fn packed(steps: &mut Steps<'_>, w: TensorId, scale: &Scale, (form, floats, pack): (String, usize, Pack)) -> TensorId {
     let Some((name, factors)) = scale else { return steps.pack(w, form, floats, pack) };
     let pack = pack.of_scaled(Arc::clone(factors), steps.ty(w).len());
-    steps.pack(w, format!("{form} by {name}"), floats, pack)
+    let [a, b] = bytemuck::cast::<_, [u64; 2]>(name.0);
+    steps.pack(w, format!("{form} by {a} {b}"), floats, pack)
 }
 
 /// Whether every output is under one tap, in its own place.
