@@ -171,22 +171,22 @@ unsafe fn part(a: *const f32, step: usize, b: *const f32, k: usize, (height, col
         if columns == COLUMNS {
             return all(of);
         }
-        // All of what the columns lie in.
         let mut aside = [0.0f32; ROWS * COLUMNS];
-        let (lies, last) = (aside.as_mut_ptr(), columns - 1);
-        for at in 0..height * COLUMNS {
-            let (i, j) = (at / COLUMNS, (at % COLUMNS).min(last));
-            *lies.add(at) = match of.begin {
-                Begin::Nothing => 0.0,
-                Begin::Each(from, step) => *from.add(i * step + j),
-                Begin::Row(from, step) => *from.add(i * step),
-            };
-        }
-        let sums = Sums { begin: Begin::Each(lies, COLUMNS), to: lies, stride: COLUMNS, ..of };
+        let lies = aside.as_mut_ptr();
+        let begin = match of.begin {
+            Begin::Each(from, step) => {
+                for i in 0..height {
+                    (0..columns).for_each(|j| *lies.add(i * COLUMNS + j) = *from.add(i * step + j));
+                }
+                Begin::Each(lies, COLUMNS)
+            }
+            begin => begin,
+        };
+        let sums = Sums { begin, to: lies, stride: COLUMNS, ..of };
         if height == ROWS && columns <= COLUMNS / 2 {
-            half(a, b, k, sums)
+            half(a, step, b, k, sums);
         } else {
-            all(sums)
+            all(sums);
         }
         for i in 0..height {
             (0..columns).for_each(|j| *of.to.add(i * of.stride + j) = *lies.add(i * COLUMNS + j));
@@ -194,25 +194,22 @@ unsafe fn part(a: *const f32, step: usize, b: *const f32, k: usize, (height, col
     }
 }
 
-/// The first four columns of a whole tile that lies aside, as what it begins with does.
+/// The first four columns of four rows of sums.
 /// # Safety
-/// As of [`rows`], with whole panels of `a`.
-#[inline(never)]
-unsafe fn half(mut a: *const f32, mut b: *const f32, k: usize, of: Sums) {
+/// As of [`rows`].
+#[inline(always)]
+unsafe fn half(mut a: *const f32, step: usize, mut b: *const f32, k: usize, of: Sums) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut sums: [F4; ROWS] = std::array::from_fn(|i| F4::load(of.to.add(i * COLUMNS)));
+        let mut sums = of.begun::<ROWS>().map(|[left, _]| left);
         for _ in 0..k {
             let left = F4::load(b);
             for (i, sum) in sums.iter_mut().enumerate() {
                 *sum = sum.madd(F4::load_splat(a.add(i)), left);
             }
-            (a, b) = (a.wrapping_add(ROWS), b.wrapping_add(COLUMNS));
+            (a, b) = (a.wrapping_add(step), b.wrapping_add(COLUMNS));
         }
-        let Within(low, high) = of.within.unwrap_or(Within(f32::NEG_INFINITY, f32::INFINITY));
-        for (i, sum) in sums.into_iter().enumerate() {
-            sum.at_least(F4::splat(low)).at_most(F4::splat(high)).store(of.to.add(i * COLUMNS));
-        }
+        of.end(sums.map(|left| [left; 2]));
     }
 }
 
