@@ -260,6 +260,24 @@ fn a_normalisation_by_constants_is_part_of_the_convolution_before_it() {
 }
 
 #[test]
+fn what_multiplies_each_image_of_a_batch_is_no_part_of_filters() {
+    // As many images as filters.
+    let (mut graph, mut special, given) = normalised(3, [2, 3, 3], 9);
+    let scale = HostTensor::f32([2, 1, 1, 1], vec![2.0, -3.0]).unwrap();
+    special.tensors[2].ty = TensorType::new(DType::Float32, [2, 1, 1, 1]);
+    special.tensors[2].source = Source::Constant(content_hash(&scale), Some(Arc::new(scale)));
+    graph.nodes[1].op_type = "Mul".to_owned();
+    special.nodes[1].inputs.truncate(2);
+    let expected = reference::evaluate(&graph, &Registry, &special, std::slice::from_ref(&given)).unwrap();
+    let loaded = Store::default().load(0, cpu::build(&graph, &special, &Residency::default()).unwrap()).unwrap();
+    let name = |node: usize| node.to_string();
+    let outputs = execute(&loaded, &mut Arena::default(), &Alone, &[&given], &name).unwrap();
+    for (a, e) in outputs[0].to_f64().iter().zip(expected[0].to_f64()) {
+        assert!((a - e).abs() <= 1e-5 * e.abs().max(1.0), "{a} is not {e}");
+    }
+}
+
+#[test]
 fn a_normalisation_that_weights_cannot_be_had_back_from_stays() {
     let (graph, mut special, given) = normalised(3, [4, 3, 3], 9);
     let mut scale = vec![1.5; 4];

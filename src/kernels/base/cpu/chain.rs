@@ -280,15 +280,17 @@ impl Chain {
         })
     }
 
-    /// Takes out the line that it begins with where that is by `channels` numbers, one for each channel of an image, or adds such.
-    pub fn take_affine(&mut self, channels: usize) -> Option<Affine> {
+    /// Takes out the line that it begins with where that is by `channels` numbers, one for each channel of an image of so many elements
+    /// each, or adds such.
+    pub fn take_affine(&mut self, channels: usize, plane: usize) -> Option<Affine> {
         let Some(Op::Line { to: 0, x: Value::Register(0), line }) = self.ops.first() else { return None };
         let of = |access: &Access| {
             let axes = match access.axes.as_slice() {
                 [(_, 0), axes @ ..] => axes,
                 axes => axes,
             };
-            (matches!(axes, [(n, 1), (_, 0)] if *n == channels) && access.base == 0).then_some(access.operand)
+            (matches!(axes, [(n, 1), (each, 0)] if (*n, *each) == (channels, plane)) && access.base == 0)
+                .then_some(access.operand)
         };
         let (factor, offset) = match (&line.factor, &line.offset) {
             (Number::Given(factor), Number::Given(offset)) => (Some(of(factor)?), Some(of(offset)?)),

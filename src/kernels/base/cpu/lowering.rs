@@ -74,9 +74,7 @@ impl Pack {
     pub fn moves(make: impl Fn(&[f32]) -> Vec<f32> + Send + Sync + 'static) -> Pack {
         Pack { make: Box::new(make), undo: None }
     }
-}
 
-impl Pack {
     /// The `len` elements of the weight whose form `floats` is.
     pub fn undone(&self, floats: &[f32], len: usize) -> Vec<f32> {
         if let Some(undo) = &self.undo {
@@ -293,12 +291,12 @@ impl<'a> Steps<'a> {
         self.steps.push(Step { routine: Box::new(routine), reads, writes, node: self.node });
     }
 
-    /// Takes out of the chain that the result goes through what each of its `channels` is multiplied by and what is added then, where the
+    /// Takes out of the chain that the result goes through what each of its `channels`, of `plane` elements, is multiplied by and what is added then, where the
     /// chain begins with that: factors can be part of weights, of which they can be taken out again.
-    pub fn take_affine(&mut self, channels: usize) -> Option<Affine> {
+    pub fn take_affine(&mut self, channels: usize, plane: usize) -> Option<Affine> {
         let (chain, operands) = self.chain.as_mut()?;
         let mut left = chain.clone();
-        let chain::Affine { factor, offset, low, high } = left.take_affine(channels)?;
+        let chain::Affine { factor, offset, low, high } = left.take_affine(channels, plane)?;
         let factor = match factor.map(|at| &self.tensors[operands[at].0].home) {
             None => None,
             Some(Home::Constant(name, Some(value))) => Some((*name, Arc::clone(value))),

@@ -44,7 +44,7 @@ fn conv(call: &Call<'_>, steps: &mut Steps<'_>) -> Result<bool> {
     // What follows channel by channel is part of the weights and the bias, if there is none yet.
     if given.is_none()
         && conv.activation == Activation::Identity
-        && let Some(affine) = steps.take_affine(conv.filters)
+        && let Some(affine) = steps.take_affine(conv.filters, conv.y.output * conv.x.output)
     {
         (given, scale, conv.activation) = (affine.offset, affine.factor, Activation::within(affine.low, affine.high));
     }
