@@ -296,7 +296,6 @@ test('a load tells its progress forwards and ends at the whole', async () => {
 
 test('a session runs on the lane that is measured to be faster, and every call on the way is right', async () => {
   const model = entry('squeezenet1_1');
-  const CALLS = 16;
   const usual = {};
   const median = (times) => times.toSorted((a, b) => a - b)[times.length >> 1];
   for (const lane of ['gpu', 'cpu']) {
@@ -311,22 +310,29 @@ test('a session runs on the lane that is measured to be faster, and every call o
     usual[lane] = median(times.slice(1));
     await pool.close();
   }
-  const pool = await Pool.create({ lanes: ['gpu', 'cpu'], measure: 'asked', records: 'none' });
-  const { session, feeds } = await load(pool, model);
-  const lanes = [];
-  for (let i = 0; i < CALLS; i++) {
-    lanes.push(session.lane);
-    const off = relativeError(model, await session.run(feeds));
-    assert(off <= 1e-3, `relative error ${off} in call ${i}`);
-    // What is made ready beside the calls has a moment between them.
-    await new Promise((done) => setTimeout(done, 20));
-  }
   const [faster, slower] = usual.gpu < usual.cpu ? ['gpu', 'cpu'] : ['cpu', 'gpu'];
   // Where both are alike, either is right.
-  if (usual[faster] * 1.2 < usual[slower]) equal(session.lane, faster, `${JSON.stringify(usual)}, calls on ${lanes}`);
-  const weights = pool.memory().lanes.filter(({ weights }) => weights > 0).map(({ lane }) => lane);
-  equal(weights, [session.lane], 'lanes that hold its weights');
-  lanes.push(session.lane);
+  const clear = usual[faster] * 1.2 < usual[slower];
+  const pool = await Pool.create({ lanes: ['gpu', 'cpu'], measure: 'asked', records: 'none' });
+  const { session, feeds } = await load(pool, model);
+  const holders = () => pool.memory().lanes.filter(({ weights }) => weights > 0).map(({ lane }) => lane);
+  const settled = () => holders().length === 1 && (!clear || session.lane === faster);
+  const lanes = [];
+  const call = async () => {
+    lanes.push(session.lane);
+    const off = relativeError(model, await session.run(feeds));
+    assert(off <= 1e-3, `relative error ${off} in call ${lanes.length} on ${lanes.at(-1)}`);
+    // What is made ready beside the calls has a moment between them.
+    await new Promise((done) => setTimeout(done, 20));
+  };
+  // How many calls pass while a lane is made ready is the machine's affair: it has an end, and no number.
+  const end = performance.now() + 45_000;
+  do await call();
+  while (!(settled() && lanes.length >= 16) && performance.now() < end);
+  assert(settled(), `${JSON.stringify(usual)}, held on ${holders()}, calls on ${lanes}`);
+  for (let i = 0; i < 4; i++) await call();
+  if (clear) equal(lanes.slice(-4), Array(4).fill(faster), 'lanes of the last calls');
+  equal(holders(), [session.lane], 'lanes that hold its weights');
   await pool.close();
   return `${usual.gpu.toFixed(0)} ms on gpu, ${usual.cpu.toFixed(0)} on cpu; calls on ${lanes.join()}`;
 });
