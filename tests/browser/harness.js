@@ -64,7 +64,7 @@ export async function runAll(say) {
       const told = await body(say);
       say(`  ok    ${name}${told ? `: ${told}` : ''} (${Math.round(performance.now() - start)} ms)`);
     } catch (error) {
-      failed.push(name);
+      failed.push(`${name}: ${error.message}`); // The end of a long output has to say why.
       say(`  FAIL  ${name}: ${error.message}\n${error.stack}`);
     }
   }
