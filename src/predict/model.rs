@@ -9,6 +9,7 @@ use super::Strategy;
 use super::conditions::{Conditions, LEVELS};
 use crate::kernels::Class;
 use crate::program::{DispatchCost, ProgramCost};
+use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -39,6 +40,15 @@ pub struct Rates {
 
 fn one() -> usize {
     1
+}
+
+/// What was recorded before the last classes came has nothing of them.
+fn by_class<'de, D: Deserializer<'de>>(from: D) -> Result<[f64; Class::ALL.len()], D::Error> {
+    let some = Vec::<f64>::deserialize(from)?;
+    let mut all = [0.0; Class::ALL.len()];
+    let known = all.get_mut(..some.len()).ok_or_else(|| D::Error::invalid_length(some.len(), &"a time of each class"))?;
+    known.copy_from_slice(&some);
+    Ok(all)
 }
 
 /// Learned factors before those of single models: one per class, then dispatch, submit, wait, transfer, overlap, those of the
@@ -77,6 +87,7 @@ pub struct RequestTerms {
     /// Name of the model.
     pub model: String,
     /// Device time by class.
+    #[serde(deserialize_with = "by_class")]
     pub class_ms: [f64; Class::ALL.len()],
     /// Device time of dispatching.
     pub dispatch_ms: f64,

@@ -21,12 +21,22 @@ pub enum Class {
     Movement,
     /// Reductions, softmax, normalisations.
     Reduce,
+    /// Matrix products of few rows: what they take is to read the matrix.
+    Gemv,
 }
 
 impl Class {
-    /// Every class, in the order of the predictor's coefficients.
-    pub const ALL: [Class; 7] =
-        [Class::Matmul, Class::Conv, Class::Depthwise, Class::Pool, Class::Elementwise, Class::Movement, Class::Reduce];
+    /// Every class, in the order of the predictor's coefficients; what was recorded before one came has none of it at its end.
+    pub const ALL: [Class; 8] = [
+        Class::Matmul,
+        Class::Conv,
+        Class::Depthwise,
+        Class::Pool,
+        Class::Elementwise,
+        Class::Movement,
+        Class::Reduce,
+        Class::Gemv,
+    ];
 }
 
 /// One storage binding that a shader names.

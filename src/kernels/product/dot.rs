@@ -13,7 +13,7 @@ use crate::kernels::base::{Class, Element, Lowering, Shader, Variant};
 use std::fmt::Write as _;
 
 const SOURCE: &str = lean!("../base/lanes.wgsl", "dot.wgsl");
-static SHADERS: [Shader; 2] = shaders(["product-dot", "product-dot-bias"], Class::Matmul, SOURCE);
+static SHADERS: [Shader; 2] = shaders(["product-dot", "product-dot-bias"], Class::Gemv, SOURCE);
 
 /// Rows up to which a product with both operands along k runs as dot products.
 const ROWS: usize = 8;

@@ -380,7 +380,7 @@ impl Routine for Product {
     }
 
     fn class(&self) -> Class {
-        Class::Matmul
+        if self.m <= ROWS { Class::Gemv } else { Class::Matmul }
     }
 
     fn flops(&self) -> f64 {

@@ -45,11 +45,16 @@ pub fn pays(conv: &Convolution) -> bool {
         return false;
     }
     let (c, f) = (conv.channels, conv.filters.next_multiple_of(ROWS));
+    let direct = (conv.y.output * conv.x.output).div_ceil(LANES) * 9 * c * f;
+    steps(conv) * 4 < direct * 3
+}
+
+/// Vectors of operations that an image takes.
+fn steps(conv: &Convolution) -> usize {
+    let (c, f) = (conv.channels, conv.filters.next_multiple_of(ROWS));
     let blocks = Blocks::of(conv);
     let vectors = blocks.count * blocks.panels() * 2;
-    let ours = vectors * (PLANES * c * f + transforms::INPUT_STEPS * c + transforms::OUTPUT_STEPS * f);
-    let direct = (conv.y.output * conv.x.output).div_ceil(LANES) * 9 * c * f;
-    ours * 4 < direct * 3
+    vectors * (PLANES * c * f + transforms::INPUT_STEPS * c + transforms::OUTPUT_STEPS * f)
 }
 
 /// The rows of tiles that a unit takes.
@@ -275,7 +280,9 @@ impl Routine for Winograd {
     }
 
     fn flops(&self) -> f64 {
+        // What it does, not what the direct way would: a forecast of other convolutions follows from it.
         let outputs: usize = self.conv.shape.iter().product();
-        self.conv.flops(self.bias) + self.chain.flops * outputs as f64
+        let done = self.conv.batch * steps(&self.conv) * LANES * 2;
+        done as f64 + (self.chain.flops + f64::from(u8::from(self.bias))) * outputs as f64
     }
 }
