@@ -143,7 +143,7 @@ pub trait Lane {
     /// Makes ready what [`Lane::utilisation`] runs, so that no class waits for its own.
     fn prepare_classes(&self) -> Task<'_, Result<()>>;
 
-    /// The share of the ceilings that a small operator of `class` reaches, in (0, 1]; `None` where none is known.
+    /// The share of the ceilings that a small operator of `class` reaches, up to [`Class::MOST_SHARE`]; `None` where none is known.
     fn utilisation(&self, class: Class) -> Task<'_, Result<Option<f64>>>;
 }
 

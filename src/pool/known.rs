@@ -17,7 +17,7 @@ pub struct Known {
     /// The fastest variants.
     #[serde(default = "guess")]
     pub tuning: Tuning,
-    /// For each class, the share of the ceilings that its probe reached, in (0, 1].
+    /// For each class, the share of the ceilings that its probe reached, up to [`Class::MOST_SHARE`].
     #[serde(default)]
     pub shares: BTreeMap<Class, f64>,
     /// What executions took there.
@@ -55,7 +55,7 @@ impl Known {
         self.kernels == kernels
             && self.tuning.is_known()
             && self.learned.sound()
-            && Class::ALL.iter().all(|class| self.shares.get(class).is_some_and(|&s| s > 0.0 && s <= 1.0))
+            && Class::ALL.iter().all(|class| self.shares.get(class).is_some_and(|&s| s > 0.0 && s <= Class::MOST_SHARE))
     }
 }
 
@@ -69,7 +69,7 @@ mod tests {
         let known = Known::of("these".to_owned(), Tuning::SOFTWARE, shares);
         assert!(known.holds("these"));
         assert!(!known.holds("others"));
-        for share in [0.0, 1.5, f64::NAN] {
+        for share in [0.0, 20.0, f64::NAN] {
             let mut other = known.clone();
             other.shares.insert(Class::Conv, share);
             assert!(!other.holds(&known.kernels), "a share of {share}");

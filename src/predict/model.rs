@@ -34,7 +34,7 @@ pub struct Rates {
     /// Threads that compute together, and may each run a request by itself.
     #[serde(default = "one")]
     pub threads: usize,
-    /// Share of the ceilings that each kernel class reached, in (0, 1]; 1 until that is measured.
+    /// Share of the ceilings that each kernel class reached, up to [`Class::MOST_SHARE`]; 1 until that is measured.
     pub utilisation: BTreeMap<Class, f64>,
 }
 
@@ -46,7 +46,8 @@ fn one() -> usize {
 fn by_class<'de, D: Deserializer<'de>>(from: D) -> Result<[f64; Class::ALL.len()], D::Error> {
     let some = Vec::<f64>::deserialize(from)?;
     let mut all = [0.0; Class::ALL.len()];
-    let known = all.get_mut(..some.len()).ok_or_else(|| D::Error::invalid_length(some.len(), &"a time of each class"))?;
+    let known =
+        all.get_mut(..some.len()).ok_or_else(|| D::Error::invalid_length(some.len(), &"a time of each class"))?;
     known.copy_from_slice(&some);
     Ok(all)
 }

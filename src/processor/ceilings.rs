@@ -2,7 +2,7 @@
 //! must never know a model.
 
 use super::alone::alone;
-use super::engine::{Arena, execute};
+use super::engine::{Arena, Cursor, Whole, advance, feed};
 use super::team::Team;
 use crate::error::{Error, Result};
 use crate::kernels::Class;
@@ -118,7 +118,7 @@ pub fn ceilings(team: &dyn Team, clock: Clock) -> Result<Ceilings> {
     })
 }
 
-/// The share of `ceilings` that a small operator of `class` reaches, in (0, 1].
+/// The share of `ceilings` that a small operator of `class` reaches, up to [`Class::MOST_SHARE`].
 #[inline(never)]
 pub fn utilisation(class: Class, ceilings: &Ceilings, team: &dyn Team, clock: Clock) -> Result<f64> {
     let (loaded, input) = alone(&example(class))?;
@@ -129,8 +129,14 @@ pub fn utilisation(class: Class, ceilings: &Ceilings, team: &dyn Team, clock: Cl
         .map(|s| (s.cost.flops / ceilings.flops_per_s).max(s.cost.bytes / ceilings.bytes_per_s))
         .sum();
     let mut arena = Arena::default();
+    // A model's operators find in the arena what those before them left there, and nothing is copied in or out.
+    feed(&loaded, &mut arena, team, &[&input])?;
     let took = seconds(clock, LONG_ENOUGH_MS, |turns| {
-        (0..turns).try_for_each(|_| execute(&loaded, &mut arena, team, &[&input], &|_| String::new()).map(drop))
+        let mut all = (0..turns).map(|_| {
+            let at = &mut Cursor::default();
+            advance(&loaded, &mut arena, team, at, &|_| String::new(), &mut Whole(|_| {}))
+        });
+        all.try_for_each(|one| one.map(drop))
     })?;
-    Ok((ideal / took).clamp(1e-4, 1.0))
+    Ok((ideal / took).clamp(1e-4, Class::MOST_SHARE))
 }

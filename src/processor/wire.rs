@@ -145,7 +145,7 @@ pub enum Answer {
         /// Seconds of a step that computes nothing.
         dispatch_s: f64,
     },
-    /// The share of its ceilings, in (0, 1].
+    /// The share of its ceilings, up to [`Class::MOST_SHARE`].
     Reached(f64),
     /// It could not.
     Failed(Error),

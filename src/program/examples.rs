@@ -12,7 +12,7 @@ pub fn example(class: Class) -> Example {
     let ints = |name: &str, v: &[i64]| (name.to_owned(), Attribute::Ints(v.to_vec()));
     let int = |name: &str, v: i64| (name.to_owned(), Attribute::Int(v));
     match class {
-        Class::Matmul => ("MatMul", vec![], &[&[64, 192], &[192, 192]]),
+        Class::Matmul => ("MatMul", vec![], &[&[128, 384], &[384, 384]]),
         Class::Conv => {
             ("Conv", vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4])], &[&[1, 32, 28, 28], &[32, 32, 3, 3]])
         }

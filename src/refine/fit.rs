@@ -7,13 +7,16 @@ use nalgebra::{DMatrix, DVector};
 
 /// Doubt of the probes' values, as standard deviations of logarithms: a class's utilisation was seen on one shape only,
 /// waits and transfers were measured as they are used, and nothing is known of overlap.
-const CLASS_DOUBT: f64 = 1.0;
+const CLASS_DOUBT: f64 = 0.7;
+/// How alike the classes' probes err: all are small, beside whatever else begins just then.
+const CLASSES_ALIKE: f64 = 0.8;
 const MEASURED_DOUBT: f64 = 0.5;
 /// How far a probe is off where nothing else is known.
 const PROBED: f64 = 0.3;
 const OVERLAP_DOUBT: f64 = 0.15;
-/// A model is like its kernels say until it shows otherwise.
-const MODEL_DOUBT: f64 = 0.3;
+/// A model is like its kernels say until it shows otherwise: how far models are off, as if so many had shown it.
+const MODEL_DOUBT: f64 = 0.25;
+const MODELS_SHOWN: f64 = 4.0;
 /// What a condition does is not known before it was there.
 const CONDITION_DOUBT: f64 = 0.5;
 /// How far the machine is from what it usually is, where nothing was seen for long, and in how many milliseconds what it was is
@@ -23,7 +26,10 @@ const MACHINE_MS: f64 = 60e3;
 /// Noise that each other execution at work adds: what it takes depends on what it is.
 const BUSY_NOISE: f64 = 0.3;
 /// Noise of a measurement at first; then what the residuals show, never less than the floor.
-const FIRST_NOISE: f64 = 0.1;
+const FIRST_NOISE: f64 = 0.2;
+/// As if so many residuals had shown it; later ones count so much at least.
+const NOISE_SHOWN: f64 = 4.0;
+const NOISE_GAIN: f64 = 0.05;
 const NOISE_FLOOR: f64 = 0.01;
 /// Weight that an observation loses with each later one.
 const FORGETTING: f64 = 0.995;
@@ -56,6 +62,8 @@ pub struct Fit {
     models: Vec<String>,
     covariance: DMatrix<f64>,
     noise: f64,
+    /// How many residuals taught it.
+    residuals: f64,
     /// When the last observation began.
     seen_ms: Option<f64>,
     /// The mean of the last innovations, and that of their squares.
@@ -77,11 +85,15 @@ impl Default for Fit {
     fn default() -> Self {
         // As it is at first is as it is.
         let variance = |i: usize| if i == MACHINE { 0.0 } else { first_doubt(i) * first_doubt(i) };
+        let class = |i: usize| i < Class::ALL.len();
+        let alike = CLASSES_ALIKE * CLASS_DOUBT * CLASS_DOUBT;
+        let between = |i, j| if class(i) && class(j) { alike } else { 0.0 };
         Fit {
             coefficients: Coefficients::default(),
             models: vec![],
-            covariance: DMatrix::from_diagonal(&DVector::from_fn(FIXED, |i, _| variance(i))),
+            covariance: DMatrix::from_fn(FIXED, FIXED, |i, j| if i == j { variance(i) } else { between(i, j) }),
             noise: FIRST_NOISE,
+            residuals: 0.0,
             seen_ms: None,
             drift: (0.0, FIRST_NOISE * FIRST_NOISE),
         }
@@ -96,16 +108,31 @@ impl Fit {
 
     /// Time of an execution in milliseconds, and how far that may be off.
     pub fn predict(&self, terms: &Terms) -> (f64, Doubt) {
-        let (total, slopes) = self.coefficients.total(terms, &self.models);
+        let mut models = self.models.clone();
+        for request in &terms.requests {
+            if !models.contains(&request.model) {
+                models.push(request.model.clone());
+            }
+        }
+        let (total, mut slopes) = self.coefficients.total(terms, &models);
+        let new = slopes.split_off(FIXED + self.models.len());
         let (left, more) = self.left(terms);
         let mut slopes = DVector::from_vec(slopes);
         slopes[MACHINE] *= left;
         let total = total * (self.coefficients.fixed[MACHINE] * (left - 1.0)).exp();
         let unknown = self.variance(&slopes) + more;
-        // A model not met yet has a doubt of its own.
-        let new = terms.requests.iter().any(|r| !self.models.contains(&r.model));
-        let more = if new { MODEL_DOUBT * MODEL_DOUBT } else { 0.0 };
+        // A model not met yet has a doubt of its own, as far as the time is its.
+        let more = self.model_variance() * new.iter().map(|share| share * share).sum::<f64>();
         (total, Doubt { unknown: unknown.max(0.0) + more, noise: self.noise_of(terms) })
+    }
+
+    /// How far a model may be from what its kernels say, by how far those are that were met: a variance.
+    fn model_variance(&self) -> f64 {
+        let met = self.coefficients.models.values();
+        let (count, sum) = met.fold((MODELS_SHOWN, MODELS_SHOWN * MODEL_DOUBT * MODEL_DOUBT), |(count, sum), log| {
+            (count + 1.0, sum + log * log)
+        });
+        sum / count
     }
 
     /// Time of an execution in milliseconds were the machine as `machine` says, a logarithm.
@@ -209,7 +236,9 @@ impl Fit {
             return;
         }
         let left = (measured_ms / self.coefficients.total(terms, &self.models).0).ln().clamp(-most, most);
-        self.noise = (0.95 * self.noise * self.noise + 0.05 * left * left).sqrt().max(NOISE_FLOOR);
+        self.residuals += 1.0;
+        let gain = NOISE_GAIN.max(1.0 / (self.residuals + NOISE_SHOWN));
+        self.noise = ((1.0 - gain) * self.noise * self.noise + gain * left * left).sqrt().max(NOISE_FLOOR);
     }
 
     /// Opens what is known of the machine where the last innovations, each counted up to `most` and by its `weight`, lie to one side.

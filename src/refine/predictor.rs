@@ -58,7 +58,7 @@ impl Predictor {
         }
     }
 
-    /// Takes in the share of the ceilings, in (0, 1], that a probe of `class` reached.
+    /// Takes in the share of the ceilings, up to [`Class::MOST_SHARE`], that a probe of `class` reached.
     pub fn reaches(&mut self, class: Class, share: f64) {
         let by = share / self.rates.utilisation.insert(class, share).unwrap_or(1.0);
         let mut all = [&mut self.records.observations, &mut self.earlier, &mut self.imported];

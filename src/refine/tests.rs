@@ -122,7 +122,32 @@ fn what_is_shared_by_two_strategies_is_no_doubt_of_their_ratio() {
         world.run(&mut predictor, &[&a, &b], Strategy::OF_LANE[round % 2]);
     }
     let later = doubt(&predictor, &[&a, &b]);
-    assert!(later < 0.4 * first, "{later} after {first}");
+    assert!(later < 0.025 && later < 0.5 * first, "{later} after {first}");
+}
+
+#[test]
+fn a_model_not_met_is_doubted_as_far_as_the_time_is_its() {
+    let (a, b) = (cost("a", Class::Conv, 2e7), cost("b", Class::Conv, 2e7));
+    let (mut predictor, mut world) = (Predictor::new(rates()), World::new(13));
+    (0..40).for_each(|_| world.run(&mut predictor, &[&a], Strategy::Sequential));
+    let width = |costs: &[&ProgramCost]| {
+        let [low, high] = predictor.forecast(costs, Strategy::Sequential, 3, NOW).interval_ms;
+        (high / low).ln()
+    };
+    let (met, half, whole) = (width(&[&a, &a]), width(&[&a, &b]), width(&[&b]));
+    assert!(met < half && half < 0.7 * whole, "{met} {half} {whole}");
+}
+
+#[test]
+fn what_one_class_shows_says_something_of_the_others() {
+    let (conv, product) = (cost("a", Class::Conv, 2e7), cost("b", Class::Matmul, 2e7));
+    let (mut predictor, mut world) = (Predictor::new(rates()), World::new(17));
+    let of = |p: &Predictor| p.forecast(&[&product], Strategy::Sequential, 3, NOW).total_ms;
+    let (before, truth) = (of(&predictor), world.truth.clone());
+    world.truth.fixed[Class::Conv as usize] = 0.7;
+    (0..20).for_each(|_| world.run(&mut predictor, &[&conv], Strategy::Sequential));
+    world.truth = truth;
+    assert!(of(&predictor) > 1.2 * before, "{} after {before}", of(&predictor));
 }
 
 #[test]

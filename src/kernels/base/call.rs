@@ -37,6 +37,8 @@ impl Class {
         Class::Reduce,
         Class::Gemv,
     ];
+    /// The most of a lane's ceilings that a class is believed to reach: these are measured too low where a machine has other work.
+    pub const MOST_SHARE: f64 = 16.0;
 }
 
 /// One storage binding that a shader names.
