@@ -145,6 +145,12 @@ pub trait Lane {
 
     /// The share of the ceilings that a small operator of `class` reaches, up to [`Class::MOST_SHARE`]; `None` where none is known.
     fn utilisation(&self, class: Class) -> Task<'_, Result<Option<f64>>>;
+
+    /// How often all classes are measured at most, until none is faster than before: where an engine may be making them fast, or others
+    /// have the cores, once says little.
+    fn passes(&self) -> usize {
+        1
+    }
 }
 
 /// By name: what a lane holds is long, and its form is nobody's.
