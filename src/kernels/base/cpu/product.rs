@@ -5,7 +5,7 @@
 use super::chain::Chain;
 use super::panels::{Packed, blocks, panel};
 use super::routine::{Operands, Routine};
-use super::tile::{Begin, COLUMNS, DEPTH, ROWS, Sums, Within, ended, ended_ahead, row, row_part};
+use super::tile::{Begin, COLUMNS, DEPTH, ROWS, Sums, Within, ended, ended_ahead, few, row, row_part};
 use crate::error::Result;
 use crate::kernels::base::Class;
 use crate::kernels::base::epilogue::Activation;
@@ -236,9 +236,21 @@ impl Product {
                 }
             };
             assert!(left.len() >= rows.len().next_multiple_of(ROWS) * depth, "panels of the left operand");
+            if rows.len() <= ROWS {
+                let (whole, rest) = (columns.len() / COLUMNS, columns.len() % COLUMNS);
+                // SAFETY: panels are whole, and the unit's sums are within the result, as was asserted.
+                unsafe {
+                    few(left.as_ptr(), right.as_ptr(), depth, (rows.len(), whole), of);
+                    if rest > 0 {
+                        let b = right.as_ptr().add(whole * COLUMNS * depth);
+                        ended(left.as_ptr(), b, depth, (rows.len(), rest), of.at(0, whole * COLUMNS));
+                    }
+                }
+                continue;
+            }
             let tall = rows.len() / ROWS;
-            let few = (2..=FAR.0).contains(&tall);
-            let far = self.b == Side::Packed && few && self.n * self.k >= FAR.1;
+            let some = (2..=FAR.0).contains(&tall);
+            let far = self.b == Side::Packed && some && self.n * self.k >= FAR.1;
             let last = columns.len().div_ceil(COLUMNS) - 1;
             // What is read after the last panel of this block: the first of the next one.
             let after = if block.end < self.k {

@@ -273,6 +273,65 @@ pub unsafe fn ended_ahead(a: *const f32, b: *const f32, k: usize, count: usize, 
     }
 }
 
+/// `R` rows with two panels of `b`, the other `apart` floats beyond the one and its sums so many columns beside: of two that are read at
+/// once more is on its way here.
+/// # Safety
+/// As of [`rows`], for each of the two.
+#[inline(never)]
+unsafe fn pair<const R: usize>(
+    mut a: *const f32,
+    (mut b, apart): (*const f32, usize),
+    k: usize,
+    of: Sums,
+    beside: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let both = [of, of.at(0, beside)];
+        let mut sums = both.map(|of| of.begun::<R>());
+        for _ in 0..k {
+            let x: [F4; R] = std::array::from_fn(|i| F4::load_splat(a.add(i)));
+            for (sums, b) in sums.iter_mut().zip([b, b.add(apart)]) {
+                let (left, right) = (F4::load(b), F4::load(b.add(4)));
+                for (sum, x) in sums.iter_mut().zip(x) {
+                    sum[0] = sum[0].madd(x, left);
+                    sum[1] = sum[1].madd(x, right);
+                }
+            }
+            (a, b) = (a.wrapping_add(ROWS), b.wrapping_add(COLUMNS));
+        }
+        both.into_iter().zip(sums).for_each(|(of, sums)| of.end(sums));
+    }
+}
+
+/// The only panel of rows, `height` of four, with `panels` panels that lie one after another: what this takes is to read those, two
+/// halves at once. More than three rows of two panels do not stay in registers.
+/// # Safety
+/// As of [`ended`], for whole panels.
+pub unsafe fn few(a: *const f32, b: *const f32, k: usize, (height, panels): (usize, usize), of: Sums) {
+    let half = panels / 2;
+    let (apart, beside) = (half * COLUMNS * k, half * COLUMNS);
+    // SAFETY: the caller's promise.
+    unsafe {
+        for panel in 0..half {
+            let (b, of) = ((b.add(panel * COLUMNS * k), apart), of.at(0, panel * COLUMNS));
+            match height {
+                4 => {
+                    pair::<2>(a, b, k, of, beside);
+                    pair::<2>(a.add(2), b, k, of.at(2, 0), beside);
+                }
+                3 => pair::<3>(a, b, k, of, beside),
+                2 => pair::<2>(a, b, k, of, beside),
+                _ => pair::<1>(a, b, k, of, beside),
+            }
+        }
+        if half * 2 < panels {
+            let last = panels - 1;
+            part(a, ROWS, b.add(last * COLUMNS * k), k, (height, COLUMNS), of.at(0, last * COLUMNS));
+        }
+    }
+}
+
 /// One row, which lies as one, of fewer than eight columns.
 /// # Safety
 /// `a` is good for reading `k` floats, `b` a panel, `of` for so many columns.
