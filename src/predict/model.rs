@@ -311,6 +311,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_recorded_of_fewer_classes_has_none_of_the_others_and_of_more_is_refused() {
+        let read = |classes: &[f64]| {
+            let terms =
+                serde_json::json!({"model": "a", "classMs": classes, "dispatchMs": 0, "uploadMs": 0, "downloadMs": 0});
+            serde_json::from_value::<RequestTerms>(terms)
+        };
+        assert_eq!(read(&[1.0; 7]).unwrap().class_ms, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0]);
+        assert!(read(&[1.0; Class::ALL.len() + 1]).is_err());
+    }
+
+    #[test]
     fn a_total_is_the_sum_of_its_terms() {
         let (a, b) = (cost("a", 1e6), cost("b", 2e6));
         let terms = rates().terms(&[&a, &b], Strategy::Sequential, 3, Conditions::default());

@@ -97,7 +97,7 @@ test('a pool goes by what one before it measured on this adapter, and by nothing
   // It is kept beside what the page does next.
   for (let i = 0; i < 100 && !(await kept(fingerprint)); i++) await new Promise((resolve) => setTimeout(resolve, 20));
   const shares = Object.values((await kept(fingerprint)).shares);
-  assert(shares.length === 8 && shares.every((s) => s > 0 && s <= 16), `shares of the ceilings: ${shares}`);
+  assert(shares.length === 8 && shares.every((s) => s > 0 && s <= 1), `shares of the ceilings: ${shares}`);
   equal(await measures({}), false, 'it measures what is kept');
   equal(await measures({ records: 'none' }), true, 'it measures where nothing is taken from the store');
   for (const other of [{ kernels: 'of another release' }, { shares: null }, { tuning: { accumulators: 1 } }]) {

@@ -249,8 +249,8 @@ impl Product {
                 continue;
             }
             let tall = rows.len() / ROWS;
-            let some = (2..=FAR.0).contains(&tall);
-            let far = self.b == Side::Packed && some && self.n * self.k >= FAR.1;
+            let several = (2..=FAR.0).contains(&tall);
+            let far = self.b == Side::Packed && several && self.n * self.k >= FAR.1;
             let last = columns.len().div_ceil(COLUMNS) - 1;
             // What is read after the last panel of this block: the first of the next one.
             let after = if block.end < self.k {
