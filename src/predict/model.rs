@@ -310,6 +310,8 @@ mod tests {
         ProgramCost { model: model.to_owned(), dispatches: vec![dispatch; 10], upload_bytes: 1e6, readback_bytes: 0.0 }
     }
 
+    // Its JSON is read natively only.
+    #[cfg(not(target_arch = "wasm32"))]
     #[test]
     fn what_was_recorded_of_fewer_classes_has_none_of_the_others_and_of_more_is_refused() {
         let read = |classes: &[f64]| {
