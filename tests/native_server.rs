@@ -10,7 +10,7 @@ use consort::graph::specialise;
 use consort::kernels::Registry;
 use consort::onnx::content_hash;
 use consort::processor::wire::{Answer, Fed, Order, Request, Run, read as message, written};
-use consort::processor::{Alone, Reply, Scoped, Server};
+use consort::processor::{Alone, Reply, Scoped, Server, Team};
 use consort_models::MODELS;
 use models::graph;
 use proptest::prelude::*;
@@ -72,7 +72,7 @@ fn runs_side_by_side_give_what_they_give_one_after_another() {
             parts.iter().map(other).collect::<Vec<_>>()
         });
         let reply = server.answer(&Scoped(3), &head, parts.collect());
-        let Answer::Executed(spans) = message(&reply.head).unwrap() else { panic!("not executed") };
+        let Answer::Executed(spans, _) = message(&reply.head).unwrap() else { panic!("not executed") };
         assert!(spans.len() == count && spans.iter().all(|(begin, end)| begin < end), "{spans:?}");
         reply.parts
     };
@@ -87,6 +87,22 @@ fn runs_side_by_side_give_what_they_give_one_after_another() {
         written(&Request::Execute { number: 2, runs: vec![run.clone(); 3], threads: 3, side_by_side: true }).unwrap();
     let wrong = vec![consort::graph::Data::Float32(vec![]); parts.len() * 3];
     let Answer::Failed(_) = message(&server.answer(&Scoped(3), &head, wrong).head).unwrap() else { panic!("executed") };
+}
+
+#[test]
+fn what_one_thread_takes_is_told_once_a_program_ran_by_one_and_by_several() {
+    let (mut server, run, parts) = serving("squeezenet1_1");
+    let mut alone = |team: &dyn Team, count: usize, threads: usize, side_by_side: bool| {
+        let request = Request::Execute { number: 1, runs: vec![run.clone(); count], threads, side_by_side };
+        let parts = vec![parts.clone(); count].concat();
+        let reply = server.answer(team, &written(&request).unwrap(), parts);
+        let Answer::Executed(_, alone) = message(&reply.head).unwrap() else { panic!("not executed") };
+        alone
+    };
+    assert_eq!(alone(&Scoped(3), 1, 3, false), [None]);
+    assert_eq!(alone(&Scoped(3), 2, 3, true), [], "each by a thread of its own");
+    assert!(alone(&Scoped(3), 2, 1, false).iter().all(|known| known.is_some_and(|times| times >= 1.0)));
+    assert_eq!(alone(&Alone, 1, 1, false), [Some(1.0)], "there is no other way");
 }
 
 #[test]
@@ -105,7 +121,7 @@ fn an_execution_that_pauses_gives_what_a_whole_one_gives() {
         };
         all.push(pauses);
         assert_eq!(sliced.parts, whole.parts, "slices of {slice_ms} ms");
-        let Answer::Executed(spans) = message(&sliced.head).unwrap() else { panic!("not executed") };
+        let Answer::Executed(spans, _) = message(&sliced.head).unwrap() else { panic!("not executed") };
         assert!(spans.len() == 2 && spans[0].0 < spans[0].1 && spans[0].1 <= spans[1].0, "{spans:?}");
     }
     // Parts of steps; a slice of seven milliseconds is about seven looks at the clock, and its parts may be larger.
@@ -161,7 +177,7 @@ fn stopped_by_another_thread(side_by_side: bool) {
         let reply = execute(number, stopped);
         match message(&reply.head).unwrap() {
             Answer::Failed(error) if stopped => assert_eq!(error.kind().as_str(), "aborted"),
-            Answer::Executed(_) if !stopped => assert_eq!(reply.parts, whole.parts, "run {number}"),
+            Answer::Executed(..) if !stopped => assert_eq!(reply.parts, whole.parts, "run {number}"),
             other => panic!("run {number}, stopped: {stopped}: {other:?}"),
         }
     }
@@ -220,7 +236,7 @@ fn whatever_is_stopped_all_other_executions_are_answered_once_and_right() {
         };
         match message(&reply.head).unwrap() {
             Answer::Failed(error) => assert!(stopped && error.kind().as_str() == "aborted", "{chance:?}: {error}"),
-            Answer::Executed(_) => assert!(!stopped && reply.parts == whole, "{chance:?}"),
+            Answer::Executed(..) => assert!(!stopped && reply.parts == whole, "{chance:?}"),
             other => panic!("{chance:?}: {other:?}"),
         }
         ended[usize::from(stopped)] += 1;

@@ -99,8 +99,8 @@ mod tests {
         let json = told(&wire::written(&asked).unwrap()).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert_eq!((&json["Weight"]["program"], &json["Weight"]["hash"][15]), (&3.into(), &7.into()));
-        let bytes = written(br#"{"Executed":[[0.5,1.25]]}"#).unwrap();
-        let Answer::Executed(spans) = wire::read(&bytes).unwrap() else { panic!("another answer") };
+        let bytes = written(br#"{"Executed":[[[0.5,1.25]],[]]}"#).unwrap();
+        let Answer::Executed(spans, _) = wire::read(&bytes).unwrap() else { panic!("another answer") };
         assert_eq!(spans, [(0.5, 1.25)]);
         assert!(told(&[250]).is_err() && written(b"{").is_err());
     }

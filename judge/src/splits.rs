@@ -167,6 +167,7 @@ mod tests {
             dispatch_ms: 0.1,
             upload_ms: 0.1,
             download_ms: 0.1,
+            alone: None,
         };
         let models = ["a", "b", "c", "odd"].map(|name| request(name, 1.0));
         let mut sets: Vec<Vec<RequestTerms>> = models.iter().map(|one| vec![one.clone()]).collect();

@@ -212,7 +212,7 @@ export class Context {
       }));
     }
     const done = await Promise.all(waiting);
-    return [{ Executed: done.map(({ span }) => span) }, done.flatMap(({ read }) => read)];
+    return [{ Executed: [done.map(({ span }) => span), []] }, done.flatMap(({ read }) => read)];
   }
 
   /**

@@ -136,7 +136,7 @@ mod tests {
             let mut class_ms = [0.0; Class::ALL.len()];
             (class_ms[Class::Conv as usize], class_ms[Class::Matmul as usize]) = (class[0], class[1]);
             let model = MODELS[model].to_owned();
-            RequestTerms { model, class_ms, dispatch_ms, upload_ms: up, download_ms: down }
+            RequestTerms { model, class_ms, dispatch_ms, upload_ms: up, download_ms: down, alone: None }
         })
     }
 
@@ -200,6 +200,7 @@ mod tests {
                 let dispatch = DispatchCost { class: Class::Conv, flops: flops * by, bytes: bytes * by };
                 let cost = ProgramCost {
                     model: "a".to_owned(), dispatches: vec![dispatch; 3], upload_bytes: 1e3 * by, readback_bytes: 1e3 * by,
+                    ..ProgramCost::default()
                 };
                 let terms = |set: &[&ProgramCost]| rates.terms(set, Strategy::ALL[strategy], 1, Conditions::default());
                 [learned.total(&terms(&[&cost]), &[]).0, learned.total(&terms(&[&cost, &cost]), &[]).0]

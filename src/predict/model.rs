@@ -96,6 +96,9 @@ pub struct RequestTerms {
     pub upload_ms: f64,
     /// Outputs back.
     pub download_ms: f64,
+    /// How many times as long one thread takes as all do, where runs have shown that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<f64>,
 }
 
 /// An execution's terms by the probes' rates, in milliseconds.
@@ -145,6 +148,7 @@ impl Rates {
                     dispatch_ms: cost.dispatches.len() as f64 * self.dispatch_s * 1e3,
                     upload_ms: cost.upload_bytes / self.upload_bytes_per_s * 1e3,
                     download_ms: cost.readback_bytes / self.readback_bytes_per_s * 1e3,
+                    alone: cost.alone.get(),
                 }
             })
             .collect();
@@ -217,18 +221,24 @@ impl Coefficients {
 
     /// The weights where each request is run by one thread: those of the thread that is done last count.
     fn side_by_side(&self, terms: &Terms) -> Vec<(f64, f64)> {
-        let alone = terms.threads as f64 * self.factor(OVERLAP);
         let threads = self.threads(terms).into_iter();
         let last = threads.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, own)| own).unwrap_or_default();
-        let one = |i| if last.contains(&i) { (alone, 1.0) } else { (0.0, 0.0) };
-        (0..terms.requests.len()).map(one).collect()
+        let one = |(i, request)| if last.contains(&i) { (self.by_one(terms, request), 1.0) } else { (0.0, 0.0) };
+        terms.requests.iter().enumerate().map(one).collect()
+    }
+
+    /// How many times as long the classes of a request take by one thread.
+    fn by_one(&self, terms: &Terms, request: &RequestTerms) -> f64 {
+        request.alone.unwrap_or_else(|| terms.threads as f64 * self.factor(OVERLAP))
     }
 
     /// What each request takes by one thread.
     pub(super) fn alone_ms(&self, terms: &Terms) -> Vec<f64> {
-        let alone = terms.threads as f64 * self.factor(OVERLAP);
-        let parts = terms.requests.iter().map(|r| self.parts_ms(r));
-        parts.map(|(classes, dispatching)| classes * alone + dispatching).collect()
+        let one = |request| {
+            let (classes, dispatching) = self.parts_ms(request);
+            classes * self.by_one(terms, request) + dispatching
+        };
+        terms.requests.iter().map(one).collect()
     }
 
     /// When each thread is done, and with which requests in turn: the longest first, each where it begins soonest.
@@ -263,7 +273,7 @@ impl Coefficients {
             let transfer = (request.upload_ms + request.download_ms) * self.factor(TRANSFER);
             by[TRANSFER] += transfer;
             if terms.threads > 1 && terms.strategy == Strategy::Parallel && terms.requests.len() > 1 {
-                by[OVERLAP] += own * weight;
+                by[OVERLAP] += if request.alone.is_none() { own * weight } else { 0.0 };
             } else if weight != 1.0 || self.is_overlapped(terms, request) {
                 by[OVERLAP] += device;
             }
@@ -290,6 +300,7 @@ impl Coefficients {
 mod tests {
     use super::super::{Machine, Pressure};
     use super::*;
+    use std::cell::Cell;
 
     fn rates() -> Rates {
         Rates {
@@ -307,7 +318,12 @@ mod tests {
 
     fn cost(model: &str, flops: f64) -> ProgramCost {
         let dispatch = DispatchCost { class: Class::Conv, flops, bytes: 0.0 };
-        ProgramCost { model: model.to_owned(), dispatches: vec![dispatch; 10], upload_bytes: 1e6, readback_bytes: 0.0 }
+        ProgramCost {
+            model: model.to_owned(),
+            dispatches: vec![dispatch; 10],
+            upload_bytes: 1e6,
+            ..ProgramCost::default()
+        }
     }
 
     // Its JSON is read natively only.
@@ -344,18 +360,22 @@ mod tests {
         // 10 × 2 ms and 10 dispatches of 0.1 ms: by one of two threads its classes take twice as long.
         assert!((of(&[&long, &small], 2) - (40.0 + 1.0)).abs() < 1e-9, "{}", of(&[&long, &small], 2));
         assert!((of(&[&long, &long, &long], 2) - 2.0 * 41.0).abs() < 1e-9, "two on the one, one on the other");
+        let seen = ProgramCost { alone: Cell::new(Some(1.25)), ..long.clone() };
+        assert!((of(&[&seen, &seen], 2) - 26.0).abs() < 1e-9, "what its threads gain was seen");
         let tiny = ProgramCost { dispatches: cost("", 0.0).dispatches, upload_bytes: 0.0, ..cost("tiny", 0.0) };
         assert!((of(&[&tiny; 8], 2) - 4.0).abs() < 1e-9, "what is dispatching only takes half as long by two");
     }
 
     #[test]
     fn derivatives_are_those_of_the_total() {
-        derivatives(rates());
-        derivatives(Rates { threads: 2, ..rates() });
+        derivatives(rates(), None);
+        derivatives(Rates { threads: 2, ..rates() }, None);
+        derivatives(Rates { threads: 2, ..rates() }, Some(1.5));
     }
 
-    fn derivatives(rates: Rates) {
+    fn derivatives(rates: Rates, alone: Option<f64>) {
         let (a, b) = (cost("a", 1e6), cost("b", 2e6));
+        b.alone.set(alone);
         let models = ["a".to_owned(), "b".to_owned()];
         let machine = Machine { hidden: true, pressure: Some(Pressure::Serious), on_battery: None };
         let conditions = Conditions { machine, busy: 1.5, ..Conditions::default() };

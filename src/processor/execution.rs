@@ -81,6 +81,8 @@ pub struct Execution {
     under: Option<Under>,
     /// When each run began and ended, in milliseconds from the beginning.
     pub spans: Vec<(f64, f64)>,
+    /// How many times as long each takes by one thread as it is run best, where that is known.
+    pub alone: Vec<Option<f64>>,
     /// Results that are not kept, in order.
     pub sent: Vec<Data>,
 }
@@ -100,7 +102,8 @@ impl Execution {
         };
         let given = runs.iter().map(|run| run.inputs.iter().map(&mut fed).collect::<Result<_>>());
         let given = given.collect::<Result<_>>()?;
-        Ok(Execution { number, runs, given, most, side_by_side, began: now, under: None, spans: vec![], sent: vec![] })
+        let (spans, alone, sent) = (vec![], vec![], vec![]);
+        Ok(Execution { number, runs, given, most, side_by_side, began: now, under: None, spans, alone, sent })
     }
 
     /// Goes on for `slice_ms`, or to the end where that has none: whether all runs are done. `Aborted` once `word` has its number.
@@ -178,6 +181,8 @@ impl Execution {
         ready.pace.took(under.threads, under.spent);
         ready.took_ms = under.spent;
         self.spans.push((under.start, now - self.began));
+        // One of one thread runs it best by that.
+        self.alone.push(if team.threads() > 1 { ready.pace.alone() } else { Some(1.0) });
         let results = results(&ready.loaded, arena)?;
         keep(run, results, on.tensors, &mut self.sent);
         // Its inputs are not needed any more.

@@ -36,6 +36,12 @@ impl Pace {
         if alone && !long { 1 } else { all }
     }
 
+    /// How many times as long it takes by one thread as it is run best; nothing where not both ways were seen.
+    pub fn alone(&self) -> Option<f64> {
+        let both = self.alone_ms.is_finite() && self.together_ms.is_finite();
+        both.then(|| self.alone_ms / self.alone_ms.min(self.together_ms))
+    }
+
     /// So long a call of it took by so many threads.
     pub fn took(&mut self, threads: usize, ms: f64) {
         let least = if threads == 1 { &mut self.alone_ms } else { &mut self.together_ms };
@@ -64,6 +70,17 @@ mod tests {
         assert!(alone(100, 0.2, 0.3) > 85, "what one thread does faster is left to it");
         assert!(alone(100, 0.3, 0.2) < 15, "and what two do faster to them");
         assert_eq!(alone(100, 8.0, 5.0), 0, "a long one is not tried alone");
+    }
+
+    #[test]
+    fn what_one_thread_takes_is_known_once_both_ways_were_seen() {
+        let mut pace = Pace::default();
+        pace.took(2, 0.2);
+        assert_eq!(pace.alone(), None);
+        pace.took(1, 0.3);
+        assert_eq!(pace.alone(), Some(0.3 / 0.2));
+        pace.took(1, 0.1);
+        assert_eq!(pace.alone(), Some(1.0), "it is run by one then");
     }
 
     #[test]

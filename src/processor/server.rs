@@ -260,7 +260,7 @@ impl Server {
         let done = execution.advance(&mut Held { programs, tensors, arenas }, team, self.clock, slice_ms, &self.stop);
         team.limit(team.threads());
         if done? {
-            return Ok(Some((Answer::Executed(execution.spans), execution.sent)));
+            return Ok(Some((Answer::Executed(execution.spans, execution.alone), execution.sent)));
         }
         self.paused = Some(execution);
         Ok(None)

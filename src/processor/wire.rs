@@ -132,8 +132,9 @@ pub enum Answer {
     },
     /// A program is ready.
     Prepared(Prepared),
-    /// When each run began and ended, in milliseconds from the first.
-    Executed(Vec<(f64, f64)>),
+    /// When each run began and ended, in milliseconds from the first; and how many times as long each takes by one thread as it is run
+    /// best, where both ways were seen of its program, nothing of the rest.
+    Executed(Vec<(f64, f64)>, Vec<Option<f64>>),
     /// For each step what it is and its least time in milliseconds.
     Profiled(Vec<(String, f64)>),
     /// Its ceilings.

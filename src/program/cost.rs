@@ -2,6 +2,7 @@
 
 use crate::kernels::Class;
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 
 /// One dispatch as the predictor sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,7 +16,7 @@ pub struct DispatchCost {
 }
 
 /// One program as the predictor sees it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ProgramCost {
     /// Name of the model.
     pub model: String,
@@ -25,4 +26,7 @@ pub struct ProgramCost {
     pub upload_bytes: f64,
     /// Bytes of outputs.
     pub readback_bytes: f64,
+    /// How many times as long one of its lane's threads takes as they do together, where runs have shown that.
+    #[serde(skip)]
+    pub alone: Cell<Option<f64>>,
 }

@@ -199,6 +199,7 @@ impl Program {
             dispatches: self.dispatches.iter().map(|d| d.cost).collect(),
             upload_bytes: bytes(&self.inputs),
             readback_bytes: bytes(&self.outputs),
+            ..ProgramCost::default()
         }
     }
 }

@@ -14,7 +14,7 @@ pub fn example(class: Class) -> Example {
     match class {
         Class::Matmul => ("MatMul", vec![], &[&[128, 384], &[384, 384]]),
         Class::Conv => {
-            ("Conv", vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4])], &[&[1, 32, 28, 28], &[32, 32, 3, 3]])
+            ("Conv", vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4])], &[&[1, 64, 28, 28], &[64, 64, 3, 3]])
         }
         Class::Depthwise => (
             "Conv",

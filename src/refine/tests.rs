@@ -25,7 +25,8 @@ pub(super) fn rates() -> Rates {
 
 pub(super) fn cost(model: &str, class: Class, flops: f64) -> ProgramCost {
     let dispatch = DispatchCost { class, flops, bytes: 0.0 };
-    ProgramCost { model: model.to_owned(), dispatches: vec![dispatch; 20], upload_bytes: 6e5, readback_bytes: 4e3 }
+    let (model, dispatches) = (model.to_owned(), vec![dispatch; 20]);
+    ProgramCost { model, dispatches, upload_bytes: 6e5, readback_bytes: 4e3, ..ProgramCost::default() }
 }
 
 /// A machine whose kernels reach other shares of the ceilings than the probes saw, with noise on each measurement.

@@ -264,6 +264,7 @@ fn compiled(made: Made, weights: BTreeSet<ContentHash>, names: Vec<String>) -> C
             dispatches: special.nodes.iter().map(|node| cost(special, node)).collect(),
             upload_bytes: size(&special.inputs),
             readback_bytes: size(&special.outputs),
+            ..ProgramCost::default()
         },
         extent: Extent { dispatches: special.nodes.len(), arena_bytes: arena },
         outputs: names,

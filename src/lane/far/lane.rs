@@ -281,6 +281,7 @@ impl Lane for FarLane {
                     dispatches: prepared.costs.clone(),
                     upload_bytes,
                     readback_bytes,
+                    alone: Cell::default(),
                 },
                 extent: Extent { dispatches: prepared.costs.len(), arena_bytes: prepared.arena },
                 outputs: names,
@@ -342,7 +343,10 @@ impl Lane for FarLane {
             let (threads, side_by_side) = ((self.threads / share.max(1)).max(1), schedule.slots.bytes.len() > 1);
             let asked = self.held.execute(runs, threads, side_by_side, &parts);
             let record_ms = now_ms() - began;
-            let (Answer::Executed(spans), told) = asked.await? else { return Err(unexpected()) };
+            let (Answer::Executed(spans, alone), told) = asked.await? else { return Err(unexpected()) };
+            for (&work, alone) in order.iter().zip(alone) {
+                works[work].compiled.cost.alone.set(alone);
+            }
             let mut parts = told.parts.into_iter();
             let mut outputs: Vec<Vec<Output>> = works.iter().map(|_| vec![]).collect();
             let (mut read, mut left) = (0, 0);
