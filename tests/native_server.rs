@@ -96,7 +96,8 @@ fn what_one_thread_takes_is_told_once_a_program_ran_by_one_and_by_several() {
         let request = Request::Execute { number: 1, runs: vec![run.clone(); count], threads, side_by_side };
         let parts = vec![parts.clone(); count].concat();
         let reply = server.answer(team, &written(&request).unwrap(), parts);
-        let Answer::Executed(_, alone) = message(&reply.head).unwrap() else { panic!("not executed") };
+        let answer = message(&reply.head).unwrap();
+        let Answer::Executed(_, alone) = answer else { panic!("{answer:?}") };
         alone
     };
     assert_eq!(alone(&Scoped(3), 1, 3, false), [None]);

@@ -25,8 +25,9 @@ pub struct Beside<'a> {
 /// What a run gave, when it began and ended.
 pub type Done = (Vec<HostTensor>, (f64, f64));
 
-/// The results of `runs`, which `team` shares out; `arenas` has one for each of its threads afterwards. Times are milliseconds from the
-/// beginning of the thread that ran it: clocks of threads need not agree. All end where `stop` says so.
+/// The results of `runs`, which `team` shares out; `arenas` has one for each of its threads afterwards, as far as there are runs for
+/// them. Times are milliseconds from the beginning of the arena that it ran in: clocks of threads need not agree. All end where `stop`
+/// says so.
 pub fn side_by_side(
     runs: &[Beside<'_>],
     arenas: &mut Vec<Arena>,
@@ -40,12 +41,13 @@ pub fn side_by_side(
     for arena in &mut arenas[..threads] {
         runs.iter().for_each(|run| arena.grow(&run.loaded.program, 1));
     }
-    let own: Vec<Mutex<(&mut Arena, f64)>> = arenas.iter_mut().map(|arena| Mutex::new((arena, 0.0))).collect();
+    // Of more threads than runs any may come first.
+    let free: Mutex<Vec<(&mut Arena, f64)>> = Mutex::new(arenas[..threads].iter_mut().map(|a| (a, 0.0)).collect());
+    let taken = || free.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let done: Vec<Mutex<Option<Done>>> = runs.iter().map(|_| Mutex::new(None)).collect();
-    team.run(runs.len(), &|thread, units| {
+    team.run(runs.len(), &|_, units| {
         let none = || Error::new(Kind::Internal, "a thread without an arena");
-        let mut own = own.get(thread).ok_or_else(none)?.lock().unwrap_or_else(PoisonError::into_inner);
-        let (arena, spent) = &mut *own;
+        let (arena, mut spent) = taken().ok_or_else(none)?;
         for unit in units {
             let run = &runs[unit];
             let name = |node: usize| run.nodes.get(node).cloned().unwrap_or_default();
@@ -56,13 +58,14 @@ pub fn side_by_side(
                 return Err(stopped());
             }
             let results = results(run.loaded, arena)?;
-            let span = (*spent, *spent + clock() - began);
-            *spent = span.1;
+            let span = (spent, spent + clock() - began);
+            spent = span.1;
             *done[unit].lock().unwrap_or_else(PoisonError::into_inner) = Some((results, span));
         }
+        free.lock().unwrap_or_else(PoisonError::into_inner).push((arena, spent));
         Ok(())
     })?;
     let missing = || Error::new(Kind::Internal, "a run of several was left out");
-    let taken = |done: Mutex<Option<Done>>| done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.into_iter().map(|done| taken(done).ok_or_else(missing)).collect()
+    let told = |done: Mutex<Option<Done>>| done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.into_iter().map(|done| told(done).ok_or_else(missing)).collect()
 }
