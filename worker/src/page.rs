@@ -42,5 +42,5 @@ pub extern "C" fn helper_memory(bytes: usize) -> usize {
 #[cfg(target_feature = "atomics")]
 #[unsafe(no_mangle)]
 pub extern "C" fn help(thread: usize) {
-    super::team::help(thread);
+    super::team::help(thread, clock);
 }

@@ -3,7 +3,7 @@
 //!
 //! A helper that is asleep or not there yet is not waited for: it takes part only if it enters before all units are taken.
 
-use consort::processor::Team;
+use consort::processor::{Clock, Team};
 use consort::{Error, Result};
 use std::arch::wasm32::{memory_atomic_notify, memory_atomic_wait32};
 use std::cell::UnsafeCell;
@@ -18,6 +18,9 @@ type Each<'a> = dyn Fn(usize, Range<usize>) -> Result<()> + Sync + 'a;
 
 /// Looks of a helper for work before it sleeps: about as long as a model takes between two steps that it may take part in.
 const LOOKS: usize = 100_000;
+/// Milliseconds that it goes on looking where it was woken sooner than that before: calls come one after another, and what is shorter
+/// would be half over by the time that it is awake.
+const SOON_MS: f64 = 3.0;
 /// Parts that the units of a phase are divided into for each thread: one that is held up leaves the rest to the others.
 const PARTS: usize = 4;
 
@@ -123,18 +126,38 @@ impl Team for Threads {
     }
 }
 
+/// What a helper does between two turns: it looks for the next, and sleeps where that is long in coming.
+struct Wait {
+    clock: Clock,
+    /// Whether the last one came soon.
+    soon: bool,
+}
+
+impl Wait {
+    /// Sleeps, or looks on, where nothing came since `since`, by so many looks.
+    #[inline(never)]
+    fn idle(&mut self, since: f64, seen: i32, takes_part: bool) {
+        if self.soon && takes_part && (self.clock)() - since < SOON_MS {
+            return;
+        }
+        WORK.asleep.fetch_add(1, SeqCst);
+        // SAFETY: the address is that of an atomic. Where the turn has changed it returns at once.
+        unsafe { memory_atomic_wait32(WORK.turn.as_ptr(), seen, -1) };
+        WORK.asleep.fetch_sub(1, SeqCst);
+        self.soon = (self.clock)() - since < SOON_MS;
+    }
+}
+
 /// Helps, as the thread of that number, until the worker is ended.
-pub fn help(thread: usize) -> ! {
-    let mut seen = 0;
+pub fn help(thread: usize, clock: Clock) -> ! {
+    let (mut seen, mut wait) = (0, Wait { clock, soon: false });
     loop {
-        let mut looks = 0;
+        let (mut looks, mut since) = (0, None);
         while WORK.turn.load(SeqCst) == seen {
             looks += 1;
             if looks == LOOKS {
-                WORK.asleep.fetch_add(1, SeqCst);
-                // SAFETY: the address is that of an atomic. Where the turn has changed it returns at once.
-                unsafe { memory_atomic_wait32(WORK.turn.as_ptr(), seen, -1) };
-                WORK.asleep.fetch_sub(1, SeqCst);
+                let since = *since.get_or_insert_with(clock);
+                wait.idle(since, seen, thread < WORK.limit.load(SeqCst));
                 looks = 0;
             }
             spin_loop();
