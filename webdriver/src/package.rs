@@ -6,6 +6,8 @@ use crate::{licences, likeness, shorter};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 use wasm_bindgen_cli_support::Bindgen;
 
@@ -39,17 +41,40 @@ const SMALL: [&str; 6] = [
 /// Builds what of the package is built, where a source is newer than it.
 pub fn build(root: &Path) -> Result<()> {
     npm(root)?;
-    build_workers(root)?;
-    build_codec(root)?;
+    wasm_target()?;
+    rust_source()?;
+    // Linking by all of a program keeps one core busy, and so do most passes after it.
+    let workers = PROCESSORS.map(|processor| move || build_worker(root, processor));
+    let [simd, relaxed, threads] = &workers;
+    at_once(&[simd, relaxed, threads, &|| build_page(root), &|| build_codec(root)])?;
     // Whoever gets the package gets its licences.
     for file in ["LICENSE-APACHE", "LICENSE-MIT"] {
         put(&root.join("pkg").join(file), &std::fs::read(root.join(file))?)?;
     }
     put(&root.join("pkg/LICENSE-THIRD-PARTY"), licences::parquet(&npm_packages(root))?.as_bytes())?;
-    build_page(root)?;
     // One file for hosts that send files as they are; quick enough to do each time.
     let script = root.join("webdriver/npm/bundle.mjs");
     quietly(Command::new("node").arg(script).arg(npm_packages(root)).arg(root.join("pkg")))
+}
+
+/// Does all of `jobs`, as many at a time as there are cores: the first error. None of them is begun after one.
+fn at_once(jobs: &[&(dyn Fn() -> Result<()> + Sync)]) -> Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
+    let first = || failed.lock().unwrap_or_else(PoisonError::into_inner);
+    std::thread::scope(|scope| {
+        for _ in 0..cores.min(jobs.len()) {
+            scope.spawn(|| {
+                while first().is_none() {
+                    let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
+                    if let Err(error) = job() {
+                        first().get_or_insert(error);
+                    }
+                }
+            });
+        }
+    });
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
 /// Builds the page's own wasm into `pkg/generated`.
@@ -100,8 +125,9 @@ fn downloads(file: &Path, most: u64) -> Result<()> {
     Ok(())
 }
 
-/// What a processor's wasm is built for, and whether its threads share a memory.
-const PROCESSORS: [(&str, &str, bool); 3] = [
+/// A processor's wasm: its name, what it is built for, and whether its threads share a memory.
+type Processor = (&'static str, &'static str, bool);
+const PROCESSORS: [Processor; 3] = [
     ("simd", "+simd128", false),
     ("relaxed", "+simd128,+relaxed-simd", false),
     ("threads", "+simd128,+relaxed-simd,+atomics,+bulk-memory,+mutable-globals", true),
@@ -124,39 +150,35 @@ const SHARED: [&str; 8] = [
 ];
 
 /// Has `cargo` build the standard library, too; what it needs of a nightly is pinned with the toolchain.
-fn with_std(cargo: &mut Command) -> Result<&mut Command> {
-    rust_source()?;
-    Ok(cargo.env("RUSTC_BOOTSTRAP", "1").args(["-Z", "build-std=std,panic_abort"]))
+fn with_std(cargo: &mut Command) -> &mut Command {
+    cargo.env("RUSTC_BOOTSTRAP", "1").args(["-Z", "build-std=std,panic_abort"])
 }
 
-/// Builds the wasm of the page's workers into `pkg/cpu`.
-fn build_workers(root: &Path) -> Result<()> {
+/// Builds the wasm of a page's workers into `pkg/cpu`.
+fn build_worker(root: &Path, (name, features, shared): Processor) -> Result<()> {
     let tool = npm_packages(root).join("binaryen/bin/wasm-opt");
-    for (name, features, shared) in PROCESSORS {
-        let done = root.join("pkg/cpu").join(format!("{name}.wasm"));
-        let sources = [root.join("src"), root.join("worker"), root.join("Cargo.toml"), root.join("Cargo.lock")];
-        if let Some(built) = modified(&done)
-            && newest(&sources) < Some(built)
-        {
-            continue;
-        }
-        println!("building pkg/cpu/{name}.wasm");
-        // Flags of its own need a folder of its own.
-        let target = target(root).join("worker").join(name);
-        let build = ["rustc", "--quiet", "--profile", "worker", "--package", "consort-worker"];
-        let mut cargo = Command::new(cargo());
-        cargo.current_dir(root).args(build).args(["--target", "wasm32-unknown-unknown", "--target-dir"]).arg(&target);
-        let mut flags = format!("-C target-feature={features} -C strip=debuginfo");
-        if shared {
-            flags.extend(SHARED.iter().map(|flag| format!(" -C link-arg=--{flag}")));
-            with_std(&mut cargo)?;
-        }
-        quietly(cargo.env("RUSTFLAGS", flags))?;
-        let built = target.join("wasm32-unknown-unknown/worker/consort_worker.wasm");
-        optimised(&tool, &["-O3", APART], &built, &done)?;
-        downloads(&done, WORKER_BYTES)?;
+    let done = root.join("pkg/cpu").join(format!("{name}.wasm"));
+    let sources = ["src", "worker", "Cargo.toml", "Cargo.lock"].map(|part| root.join(part));
+    if let Some(built) = modified(&done)
+        && newest(&sources) < Some(built)
+    {
+        return Ok(());
     }
-    Ok(())
+    println!("building pkg/cpu/{name}.wasm");
+    // Flags of its own need a folder of its own.
+    let target = target(root).join("worker").join(name);
+    let build = ["rustc", "--quiet", "--profile", "worker", "--package", "consort-worker"];
+    let mut cargo = Command::new(cargo());
+    cargo.current_dir(root).args(build).args(["--target", "wasm32-unknown-unknown", "--target-dir"]).arg(&target);
+    let mut flags = format!("-C target-feature={features} -C strip=debuginfo");
+    if shared {
+        flags.extend(SHARED.iter().map(|flag| format!(" -C link-arg=--{flag}")));
+        with_std(&mut cargo);
+    }
+    quietly(cargo.env("RUSTFLAGS", flags))?;
+    let built = target.join("wasm32-unknown-unknown/worker/consort_worker.wasm");
+    optimised(&tool, &["-O3", APART], &built, &done)?;
+    downloads(&done, WORKER_BYTES)
 }
 
 /// Builds the wasm by which a worker before WebNN reads and writes messages, `pkg/webnn/codec.wasm`.
@@ -200,7 +222,7 @@ fn wasm(root: &Path, package: &str, profile: &str, out: &Path) -> Result<()> {
     if profile == "npm" {
         cargo.args(["--no-default-features", "--features", "gpu"]);
         // A sixteenth less to download: the standard library's sorts and number formats are half as long when made for size.
-        with_std(&mut cargo)?.args(["-Z", "build-std-features=optimize_for_size"]);
+        with_std(&mut cargo).args(["-Z", "build-std-features=optimize_for_size"]);
         // A panic says what was wrong; where that was, the browser's own trace tells by offsets into the wasm, and the places of all
         // panics need not be downloaded.
         cargo.env("RUSTFLAGS", "-Zlocation-detail=none");
@@ -232,4 +254,28 @@ fn newest(paths: &[PathBuf]) -> Option<SystemTime> {
             modified(path).max(below.and_then(|below| newest(&below)))
         })
         .max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_is_built_and_nothing_more_once_something_failed() {
+        let done = AtomicUsize::new(0);
+        let built = || {
+            done.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        };
+        assert!(at_once(&[&built, &built, &built, &built, &built]).is_ok() && done.into_inner() == 5);
+        let begun = AtomicUsize::new(0);
+        let fails = || {
+            begun.fetch_add(1, Ordering::Relaxed);
+            bail!("no room")
+        };
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let jobs: Vec<&(dyn Fn() -> Result<()> + Sync)> = (0..4 * cores).map(|_| &fails as _).collect();
+        assert!(at_once(&jobs).is_err_and(|e| e.to_string() == "no room"));
+        assert!(begun.into_inner() <= cores);
+    }
 }
