@@ -35,9 +35,10 @@ const NOISE_FLOOR: f64 = 0.01;
 const FORGETTING: f64 = 0.995;
 /// An innovation counts up to so many of its standard deviations: an outlier is not followed.
 const CLIP: f64 = 2.5;
-/// Weight of the newest in the mean of innovations: where that is farther from nothing than they are apart, the machine has changed, and
-/// what was noise may have gone with what it was.
-const NEWEST: f64 = 0.3;
+/// The machine has changed where innovations, in units of what is known of them and each less the first, add up to more than the second
+/// to one side (Page's cumulative sum, 1954); what grew of noise meanwhile was none.
+const SLACK: f64 = 0.5;
+const ALARM: f64 = 5.0;
 
 /// How far a forecast may be off: variances of the time's logarithm.
 #[derive(Clone, Copy, Debug)]
@@ -66,8 +67,19 @@ pub struct Fit {
     residuals: f64,
     /// When the last observation began.
     seen_ms: Option<f64>,
-    /// The mean of the last innovations, and that of their squares.
-    drift: (f64, f64),
+    /// How far the last innovations lie above, and below, what was forecast.
+    drift: [Drift; 2],
+}
+
+/// Innovations to one side.
+#[derive(Clone, Copy, Debug, Default)]
+struct Drift {
+    /// Their cumulative sum.
+    sum: f64,
+    /// Since that is more than nothing: how many, what they add up to, and what the noise was before.
+    count: f64,
+    total: f64,
+    noise: f64,
 }
 
 fn first_doubt(i: usize) -> f64 {
@@ -95,7 +107,7 @@ impl Default for Fit {
             noise: FIRST_NOISE,
             residuals: 0.0,
             seen_ms: None,
-            drift: (0.0, FIRST_NOISE * FIRST_NOISE),
+            drift: [Drift::default(); 2],
         }
     }
 }
@@ -222,7 +234,7 @@ impl Fit {
         let slopes = DVector::from_vec(slopes);
         let innovation = (measured_ms / total).ln();
         let known = (self.variance(&slopes) + self.noise_of(terms)).sqrt();
-        self.watch(innovation, CLIP * known, self.noise / self.noise_of(terms).sqrt());
+        self.watch(innovation, known, self.noise / self.noise_of(terms).sqrt());
         let spread = self.spread(&slopes);
         let variance = slopes.dot(&spread) + self.noise_of(terms);
         let most = CLIP * variance.sqrt();
@@ -241,18 +253,24 @@ impl Fit {
         self.noise = ((1.0 - gain) * self.noise * self.noise + gain * left * left).sqrt().max(NOISE_FLOOR);
     }
 
-    /// Opens what is known of the machine where the last innovations, each counted up to `most` and by its `weight`, lie to one side.
-    fn watch(&mut self, innovation: f64, most: f64, weight: f64) {
-        let (seen, (mean, squares)) = (innovation.clamp(-most, most) * weight, self.drift);
-        let (mean, squares) = (mean + NEWEST * (seen - mean), squares + NEWEST * (seen * seen - squares));
-        let apart = (squares - mean * mean).max(0.0);
-        if mean * mean > apart {
-            self.covariance[(MACHINE, MACHINE)] += (innovation * innovation).min(1.0);
-            self.noise = self.noise.min(apart.sqrt()).max(NOISE_FLOOR);
-            self.drift = (0.0, apart);
-        } else {
-            self.drift = (mean, squares);
+    /// Opens what is known of the machine where the last innovations, in units of what is `known`, lie to one side.
+    fn watch(&mut self, innovation: f64, known: f64, weight: f64) {
+        let score = (innovation / known).clamp(-CLIP, CLIP) * weight;
+        let noise = self.noise;
+        for (drift, sign) in self.drift.iter_mut().zip([1.0, -1.0]) {
+            let sum = drift.sum + sign * score - SLACK;
+            if sum <= 0.0 {
+                *drift = Drift::default();
+                continue;
+            }
+            let noise = if drift.sum > 0.0 { drift.noise } else { noise };
+            *drift = Drift { sum, count: drift.count + 1.0, total: drift.total + innovation, noise };
         }
+        let Some(changed) = self.drift.iter().find(|drift| drift.sum > ALARM) else { return };
+        let by = changed.total / changed.count;
+        self.covariance[(MACHINE, MACHINE)] += (by * by).min(1.0);
+        self.noise = self.noise.min(changed.noise).max(NOISE_FLOOR);
+        self.drift = [Drift::default(); 2];
     }
 
     /// Moves the coefficients by `gain` times `apart`.
