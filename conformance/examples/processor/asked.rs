@@ -8,6 +8,8 @@ use consort::graph::{
 use consort::kernels::Registry;
 use consort::onnx::{ExternalData, content_hash, read};
 use consort::processor::wire::{Fed, Order, Request, Run, written};
+use consort::program::Residency;
+use consort::program::cpu::build;
 use consort_models::{Data, Input, MODELS, PUBLISHED};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -45,9 +47,12 @@ struct Writer {
     bytes: Vec<u8>,
 }
 
-/// How often a kernel and a model are run.
+/// How often a kernel is run; a model so often at least, and until it has done so many operations: an engine makes code fast that has run
+/// for a while, and a short model would be over before.
 const KERNEL_REPEATS: usize = 300;
 const MODEL_REPEATS: usize = 12;
+const MODEL_FLOPS: f64 = 6e9;
+const MOST_REPEATS: usize = 2000;
 
 impl Writer {
     fn put(&mut self, bytes: &[u8]) -> (usize, usize) {
@@ -88,7 +93,13 @@ impl Writer {
         self.ask(&Request::Prepare { program, holder: program, order }, &[])?;
         let fed = inputs.iter().map(|tensor| Fed::Part(tensor.shape().to_vec())).collect();
         let run = Run { program, inputs: fed, kept: vec![] };
-        let repeats = if kernel { KERNEL_REPEATS } else { MODEL_REPEATS };
+        let repeats = if kernel {
+            KERNEL_REPEATS
+        } else {
+            let program = build(graph, special, &Residency::default())?;
+            let flops: f64 = program.steps.iter().map(|step| step.cost.flops).sum();
+            ((MODEL_FLOPS / flops.max(1.0)) as usize).clamp(MODEL_REPEATS, MOST_REPEATS)
+        };
         self.ask(&Request::Profile { run, repeats }, &inputs.iter().collect::<Vec<_>>())?;
         self.ask(&Request::Forget { programs: vec![program], tensors: vec![] }, &[])?;
         self.ask(&Request::Release(program), &[])
