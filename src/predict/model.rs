@@ -2,8 +2,8 @@
 //!
 //! device time = Σ max(F / ηP, B / ηβ) by kernel class, plus δ for each dispatch; executions add submits, transfers and one
 //! wait for the outputs. Interleaved requests take max + ω'·rest of their device times, ω' being 1 until learned; where each of them
-//! is run by one of T threads, a class's part is T·ω' as long and the busiest thread counts. All of it is longer or shorter by the
-//! conditions it runs under, and by how the machine is just now.
+//! is run by one of T threads, a class's part is T·ω' as long, or as many times as runs have shown, and the busiest thread counts.
+//! All of it is longer or shorter by the conditions it runs under, and by how the machine is just now.
 
 use super::Strategy;
 use super::conditions::{Conditions, LEVELS};
