@@ -5,6 +5,10 @@ import { bytesOf, length } from './graph.js';
 const MOVES = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity', 'Transpose', 'Expand', 'Concat', 'Gather', 'GatherElements', 'GatherND', 'ScatterElements', 'ScatterND', 'Slice', 'Split', 'Pad', 'Trilu', 'Cast']);
 const REDUCES = /^(Reduce|Global|Softmax|LogSoftmax|LayerNormalization|Arg)/;
 
+/** A product of so many rows at most takes what its matrix takes to be read. */
+const FEW = 4;
+const product = (rows) => (rows <= FEW ? 'gemv' : 'matmul');
+
 /** The class, floating-point operations and bytes of a node of an order. */
 export function costOf({ nodes, special: { tensors } }, { node, inputs, outputs }) {
   const { op_type: op, attributes } = nodes[node];
@@ -17,9 +21,11 @@ export function costOf({ nodes, special: { tensors } }, { node, inputs, outputs 
   const [x, w] = read;
   switch (op) {
     case 'MatMul':
-      return of('matmul', 2 * made * x.shape.at(-1));
-    case 'Gemm':
-      return of('matmul', 2 * made * (attributes.transA?.Int ? x.shape[0] : x.shape[1]));
+      return of(product(length(x.shape.slice(0, -1))), 2 * made * x.shape.at(-1));
+    case 'Gemm': {
+      const [rows, inner] = attributes.transA?.Int ? [x.shape[1], x.shape[0]] : x.shape;
+      return of(product(rows), 2 * made * inner);
+    }
     case 'LSTM':
     case 'GRU':
     case 'RNN':

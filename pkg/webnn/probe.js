@@ -50,6 +50,7 @@ const SMALL = {
   elementwise: [[1 << 16], (b, x) => b.sigmoid(x), 1 << 16, 8 << 16],
   movement: [[256, 256], (b, x) => b.transpose(x), 0, 8 << 16],
   reduce: [[256, 256], (b, x) => b.softmax(x, 1), 4 << 16, 8 << 16],
+  gemv: [[1, 1024], (b, x) => b.matmul(x, filled(b, [1024, 512])), 2 << 19, 4 << 19],
 };
 
 /** The share of its ceilings that a class reaches. */

@@ -54,6 +54,17 @@ test('webnn: every element type is right, or refused with its reason', async () 
   return refused.join('; ');
 });
 
+test('webnn: what a call takes is forecast, from what every class of kernels was measured to reach', async () => {
+  const pool = await Pool.create({ lanes, records: 'none', measure: 'asked' });
+  try {
+    const { session, feeds } = await load(pool, entry('face_rnet'));
+    const [{ predictedMs }] = (await pool.predict([{ session, feeds }])).strategies;
+    assert(predictedMs > 0 && predictedMs < 1000, `${predictedMs} ms`);
+  } finally {
+    await pool.close();
+  }
+});
+
 /** Sessions called at once, other inputs each time: every answer is the one that the session gives alone. */
 async function atOnce(sessions, rounds) {
   const inputs = Array.from({ length: 4 }, (_, seed) => sessions.map(({ feeds }) => varied(feeds, seed)));
