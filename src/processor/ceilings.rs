@@ -91,7 +91,7 @@ pub fn ceilings(team: &dyn Team, clock: Clock) -> Result<Ceilings> {
             for _ in units {
                 // Called often: an engine makes a function fast between two calls of it.
                 for _ in 0..turns {
-                    black_box(multiply_adds(FMA_TURNS, black_box(0.999)));
+                    black_box(multiply_adds(FMA_TURNS, black_box(1e-6)));
                 }
             }
             Ok(())

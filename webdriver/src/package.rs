@@ -177,7 +177,7 @@ fn build_worker(root: &Path, (name, features, shared): Processor) -> Result<()> 
     }
     quietly(cargo.env("RUSTFLAGS", flags))?;
     let built = target.join("wasm32-unknown-unknown/worker/consort_worker.wasm");
-    optimised(&tool, &["-O3", APART], &built, &done)?;
+    optimised(&tool, &["-O3", "--low-memory-unused", APART], &built, &done)?;
     downloads(&done, WORKER_BYTES)
 }
 

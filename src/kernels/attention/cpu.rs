@@ -14,7 +14,7 @@ use crate::kernels::base::strides::{broadcast_strides, strided_places};
 use std::ops::Range;
 
 /// Queries of a unit.
-const UNIT: usize = 32;
+const UNIT: usize = 11 * ROWS;
 
 /// Where the matrices of an operand lie.
 #[derive(Debug)]

@@ -10,11 +10,12 @@ pub const FLOPS_A_TURN: usize = SUMS * 4 * 2;
 /// So many turns of multiply-adds that touch no memory; what they come to, so that they are made.
 #[inline(never)]
 pub fn multiply_adds(turns: usize, x: f32) -> f32 {
-    let (x, y) = (F4::splat(x), F4::splat(0.001));
+    let x = F4::splat(x);
     let mut sums = [F4::splat(1.0); SUMS];
     for _ in 0..turns {
-        for sum in &mut sums {
-            *sum = y.madd(*sum, x);
+        // Added to, as an engine copies a sum that is multiplied; of another, so that no product is made before the loop.
+        for i in 0..SUMS {
+            sums[i] = sums[i].madd(x, sums[(i + 1) % SUMS]);
         }
     }
     sums.iter().map(|sum| sum.lanes().iter().sum::<f32>()).sum()

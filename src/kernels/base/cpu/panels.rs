@@ -1,4 +1,4 @@
-//! Operands of products in the order in which tiles read them: panels of four rows or eight columns, along the inner
+//! Operands of products in the order in which tiles read them: panels of a few rows or columns, along the inner
 //! dimension. Knows strides; must never know what a product is of.
 
 use super::simd::F4;
@@ -7,8 +7,6 @@ use std::ops::Range;
 
 /// A panel of `W` rows or columns: `to[p · W + i] = from[at + p · along + i · across]` for `depth` p and `count` i, and
 /// nothing for the rest.
-///
-/// `W` is a multiple of four.
 pub fn panel<const W: usize>(
     from: &[f32],
     at: usize,
@@ -27,11 +25,13 @@ pub fn panel<const W: usize>(
     }
     if count == W && along == 1 {
         let rows: [&[f32]; W] = std::array::from_fn(|i| &from[at + i * across..at + i * across + depth]);
-        let whole = depth / 4 * 4;
-        for (p, part) in (0..whole).step_by(4).zip(to.chunks_exact_mut(4 * W)) {
+        // What a vector has of more rows than there are is overwritten by the next one; the last steps have none.
+        let beyond = usize::from(!W.is_multiple_of(4));
+        let whole = depth.saturating_sub(beyond) / 4 * 4;
+        for p in (0..whole).step_by(4) {
             for i in (0..W).step_by(4) {
-                let four = F4::transposed(std::array::from_fn(|r| F4::of(&rows[i + r][p..])));
-                four.into_iter().enumerate().for_each(|(column, f)| f.put(&mut part[column * W + i..]));
+                let four = F4::transposed(std::array::from_fn(|r| F4::of(&rows[(i + r).min(W - 1)][p..])));
+                four.into_iter().enumerate().for_each(|(column, f)| f.put(&mut to[(p + column) * W + i..]));
             }
         }
         for (p, part) in (whole..depth).zip(to[whole * W..].chunks_exact_mut(W)) {
@@ -99,14 +99,19 @@ mod tests {
         let (count, depth) = (11, 300);
         let from: Vec<f32> = (0..count * depth).map(|i| i as f32 + 1.0).collect();
         for strides in [(1, depth), (count, 1)] {
-            let of = Packed { count, depth };
-            let packed = of.pack::<8>(&from, 0, strides);
-            for block in blocks(depth) {
-                for (p, i) in block.clone().flat_map(|p| (0..16).map(move |i| (p, i))) {
-                    let at = of.at::<8>(&block, i / 8 * 8) + (p - block.start) * 8 + i % 8;
-                    let expected = if i < count { from[p * strides.0 + i * strides.1] } else { 0.0 };
-                    assert_eq!(packed[at], expected, "{strides:?} {p} {i}");
-                }
+            held::<3>(&from, Packed { count, depth }, strides);
+            held::<8>(&from, Packed { count, depth }, strides);
+            held::<12>(&from, Packed { count, depth }, strides);
+        }
+    }
+
+    fn held<const W: usize>(from: &[f32], of: Packed, strides: (usize, usize)) {
+        let packed = of.pack::<W>(from, 0, strides);
+        for block in blocks(of.depth) {
+            for (p, i) in block.clone().flat_map(|p| (0..of.count.next_multiple_of(W)).map(move |i| (p, i))) {
+                let at = of.at::<W>(&block, i / W * W) + (p - block.start) * W + i % W;
+                let expected = if i < of.count { from[p * strides.0 + i * strides.1] } else { 0.0 };
+                assert_eq!(packed[at], expected, "panels of {W}, {strides:?} {p} {i}");
             }
         }
     }

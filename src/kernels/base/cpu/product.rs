@@ -20,6 +20,9 @@ const UNITS: (usize, usize) = (8, 1 << 19);
 /// Fewest columns of a unit, where the left operand lies in panels, and where each unit makes them.
 const FEWEST: (usize, usize) = (32, 96);
 
+/// A product of so many rows at most takes what its matrix takes to be read.
+const FEW: usize = 4;
+
 /// Most panels of rows that use one of weights, and fewest floats of those, where it pays to have the next one brought nearer
 /// meanwhile.
 const FAR: (usize, usize) = (24, 1 << 17);
@@ -212,7 +215,7 @@ impl Product {
                 let from = &a[a_at + block.start..][..depth];
                 let (whole, begun) = (columns.len() / COLUMNS, matches!(of.begin, Begin::Each(..)));
                 // SAFETY: the row has as many floats as the block is deep, panels are whole, and of columns only those whose
-                // eight are within the result.
+                // panels are within the result.
                 unsafe {
                     row(from.as_ptr(), right.as_ptr(), depth, COLUMNS * depth, whole, of.to, !begun);
                     if !columns.len().is_multiple_of(COLUMNS) {
@@ -392,7 +395,7 @@ impl Routine for Product {
     }
 
     fn class(&self) -> Class {
-        if self.m <= ROWS { Class::Gemv } else { Class::Matmul }
+        if self.m <= FEW { Class::Gemv } else { Class::Matmul }
     }
 
     fn flops(&self) -> f64 {

@@ -8,16 +8,16 @@ use crate::kernels::base::Class;
 use crate::kernels::base::cpu::image::{Layout, SLACK};
 use crate::kernels::base::cpu::panels::{Packed, blocks};
 use crate::kernels::base::cpu::simd::F4;
-use crate::kernels::base::cpu::tile::{Begin, COLUMNS, DEPTH, ROWS, Sums, Within, ended};
+use crate::kernels::base::cpu::tile::{Begin, COLUMNS, DEPTH, LANES, ROWS, Sums, WIDE, Within, ended};
 use crate::kernels::base::cpu::{Chain, Operands, Routine};
 use crate::kernels::convolution::Convolution;
 use std::ops::Range;
 
 /// Filters and outputs of a unit: what it reads stays in the second cache.
-const UNIT_FILTERS: usize = 128;
-const UNIT_OUTPUTS: usize = 256;
+const UNIT_FILTERS: usize = 42 * ROWS;
+const UNIT_OUTPUTS: usize = 21 * COLUMNS;
 /// Filters whose panels are read again for each panel of outputs.
-const NEAR: usize = 64;
+const NEAR: usize = 21 * ROWS;
 
 /// Reads the image, the packed weights, the bias where there is one, and what the chain reads.
 #[derive(Debug)]
@@ -72,14 +72,13 @@ impl Window {
         let beyond = runs.iter().map(|run| run.1).max().unwrap_or(0) + furthest + COLUMNS;
         assert!(beyond <= image.len() && (taps.len() + 1) * COLUMNS <= to.len(), "a panel beyond its image");
         let (from, mut to) = (image.as_ptr(), to.as_mut_ptr());
-        // SAFETY: each run reads eight floats within the image and writes eight from a lane of a panel with one more row
+        // SAFETY: each run reads a panel's row within the image and writes as much from a lane of a panel with one more row
         // behind it, as was asserted.
         unsafe {
             if let &[(_, at)] = runs {
                 for &tap in taps {
                     let from = from.add(at + tap);
-                    F4::load(from).store(to);
-                    F4::load(from.add(4)).store(to.add(4));
+                    (0..WIDE).for_each(|j| F4::load(from.add(j * LANES)).store(to.add(j * LANES)));
                     to = to.add(COLUMNS);
                 }
                 return;
@@ -87,8 +86,7 @@ impl Window {
             for &tap in taps {
                 for &(lane, at) in runs {
                     let from = from.add(at + tap);
-                    F4::load(from).store(to.add(lane));
-                    F4::load(from.add(4)).store(to.add(lane + 4));
+                    (0..WIDE).for_each(|j| F4::load(from.add(j * LANES)).store(to.add(lane + j * LANES)));
                 }
                 to = to.add(COLUMNS);
             }

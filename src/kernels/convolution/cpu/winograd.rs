@@ -9,7 +9,7 @@ use crate::kernels::base::Class;
 use crate::kernels::base::cpu::lowering::Pack;
 use crate::kernels::base::cpu::product::activate;
 use crate::kernels::base::cpu::simd::F4;
-use crate::kernels::base::cpu::tile::{COLUMNS, ROWS, tiles};
+use crate::kernels::base::cpu::tile::{COLUMNS, LANES, ROWS, WIDE, tiles};
 use crate::kernels::base::cpu::{Chain, Operands, Routine};
 use crate::kernels::base::window::Axis;
 use crate::kernels::convolution::Convolution;
@@ -17,13 +17,11 @@ use std::ops::Range;
 
 /// Products of a tile.
 const PLANES: usize = POINTS * POINTS;
-/// Tiles of a vector.
-const LANES: usize = 4;
 /// Outputs of a vector of tiles in a row.
 const ACROSS: usize = LANES * TILE;
 /// Vectors of tiles, and filters, of a unit: its products stay in the second cache.
-const UNIT_VECTORS: usize = 16;
-const UNIT_FILTERS: usize = 32;
+const UNIT_VECTORS: usize = 6 * WIDE;
+const UNIT_FILTERS: usize = 11 * ROWS;
 /// Floats of weights above which four times as many are too many.
 const MOST_WEIGHTS: usize = 9 * 128 * 128;
 
@@ -53,7 +51,7 @@ pub fn pays(conv: &Convolution) -> bool {
 fn steps(conv: &Convolution) -> usize {
     let (c, f) = (conv.channels, conv.filters.next_multiple_of(ROWS));
     let blocks = Blocks::of(conv);
-    let vectors = blocks.count * blocks.panels() * 2;
+    let vectors = blocks.count * blocks.tall * blocks.vectors;
     vectors * (PLANES * c * f + transforms::INPUT_STEPS * c + transforms::OUTPUT_STEPS * f)
 }
 
@@ -74,14 +72,15 @@ impl Blocks {
     fn of(conv: &Convolution) -> Blocks {
         let (rows, vectors) = (conv.y.output.div_ceil(TILE), conv.x.output.div_ceil(ACROSS));
         let tall = (UNIT_VECTORS / vectors).clamp(1, rows);
-        // Two vectors are a panel.
-        let tall = if vectors % 2 == 1 && tall % 2 == 1 && 1 < tall && tall < rows { tall - 1 } else { tall };
+        // As many rows as make whole panels, and as fill blocks alike, waste least.
+        let wasted = |tall: usize| rows.div_ceil(tall) * (tall * vectors).next_multiple_of(WIDE);
+        let tall = (tall.div_ceil(2)..=tall).rev().min_by_key(|&tall| wasted(tall)).unwrap_or(tall);
         Blocks { rows, vectors, tall, count: rows.div_ceil(tall) }
     }
 
-    /// Panels of eight tiles in a block.
+    /// Panels of tiles in a block.
     fn panels(&self) -> usize {
-        (self.tall * self.vectors).div_ceil(2)
+        (self.tall * self.vectors).div_ceil(WIDE)
     }
 
     /// Tiles of a block.
@@ -95,7 +94,7 @@ impl Blocks {
     }
 }
 
-/// Name and floats of the weights' form, and what makes it: for each product panels of four filters along the channels.
+/// Name and floats of the weights' form, and what makes it: for each product panels of filters along the channels.
 pub fn packed(conv: &Convolution) -> (String, usize, Pack) {
     let (channels, filters) = (conv.channels, conv.filters);
     let panels = filters.div_ceil(ROWS);
@@ -159,7 +158,7 @@ impl Winograd {
                     |r: usize, q: usize| F4::of(&rows[r * whole + q % TILE * part + vector * LANES + q / TILE..]);
                 let points = transforms::input(seen);
                 let at = (row % blocks.tall) * blocks.vectors + vector;
-                let at = block + (at / 2 * channels + c) * COLUMNS + at % 2 * LANES;
+                let at = block + (at / WIDE * channels + c) * COLUMNS + at % WIDE * LANES;
                 for (point, value) in points.iter().flatten().enumerate() {
                     // SAFETY: the vector of this row and channel in a panel of the block, which is there, as was asserted;
                     // each row of tiles has vectors of its own.
@@ -182,8 +181,15 @@ impl Winograd {
             for (panel, b) in b.chunks_exact(COLUMNS * channels).enumerate() {
                 let to = &mut sums[panel * COLUMNS..];
                 assert!(to.len() >= (rows - 1) * wide + COLUMNS, "tiles beyond their sums");
-                // SAFETY: both have whole panels of as many elements as channels, and of the sums there are as many rows of eight.
-                unsafe { tiles(a.as_ptr(), b.as_ptr(), channels, to.as_mut_ptr(), wide, rows / ROWS) };
+                let (a, b, to) = (a.as_ptr(), b.as_ptr(), to.as_mut_ptr());
+                // SAFETY: both have whole panels of as many elements as channels, and of the sums there are as many rows of a panel.
+                unsafe {
+                    match blocks.tall * blocks.vectors - panel * WIDE {
+                        1 => tiles::<1>(a, b, channels, to, wide, rows / ROWS),
+                        2 => tiles::<2>(a, b, channels, to, wide, rows / ROWS),
+                        _ => tiles::<WIDE>(a, b, channels, to, wide, rows / ROWS),
+                    }
+                }
             }
         }
     }
