@@ -14,9 +14,7 @@ pub fn multiply_adds(turns: usize, x: f32) -> f32 {
     let mut sums = [F4::splat(1.0); SUMS];
     for _ in 0..turns {
         // Added to, as an engine copies a sum that is multiplied; of another, so that no product is made before the loop.
-        for i in 0..SUMS {
-            sums[i] = sums[i].madd(x, sums[(i + 1) % SUMS]);
-        }
+        sums = std::array::from_fn(|i| sums[i].madd(x, sums[(i + 1) % SUMS]));
     }
     sums.iter().map(|sum| sum.lanes().iter().sum::<f32>()).sum()
 }

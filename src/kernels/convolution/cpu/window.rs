@@ -1,4 +1,4 @@
-//! A convolution as a product: weights in panels of four filters, the image in panels of eight outputs, each made when a
+//! A convolution as a product: weights in panels of filters, the image in panels of outputs, each made when a
 //! block of the inner dimension needs it. Knows a channel's layout; must never know chains. `unsafe`, as panels and tiles go
 //! through pointers.
 #![allow(unsafe_code)]
