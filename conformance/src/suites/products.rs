@@ -77,6 +77,10 @@ fn matmul(rng: &mut Rng) -> Vec<Case> {
         cases.push(Case::new("MatMul").random(a).random(b));
         cases.push(Case::new("MatMul").random(a).random(b).frozen());
     }
+    // Weights of several blocks that lie far from a processor, the last panel of them narrow.
+    for rows in [3, 13, 32] {
+        cases.push(Case::new("MatMul").random(&[rows, 300]).random(&[300, 514]).frozen());
+    }
     cases.push(Case::new("MatMul").random(&[2, 9, 8]).random(&[8, 10]).random(&[10]).string("activation", "Relu"));
     cases
 }

@@ -263,7 +263,7 @@ impl Product {
             };
             for (c, panel) in right.chunks_exact(COLUMNS * depth).take(last + 1).enumerate() {
                 let wide = COLUMNS.min(columns.len() - c * COLUMNS);
-                let next = if !far {
+                let next = if !far || wide < COLUMNS {
                     None
                 } else if c < last {
                     right.get((c + 1) * COLUMNS * depth..)
