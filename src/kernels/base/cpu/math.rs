@@ -105,17 +105,39 @@ fn polynomial<T: Floats, const N: usize>(s: T, of: [f32; N]) -> T {
     of[..N - 1].iter().rev().fold(last, |sum, &c| T::all(c).madd(sum, s))
 }
 
+/// What `e^x` is made of: 1.5 · 2^23, by which a sum is rounded, log2 e, ln 2 in two parts of which the first is exact, the polynomial's
+/// coefficients, which are Cephes' expf's, one, and [`LEAST`].
+const POWER: [f32; 12] = [
+    12_582_912.0,
+    std::f32::consts::LOG2_E,
+    -0.693_359_4,
+    2.121_944_4e-4,
+    0.5,
+    1.666_666_6e-1,
+    4.166_579_6e-2,
+    8.333_452e-3,
+    1.398_199_9e-3,
+    1.987_569_1e-4,
+    1.0,
+    LEAST,
+];
+
 /// `e^x` for what is between [`LEAST`] and [`MOST`].
 #[inline(always)]
-fn exp_within<T: Floats>(x: T) -> T {
-    // 2^n · e^r with |r| ≤ ln 2 / 2; the coefficients are Cephes' expf's. 1.5 · 2^23 more leaves n in the lowest bits.
-    let round = T::all(12_582_912.0);
-    let shifted = round.madd(x, T::all(std::f32::consts::LOG2_E));
+fn power<T: Floats>(x: T, [round, log2_e, high, low, of @ .., one, _]: [T; POWER.len()]) -> T {
+    // 2^n · e^r with |r| ≤ ln 2 / 2; the rounded sum leaves n in its lowest bits.
+    let shifted = round.madd(x, log2_e);
     let n = shifted.minus(round);
-    let r = x.madd(n, T::all(-0.693_359_4)).madd(n, T::all(2.121_944_4e-4));
-    let p = polynomial(r, [0.5, 1.666_666_6e-1, 4.166_579_6e-2, 8.333_452e-3, 1.398_199_9e-3, 1.987_569_1e-4]);
-    let e = r.plus(T::all(1.0)).madd(p, r.times(r));
-    e.times_two_to(shifted)
+    let r = x.madd(n, high).madd(n, low);
+    let [sums @ .., last]: [T; 6] = of;
+    let p = sums.into_iter().rev().fold(last, |sum, c| c.madd(sum, r));
+    r.plus(one).madd(p, r.times(r)).times_two_to(shifted)
+}
+
+/// The same, with what it is made of at hand.
+#[inline(always)]
+fn exp_within<T: Floats>(x: T) -> T {
+    power(x, POWER.map(T::all))
 }
 
 /// `e^x` within two units in the last place; 0 where it is no normal float, and infinity beyond what f32 holds.
@@ -129,26 +151,26 @@ pub fn exp<T: Floats>(x: T) -> T {
 
 /// The same of what is not above 0.
 #[inline(always)]
-fn exp_below<T: Floats>(x: T) -> T {
-    let least = T::all(LEAST);
-    x.unless_number(x.below(least, T::all(0.0), exp_within(x.at_least(least))))
+fn exp_below<T: Floats>(x: T, of: [T; POWER.len()]) -> T {
+    let least = of[POWER.len() - 1];
+    x.unless_number(x.below(least, T::all(0.0), power(x.at_least(least), of)))
 }
 
 /// Makes `e^(x - most)` of each, `most` being the greatest of them: their sum.
 #[inline(never)]
 pub fn exponentials(x: &mut [f32], most: f32) -> f32 {
     let (parts, rest) = x.as_chunks_mut::<8>();
-    let mut sums = [F4::splat(0.0); 2];
+    let (mut sums, kept) = ([F4::splat(0.0); 2], POWER.each_ref().map(F4::kept));
     for part in parts {
         for (sum, part) in sums.iter_mut().zip(part.chunks_exact_mut(4)) {
-            let y = exp_below(F4::of(part).minus(F4::splat(most)));
+            let y = exp_below(F4::of(part).minus(F4::splat(most)), kept);
             y.put(part);
             *sum = sum.plus(y);
         }
     }
     let mut all: f32 = sums[0].plus(sums[1]).lanes().iter().sum();
     for x in rest {
-        *x = exp_below(*x - most);
+        *x = exp_below(*x - most, POWER);
         all += *x;
     }
     all

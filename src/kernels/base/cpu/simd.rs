@@ -278,6 +278,13 @@ mod vector {
 pub use vector::F4;
 
 impl F4 {
+    /// A constant four times, to be kept in a loop: an engine puts one that the compiler sees together anew in each turn.
+    #[inline(always)]
+    pub fn kept(x: &f32) -> F4 {
+        // SAFETY: a reference is good for reading.
+        F4::splat(unsafe { std::ptr::from_ref(x).read_volatile() })
+    }
+
     /// The first four of some floats.
     #[inline(always)]
     pub fn of(from: &[f32]) -> F4 {
