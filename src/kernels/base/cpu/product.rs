@@ -3,9 +3,9 @@
 #![allow(unsafe_code)]
 
 use super::chain::Chain;
-use super::panels::{Packed, blocks, panel};
+use super::panels::{DEPTH, Packed, blocks, panel};
 use super::routine::{Operands, Routine};
-use super::tile::{Begin, COLUMNS, DEPTH, ROWS, Sums, Within, ended, ended_ahead, few, row, row_part};
+use super::tile::{Begin, COLUMNS, ROWS, Sums, Within, ended, ended_ahead, few, row, row_part};
 use crate::error::Result;
 use crate::kernels::base::Class;
 use crate::kernels::base::epilogue::Activation;

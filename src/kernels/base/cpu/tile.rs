@@ -14,8 +14,6 @@ pub const WIDE: usize = 3;
 pub const COLUMNS: usize = WIDE * LANES;
 /// Floats of a vector.
 pub const LANES: usize = 4;
-/// Most of a product's inner dimension at once: panels of it stay in the nearest caches. A multiple of 4 and of nine taps.
-pub const DEPTH: usize = 252;
 
 /// What sums begin with.
 #[derive(Clone, Copy, Debug)]

@@ -6,9 +6,9 @@
 use crate::error::Result;
 use crate::kernels::base::Class;
 use crate::kernels::base::cpu::image::{Layout, SLACK};
-use crate::kernels::base::cpu::panels::{Packed, blocks};
+use crate::kernels::base::cpu::panels::{DEPTH, Packed, blocks};
 use crate::kernels::base::cpu::simd::F4;
-use crate::kernels::base::cpu::tile::{Begin, COLUMNS, DEPTH, LANES, ROWS, Sums, WIDE, Within, ended};
+use crate::kernels::base::cpu::tile::{Begin, COLUMNS, LANES, ROWS, Sums, WIDE, Within, ended};
 use crate::kernels::base::cpu::{Chain, Operands, Routine};
 use crate::kernels::convolution::Convolution;
 use std::ops::Range;
