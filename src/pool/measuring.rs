@@ -4,7 +4,7 @@
 use super::desk::Desk;
 use super::known::Known;
 use super::options::Measure;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::kernels::Class;
 use crate::lane::host::{LocalFuture, now_ms, spawn, time_origin};
 use crate::lane::{Moment, Pace};
@@ -18,11 +18,26 @@ const KEPT_EVERY: usize = 256;
 /// A class is measured again while one was so much faster than before.
 const BETTER: f64 = 1.05;
 
+/// Whether `error` may be that of one class's probe alone: the lane itself is there, and nobody wants to stop.
+fn of_a_class(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Unsupported | Kind::OutOfMemory | Kind::Internal)
+}
+
+/// The share of the ceilings that classes reach, as far as they were measured: their geometric mean.
+fn usual(shares: &BTreeMap<Class, f64>) -> Option<f64> {
+    let sum: f64 = shares.values().map(|share| share.ln()).sum();
+    (!shares.is_empty()).then(|| (sum / shares.len() as f64).exp())
+}
+
 impl Desk {
     /// Goes by what was measured before.
     pub(super) fn take_in(&self, known: &Known) {
         let mut predictor = self.predictor.borrow_mut();
         known.shares.iter().for_each(|(&class, &share)| predictor.reaches(class, share));
+        if let Some(usual) = usual(&known.shares) {
+            let unmeasured = Class::ALL.iter().filter(|class| !known.shares.contains_key(class));
+            unmeasured.for_each(|&class| predictor.reaches(class, usual));
+        }
         predictor.recall(&known.learned, now_ms(), time_origin());
         self.activity.recalls(predictor.earlier().last().and_then(|last| last.terms.conditions.machine.pressure));
         self.probing.known.replace(Some(known.clone()));
@@ -71,7 +86,13 @@ impl Desk {
         for pass in 0..self.lane.passes() {
             let mut better = pass == 0;
             for class in Class::ALL {
-                let Some(share) = self.step(async || self.lane.utilisation(class).await).await? else { continue };
+                let share = match self.step(async || self.lane.utilisation(class).await).await {
+                    Ok(Some(share)) => share,
+                    Ok(None) => continue,
+                    // The other classes are measured all the same; the next pool tries this one again.
+                    Err(error) if of_a_class(&error) => continue,
+                    Err(error) => return Err(error),
+                };
                 // What else the machine did meanwhile made it slower, never faster.
                 let best = shares.entry(class).or_insert(share);
                 better |= share > BETTER * *best;

@@ -33,6 +33,8 @@ pub struct Faults {
     pub refused: RefCell<Option<String>>,
     /// A size of the first axis that the lane does not take, which it sees when a call of it is made ready.
     pub batch: Cell<Option<usize>>,
+    /// A class whose probe fails.
+    pub unmeasured: Cell<Option<Class>>,
     /// How many times as long executions take as is forecast, where it is not 0.
     pub slower: Cell<f64>,
     /// How many significant bits its products have; all where it is not said.
@@ -481,7 +483,13 @@ impl Lane for Reference {
         Box::pin(async { self.lost() })
     }
 
-    fn utilisation(&self, _class: Class) -> Task<'_, Result<Option<f64>>> {
-        Box::pin(async { self.lost().map(|()| Some(1.0)) })
+    fn utilisation(&self, class: Class) -> Task<'_, Result<Option<f64>>> {
+        Box::pin(async move {
+            self.lost()?;
+            if self.faults.unmeasured.get() == Some(class) {
+                return Err(Error::new(Kind::Internal, "no such probe"));
+            }
+            Ok(Some(1.0))
+        })
     }
 }

@@ -6,6 +6,7 @@ use super::faults::says;
 use super::lane::Reference;
 use super::pool::{host, load, options, request, run, source};
 use consort::graph::HostTensor;
+use consort::kernels::Class;
 use consort::lane::Precision;
 use consort::lane::host::next_turn;
 use consort::pool::{Answered, Feed, Keep, Measure, Pool, PoolOptions, Request, RunOptions, Session, Source};
@@ -13,6 +14,7 @@ use consort::predict::Strategy;
 use consort::{Error, Kind};
 use futures_util::FutureExt as _;
 use futures_util::future::{join, join_all};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 async fn on(lanes: &[&Rc<Reference>]) -> Pool {
@@ -253,6 +255,21 @@ pub async fn a_lane_measures_itself_between_calls_and_never_beside_one() {
         observed.push(pool.accuracy()[0].1.observations);
     }
     assert_eq!((observed[0], observed[5]), (0, 5), "{observed:?}");
+}
+
+pub async fn a_class_that_cannot_be_measured_leaves_the_others_their_forecasts() {
+    for lost in [false, true] {
+        let lane = Reference::new("only");
+        lane.faults.unmeasured.set(Some(Class::Gemv));
+        let pool = on(&[&lane]).await;
+        let session = load(&pool, "net", dense(1)).await;
+        *lane.faults.lost.borrow_mut() = lost.then(|| "as the test asked".to_owned());
+        let set = vec![(session.id, BTreeMap::from([("x".to_owned(), vec![2, 8])]))];
+        match pool.predict(set, None).await {
+            Ok(forecast) => assert!(!lost && forecast.strategies[0].predicted_ms > 0.0, "{forecast:?}"),
+            Err(error) => assert!(lost && error.kind() == Kind::DeviceLost, "{error}"),
+        }
+    }
 }
 
 pub async fn a_pool_of_no_lanes_is_none() {
