@@ -121,7 +121,8 @@ export interface LoadOptions extends FileOptions {
   precision?: 'any' | 'f32';
   /**
    * Lanes that it may run on; default: every lane of the pool. Of several it is loaded onto the first that takes it, and then runs
-   * where it is measured to be faster: another lane, of which at most 1.2 times the time is forecast, is tried for three calls.
+   * where it is measured to be faster: another lane, of which at most twice the time is forecast, is tried for two to eight calls
+   * beside others on the first, and for longer where they are short.
    * Calls that keep outputs on the device, and pools whose goal is `memory`, try nothing. One lane named is never left.
    */
   lanes?: readonly Lane[];

@@ -336,6 +336,7 @@ impl Calls {
                     session.leaves(|home| std::ptr::eq(home, &*there));
                 }
                 (Next::Stay, _) => {}
+                (Next::Beside, _) => return Ok((desk, home)),
                 (_, there) if !ready => self.visit(session, &other, there, &form),
                 (_, None) => {}
                 (Next::Try, Some(there)) => return Ok((other, there)),
