@@ -58,6 +58,8 @@ fn general() -> Vec<(Case, usize)> {
         (conv(&[2, 16, 21, 19], &[38, 16, 3, 3]).ints("pads", &[1, 2, 0, 1]), 38),
         (conv(&[1, 24, 4, 40], &[24, 24, 3, 3]).ints("pads", &[1; 4]), 24),
         (conv(&[1, 20, 9, 150], &[16, 20, 3, 3]).ints("pads", &[2; 4]), 16),
+        // So many blocks of rows of tiles that a processor's threads take whole ones.
+        (conv(&[2, 16, 70, 50], &[38, 16, 3, 3]).ints("pads", &[1, 0, 1, 2]), 38),
         // Wide and many enough for the largest tiles, with ragged edges.
         (conv(&[1, 12, 30, 57], &[40, 12, 3, 3]).ints("pads", &[1; 4]), 40),
         (conv(&[1, 8, 33, 42], &[24, 8, 3, 3]), 24),

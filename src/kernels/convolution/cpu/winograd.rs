@@ -22,6 +22,10 @@ const ACROSS: usize = LANES * TILE;
 /// Vectors of tiles, and filters, of a unit: its products stay in the second cache.
 const UNIT_VECTORS: usize = 6 * WIDE;
 const UNIT_FILTERS: usize = 11 * ROWS;
+/// Floats of a line of a cache.
+const LINE: usize = 16;
+/// Blocks from which on there are enough of them to share out whole.
+const MANY_BLOCKS: usize = 8;
 /// Floats of weights above which four times as many are too many.
 const MOST_WEIGHTS: usize = 9 * 128 * 128;
 
@@ -126,17 +130,14 @@ impl Winograd {
         (part * TILE, part)
     }
 
-    /// The transformed tiles of row `row` of image `n` with all its channels, into the panels of its block.
-    fn transform(&self, blocks: &Blocks, n: usize, row: usize, on: &Operands<'_>) {
+    /// The transformed tiles of row `row` of an image `x` with all its channels, into the panels of its block, of which there are so
+    /// many floats at `to`; by way of `aside`.
+    fn transform(&self, blocks: &Blocks, x: &[f32], row: usize, aside: &mut [f32], (to, floats): (*mut f32, usize)) {
         let (y, x_axis, channels) = (&self.conv.y, &self.conv.x, self.conv.channels);
         let (whole, part) = self.row(blocks);
-        let (padded, rows) = on.scratch().split_at_mut(whole);
-        let image = channels * y.input * x_axis.input;
-        let x = &on.read::<f32>(0)[n * image..(n + 1) * image];
-        let (shared, floats) = on.shares();
-        let of_plane = blocks.tiles() * channels;
-        let block = (n * blocks.count + row / blocks.tall) * PLANES * of_plane;
-        assert!(block + PLANES * of_plane <= floats && row < blocks.rows, "a block beyond its panels");
+        let (padded, rows) = aside.split_at_mut(whole);
+        let of_plane = self.of_plane(blocks);
+        assert!(PLANES * of_plane <= floats && row < blocks.rows, "a block beyond its panels");
         padded.fill(0.0);
         // Of what a row has only as much as windows see is taken.
         let taken = x_axis.input.min(whole - x_axis.before.min(whole));
@@ -158,12 +159,12 @@ impl Winograd {
                     |r: usize, q: usize| F4::of(&rows[r * whole + q % TILE * part + vector * LANES + q / TILE..]);
                 let points = transforms::input(seen);
                 let at = (row % blocks.tall) * blocks.vectors + vector;
-                let at = block + (at / WIDE * channels + c) * COLUMNS + at % WIDE * LANES;
+                let at = (at / WIDE * channels + c) * COLUMNS + at % WIDE * LANES;
                 for (point, value) in points.iter().flatten().enumerate() {
                     // SAFETY: the vector of this row and channel in a panel of the block, which is there, as was asserted;
                     // each row of tiles has vectors of its own.
                     unsafe {
-                        value.store(shared.add(at + point * of_plane));
+                        value.store(to.add(at + point * of_plane));
                     }
                 }
             }
@@ -173,12 +174,12 @@ impl Winograd {
     /// The products of `filters` with the panels of a block, into `sums`.
     fn products(&self, blocks: &Blocks, panels: &[f32], weights: &[f32], filters: Range<usize>, sums: &mut [f32]) {
         let (channels, wide) = (self.conv.channels, blocks.tiles());
-        let (of_panels, of_weights) = (wide * channels, self.conv.filters.next_multiple_of(ROWS) * channels);
+        let (of_panels, of_weights) = (self.of_plane(blocks), self.conv.filters.next_multiple_of(ROWS) * channels);
         let rows = filters.len().next_multiple_of(ROWS);
         let each = panels.chunks_exact(of_panels).zip(weights.chunks_exact(of_weights));
         for ((b, a), sums) in each.zip(sums.chunks_exact_mut(rows * wide)) {
             let a = &a[filters.start * channels..][..rows * channels];
-            for (panel, b) in b.chunks_exact(COLUMNS * channels).enumerate() {
+            for (panel, b) in b.chunks_exact(COLUMNS * channels).take(blocks.panels()).enumerate() {
                 let to = &mut sums[panel * COLUMNS..];
                 assert!(to.len() >= (rows - 1) * wide + COLUMNS, "tiles beyond their sums");
                 let (a, b, to) = (a.as_ptr(), b.as_ptr(), to.as_mut_ptr());
@@ -219,63 +220,121 @@ impl Winograd {
     }
 }
 
+impl Winograd {
+    /// Image `n` of those that are read.
+    fn image<'a>(&self, on: &'a Operands<'_>, n: usize) -> &'a [f32] {
+        let floats = self.conv.channels * self.conv.y.input * self.conv.x.input;
+        &on.read::<f32>(0)[n * floats..(n + 1) * floats]
+    }
+
+    /// Floats from a plane of a block to the next: an odd number of lines, as a cache keeps few lines that are some powers of two apart,
+    /// and a transformed tile writes to all planes at once.
+    fn of_plane(&self, blocks: &Blocks) -> usize {
+        ((blocks.tiles() * self.conv.channels).div_ceil(LINE) | 1) * LINE
+    }
+
+    /// Floats of a block's panels.
+    fn of_block(&self, blocks: &Blocks) -> usize {
+        PLANES * self.of_plane(blocks)
+    }
+
+    /// Floats of the sums of a unit's filters, or of the rows that are being transformed.
+    fn aside(&self, blocks: &Blocks) -> usize {
+        let sums = PLANES * UNIT_FILTERS.min(self.conv.filters.next_multiple_of(ROWS)) * blocks.tiles();
+        sums.max(self.row(blocks).0 * (POINTS + 1))
+    }
+
+    /// Whether there are so many blocks that each is transformed by the thread that sums it, while it is near.
+    fn near(&self, blocks: &Blocks) -> bool {
+        self.conv.batch * blocks.count >= MANY_BLOCKS
+    }
+
+    /// The outputs of `filters` in a block of image `n`, of its panels.
+    fn filters(
+        &self,
+        (blocks, n, block): (&Blocks, usize, usize),
+        filters: Range<usize>,
+        panels: &[f32],
+        sums: &mut [f32],
+        on: &Operands<'_>,
+    ) {
+        let (conv, rows) = (&self.conv, blocks.tile_rows(block));
+        let (wide, plane) = (conv.x.output, conv.y.output * conv.x.output);
+        let mut registers = self.chain.registers();
+        self.products(blocks, panels, on.read(1), filters.clone(), sums);
+        let of_point = filters.len().next_multiple_of(ROWS) * blocks.tiles();
+        let pixels = rows.start * TILE * wide..(rows.end * TILE).min(conv.y.output) * wide;
+        for (i, filter) in filters.enumerate() {
+            let start = (n * conv.filters + filter) * plane + pixels.start;
+            let y: &mut [f32] = on.write(0, start..start + pixels.len());
+            self.outputs(blocks, &sums[i * blocks.tiles()..], of_point, rows.clone(), y);
+            if self.bias {
+                let bias = on.read::<f32>(2)[filter];
+                y.iter_mut().for_each(|v| *v += bias);
+            }
+            activate(conv.activation, y);
+            self.chain.run(on, &mut registers, start, y);
+        }
+    }
+}
+
 impl Routine for Winograd {
     fn phases(&self) -> usize {
-        2
+        if self.near(&Blocks::of(&self.conv)) { 1 } else { 2 }
     }
 
     fn units(&self, phase: usize) -> usize {
         let blocks = Blocks::of(&self.conv);
-        let images = match phase {
+        let of_image = match phase {
+            0 if self.near(&blocks) => blocks.count,
             0 => blocks.rows,
             _ => blocks.count * self.conv.filters.div_ceil(UNIT_FILTERS),
         };
-        self.conv.batch * images
+        self.conv.batch * of_image
     }
 
     fn scratch(&self) -> usize {
         let blocks = Blocks::of(&self.conv);
-        let sums = PLANES * UNIT_FILTERS.min(self.conv.filters.next_multiple_of(ROWS)) * blocks.tiles();
-        sums.max(self.row(&blocks).0 * (POINTS + 1))
+        self.aside(&blocks) + if self.near(&blocks) { self.of_block(&blocks) } else { 0 }
     }
 
     fn shared(&self) -> usize {
         let blocks = Blocks::of(&self.conv);
-        self.conv.batch * blocks.count * PLANES * blocks.tiles() * self.conv.channels
+        if self.near(&blocks) { 0 } else { self.conv.batch * blocks.count * self.of_block(&blocks) }
     }
 
     fn run(&self, phase: usize, units: Range<usize>, on: &Operands<'_>) -> Result<()> {
         let (conv, blocks) = (&self.conv, Blocks::of(&self.conv));
-        let of_plane = blocks.tiles() * conv.channels;
-        if phase == 0 {
-            for unit in units {
-                self.transform(&blocks, unit / blocks.rows, unit % blocks.rows, on);
-            }
-            return Ok(());
-        }
-        let weights: &[f32] = on.read(1);
-        let (wide, plane) = (conv.x.output, conv.y.output * conv.x.output);
-        let filter_units = conv.filters.div_ceil(UNIT_FILTERS);
-        let mut registers = self.chain.registers();
+        let (of_block, filter_units) = (self.of_block(&blocks), conv.filters.div_ceil(UNIT_FILTERS));
+        let filters = |at: usize| at * UNIT_FILTERS..((at + 1) * UNIT_FILTERS).min(conv.filters);
         for unit in units {
-            let (block, at) = (unit / filter_units, unit % filter_units);
-            let filters = at * UNIT_FILTERS..((at + 1) * UNIT_FILTERS).min(conv.filters);
-            let (n, rows) = (block / blocks.count, blocks.tile_rows(block % blocks.count));
-            let panels = &on.shared()[block * PLANES * of_plane..(block + 1) * PLANES * of_plane];
-            let sums = on.scratch();
-            self.products(&blocks, panels, weights, filters.clone(), sums);
-            let of_point = filters.len().next_multiple_of(ROWS) * blocks.tiles();
-            let pixels = rows.start * TILE * wide..(rows.end * TILE).min(conv.y.output) * wide;
-            for (i, filter) in filters.enumerate() {
-                let start = (n * conv.filters + filter) * plane + pixels.start;
-                let y: &mut [f32] = on.write(0, start..start + pixels.len());
-                self.outputs(&blocks, &sums[i * blocks.tiles()..], of_point, rows.clone(), y);
-                if self.bias {
-                    let bias = on.read::<f32>(2)[filter];
-                    y.iter_mut().for_each(|v| *v += bias);
+            if self.near(&blocks) {
+                let (n, block) = (unit / blocks.count, unit % blocks.count);
+                let (panels, aside) = on.scratch().split_at_mut(of_block);
+                for row in blocks.tile_rows(block) {
+                    self.transform(&blocks, self.image(on, n), row, aside, (panels.as_mut_ptr(), panels.len()));
                 }
-                activate(conv.activation, y);
-                self.chain.run(on, &mut registers, start, y);
+                for at in 0..filter_units {
+                    self.filters((&blocks, n, block), filters(at), panels, aside, on);
+                }
+            } else if phase == 0 {
+                let (n, row) = (unit / blocks.rows, unit % blocks.rows);
+                let (shared, floats) = on.shares();
+                let at = (n * blocks.count + row / blocks.tall) * of_block;
+                assert!(at + of_block <= floats, "a block beyond its panels");
+                // SAFETY: within what is shared, as was asserted; each row of tiles has vectors of its own there.
+                let to = unsafe { shared.add(at) };
+                self.transform(&blocks, self.image(on, n), row, on.scratch(), (to, of_block));
+            } else {
+                let (block, at) = (unit / filter_units, unit % filter_units);
+                let panels = &on.shared()[block * of_block..(block + 1) * of_block];
+                self.filters(
+                    (&blocks, block / blocks.count, block % blocks.count),
+                    filters(at),
+                    panels,
+                    on.scratch(),
+                    on,
+                );
             }
         }
         Ok(())
