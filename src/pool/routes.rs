@@ -21,8 +21,8 @@ const TRIED_SHORTEST: (usize, f64) = (12, 400.0);
 /// short comes nearer only while it is called.
 const IN_A_ROW: usize = 1;
 const IN_A_ROW_SHORTEST: usize = 4;
-/// A lane on which short calls take at most so much of the time needs no more of them; and one that a call took so much less of before is
-/// tried again.
+/// Where calls on one of two lanes take at most so much of the time of the other's, few of them tell; and one that was left is tried again
+/// where it took so much less than calls take now.
 const CLEARLY: f64 = 0.8;
 /// It is tried once more where the last such call took so much less of the time of the one before: it is not warm yet.
 const WARMING: f64 = 0.8;

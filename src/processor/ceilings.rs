@@ -7,6 +7,7 @@ use super::team::Team;
 use crate::error::{Error, Result};
 use crate::kernels::Class;
 use crate::kernels::base::cpu::ceiling::{FLOPS_A_TURN, multiply_adds};
+use crate::kernels::base::cpu::simd::LINE;
 use crate::program::examples::example;
 use std::hint::black_box;
 
@@ -29,8 +30,6 @@ const MOST_REPEATS: usize = 40;
 const FMA_TURNS: usize = 1 << 12;
 /// Floats that the copy moves: more than the nearest caches hold.
 const COPIED: usize = 1 << 20;
-/// Floats of a line of a cache.
-const LINE: usize = 16;
 /// Readings of a clock within which it goes forward.
 const MOST_READINGS: usize = 1 << 20;
 /// Nothing is run more often than this between two looks at the clock.

@@ -277,6 +277,9 @@ mod vector {
 
 pub use vector::F4;
 
+/// Floats of a line of a processor's cache.
+pub const LINE: usize = 16;
+
 impl F4 {
     /// A constant four times, to be kept in a loop: an engine puts one that the compiler sees together anew in each turn.
     #[inline(always)]

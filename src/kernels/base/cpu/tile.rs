@@ -2,7 +2,7 @@
 //! must never know what a product is of. `unsafe`, as its loops read and write through pointers that callers bound.
 #![allow(unsafe_code)]
 
-use super::simd::F4;
+use super::simd::{F4, LINE};
 use crate::kernels::base::epilogue::Activation;
 
 /// Rows of a panel of the left operand.
@@ -371,8 +371,6 @@ pub unsafe fn row_part(a: *const f32, b: *const f32, k: usize, columns: usize, o
 
 /// Steps of one of two panels before those of the other.
 const TURN: usize = 8;
-/// Floats of a line of the caches.
-const LINE: usize = 16;
 
 /// One row times `panels` panels, `apart` floats from one to the next: with few rows nothing is read twice,
 /// and four panels at once keep the adders busy. They are of four quarters, each of which is read as it lies: a processor

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::kernels::base::Class;
 use crate::kernels::base::cpu::lowering::Pack;
 use crate::kernels::base::cpu::product::activate;
-use crate::kernels::base::cpu::simd::F4;
+use crate::kernels::base::cpu::simd::{F4, LINE};
 use crate::kernels::base::cpu::tile::{COLUMNS, LANES, ROWS, WIDE, tiles};
 use crate::kernels::base::cpu::{Chain, Operands, Routine};
 use crate::kernels::base::window::Axis;
@@ -22,8 +22,6 @@ const ACROSS: usize = LANES * TILE;
 /// Vectors of tiles, and filters, of a unit: its products stay in the second cache.
 const UNIT_VECTORS: usize = 6 * WIDE;
 const UNIT_FILTERS: usize = 11 * ROWS;
-/// Floats of a line of a cache.
-const LINE: usize = 16;
 /// Blocks from which on there are enough of them to share out whole.
 const MANY_BLOCKS: usize = 8;
 /// Floats of weights above which four times as many are too many.
@@ -218,9 +216,7 @@ impl Winograd {
             }
         }
     }
-}
 
-impl Winograd {
     /// Image `n` of those that are read.
     fn image<'a>(&self, on: &'a Operands<'_>, n: usize) -> &'a [f32] {
         let floats = self.conv.channels * self.conv.y.input * self.conv.x.input;
@@ -250,7 +246,7 @@ impl Winograd {
     }
 
     /// The outputs of `filters` in a block of image `n`, of its panels.
-    fn filters(
+    fn summed(
         &self,
         (blocks, n, block): (&Blocks, usize, usize),
         filters: Range<usize>,
@@ -315,7 +311,7 @@ impl Routine for Winograd {
                     self.transform(&blocks, self.image(on, n), row, aside, (panels.as_mut_ptr(), panels.len()));
                 }
                 for at in 0..filter_units {
-                    self.filters((&blocks, n, block), filters(at), panels, aside, on);
+                    self.summed((&blocks, n, block), filters(at), panels, aside, on);
                 }
             } else if phase == 0 {
                 let (n, row) = (unit / blocks.rows, unit % blocks.rows);
@@ -328,7 +324,7 @@ impl Routine for Winograd {
             } else {
                 let (block, at) = (unit / filter_units, unit % filter_units);
                 let panels = &on.shared()[block * of_block..(block + 1) * of_block];
-                self.filters(
+                self.summed(
                     (&blocks, block / blocks.count, block % blocks.count),
                     filters(at),
                     panels,
